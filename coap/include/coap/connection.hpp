@@ -1,0 +1,240 @@
+#pragma once
+// One CoAP peer over one secure session: messages, reliability (RFC 7252 §4), observation in both roles (RFC 7641),
+// requests in both directions. Sans-I/O: (datagram, instant) in; datagrams, events and the next deadline out.
+//
+//   handle_*   what the network or the clock did
+//   commands   what this side wants
+//   poll_*     what is to be sent and what has happened: drain after every handle_* and command, datagrams first,
+//              then events, until both are empty; then arm a timer for next_deadline()
+//
+// Not thread-safe: one thread owns a connection. Never throws for what the network sends.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coap/instant.hpp"
+#include "coap/message.hpp"
+#include "coap/secure_channel.hpp"
+
+namespace coap {
+
+/// NSTART = 2 (a stated deviation from RFC 7252 §4.7): one Confirmable message in flight for alarms, one for all else,
+/// so that neither blocks the other.
+enum class Slot : std::uint8_t { ordinary, alarm };
+enum class Reliability : std::uint8_t { non, con };
+
+/// Names are unique within a connection and never issued twice.
+enum class RequestId : std::uint64_t {};      // a request that this side sent
+enum class ExchangeId : std::uint64_t {};     // a request that the peer sent
+enum class ObservationId : std::uint64_t {};  // an observation that this side holds (client role)
+enum class ObserverId : std::uint64_t {};     // an observer of this side's resource (server role)
+enum class DeliveryId : std::uint64_t {};     // one notification, sent or received
+
+struct Request {
+  Code method = code::get;
+  std::string path;                  // "/rd"
+  std::vector<std::string> queries;  // "lt=60"
+  std::optional<std::uint16_t> content_format;
+  Bytes payload;
+};
+
+struct Response {
+  Code code = code::content;
+  std::optional<std::uint16_t> content_format;
+  Bytes payload;
+  Options options;  // anything more: Location-Path, Max-Age; never Observe or Content-Format
+};
+
+namespace event {
+
+/// The secure session stands; peer() is known.
+struct Opened {};
+
+/// The peer asks. Answer with respond() or one of its kin, exactly once.
+struct RequestReceived {
+  ExchangeId exchange;
+  Code method;
+  std::string path;
+  std::vector<std::string> queries;
+  std::optional<std::uint32_t> observe;  // 0 = register, 1 = deregister (already carried out)
+  std::optional<std::uint16_t> content_format;
+  Bytes payload;
+};
+
+/// The answer to request(). Codes of class 4 and 5 come here too.
+struct ResponseReceived {
+  RequestId request;
+  Code code;
+  Options options;
+  Bytes payload;
+};
+
+enum class Failure : std::uint8_t {
+  timeout,  // retransmissions ran out (RFC 7252 §4.2)
+  reset,    // the peer answered with RST
+  closed,   // the session ended first
+};
+
+struct RequestFailed {
+  RequestId request;
+  Failure why;
+};
+
+/// A notification of an observation that stands, the response to its registration included.
+/// A held one (AckPolicy::held, Confirmable) is not acknowledged until acknowledge(delivery).
+struct NotificationReceived {
+  ObservationId observation;
+  DeliveryId delivery;
+  bool confirmable;
+  bool fresh;  // false: older than what was seen before (RFC 7641 §3.4); its readings count, but not as current
+  Code code;
+  std::optional<std::uint16_t> content_format;
+  Bytes payload;
+};
+
+/// The observation is gone: a response without Observe or with an error code, an unanswered registration, RST.
+/// (cancel() by this side and the end of the session are not told.)
+struct ObservationEnded {
+  ObservationId observation;
+  Code code;  // empty where there was no response
+};
+
+/// A response whose token names no observation of this session: it was answered with RST (RFC 7641 §3.6).
+struct NotificationRejected {
+  enum class Why : std::uint8_t { unknown, retired } why;  // never issued here; issued, but ended
+  bool confirmable;
+};
+
+/// The peer acknowledged exactly this Confirmable notification (also one that a newer one has superseded).
+struct NotificationAcknowledged {
+  DeliveryId delivery;
+};
+
+/// Retransmissions ran out or the peer sent RST: the observer is removed (RFC 7641 §4.5.2, §3.6).
+/// `failed` names every notification to it that was unacknowledged; what they carried is still owed.
+struct ObserverLost {
+  ObserverId observer;
+  Failure why;
+  std::vector<DeliveryId> failed;
+};
+
+/// The observer took itself back (GET with Observe 1), or registered anew under another token.
+struct ObserverLeft {
+  ObserverId observer;
+};
+
+/// The end. Nothing follows; commands are ignored from now on. Before Opened it tells why the handshake failed.
+struct Closed {
+  CloseReason reason;
+  std::string detail;
+};
+
+}  // namespace event
+
+using Event = std::variant<event::Opened, event::RequestReceived, event::ResponseReceived, event::RequestFailed,
+                           event::NotificationReceived, event::ObservationEnded, event::NotificationRejected,
+                           event::NotificationAcknowledged, event::ObserverLost, event::ObserverLeft, event::Closed>;
+
+enum class AckPolicy : std::uint8_t {
+  at_once,  // a Confirmable notification is acknowledged when it is received
+  held,     // only by acknowledge()
+};
+
+/// Monotonic counts since the connection was made.
+struct ConnectionCounters {
+  std::uint64_t messages_in = 0, messages_out = 0;
+  std::uint64_t con_in = 0, non_in = 0, con_out = 0, non_out = 0;
+  std::uint64_t retransmissions = 0, duplicates = 0, resets_in = 0, resets_out = 0;
+  std::uint64_t malformed = 0;          // not a CoAP message, or one that RFC 7252 tells us to reject
+  std::uint64_t unknown_token = 0, retired_token = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0;  // UDP payload
+};
+
+class Connection {
+ public:
+  /// RFC 7252 §4.8 and its neighbours. All defaults are the RFC's.
+  struct Config {
+    Duration ack_timeout = std::chrono::seconds{2};
+    double ack_random_factor = 1.5;
+    int max_retransmit = 4;
+    Duration exchange_lifetime = std::chrono::seconds{247};
+    Duration non_lifetime = std::chrono::seconds{145};
+    Duration max_response_delay = std::chrono::milliseconds{1000};  // then an empty ACK goes first (§5.2.2)
+    Duration request_timeout = std::chrono::seconds{93};  // from request() to RequestFailed, for separate responses
+    std::size_t remembered_responses = 64;   // for duplicates of the peer's requests
+    std::size_t remembered_messages = 8192;  // message ids of the peer's; beyond it the oldest is forgotten
+    bool detect_silence = false;  // device: ping after an alarm's first retransmission, close after two unanswered
+                                  // ones in total silence (reason peer_silent)
+  };
+
+  /// Takes a channel in state handshaking or open. `random` draws the first message id, tokens and timeouts.
+  Connection(std::unique_ptr<SecureChannel> channel, const Config& config, Random random, Instant now);
+  ~Connection();
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+
+  // -- what happened ---------------------------------------------------------------------------------------------
+  /// True when something in the datagram was authenticated.
+  bool handle_datagram(ByteView datagram, Instant now);
+  void handle_timeout(Instant now);
+
+  // -- commands --------------------------------------------------------------------------------------------------
+  /// A Confirmable request. At most one is in flight in the ordinary slot; more wait in order.
+  RequestId request(Request request, Instant now);
+
+  /// Answers: in the ACK where it is in time, else as a message of its own. An unknown or answered exchange is ignored.
+  void respond(ExchangeId exchange, Response response, Instant now);
+  /// Answers a registration (Observe 0) and takes the observer in. The response carries the Observe option.
+  ObserverId respond_observed(ExchangeId exchange, Response response, Instant now);
+  /// The same, but with an empty ACK now and the response as a Confirmable message in `slot`, which is tracked like a
+  /// notification: NotificationAcknowledged or ObserverLost follows.
+  std::pair<ObserverId, DeliveryId> respond_observed_separately(ExchangeId exchange, Response response, Slot slot,
+                                                               Instant now);
+  /// Notifies one observer. A Confirmable one to an observer whose slot is in use waits; a later one takes the place
+  /// of the waiting one (whose DeliveryId then never comes back). It goes out when the one in flight is acknowledged,
+  /// or takes over at that one's next retransmission, under a new message id, keeping its count (RFC 7641 §4.5.2).
+  DeliveryId notify(ObserverId observer, Response response, Reliability reliability, Slot slot, Instant now);
+  void remove_observer(ObserverId observer);
+
+  /// GET with Observe 0 under a fresh, unpredictable 4-byte token, never issued before in this session.
+  ObservationId observe(Request request, AckPolicy policy, Instant now);
+  /// GET with Observe 0 under the same token (RFC 7641 §3.3.1).
+  void refresh(ObservationId observation, Instant now);
+  /// GET with Observe 1 under the same token; what still comes under it is answered with RST (RFC 7641 §3.6).
+  void cancel(ObservationId observation, Instant now);
+  /// Sends the ACK of a held notification. An unknown delivery is ignored.
+  void acknowledge(DeliveryId delivery, Instant now);
+
+  /// An empty Confirmable message (RFC 7252 §4.3); its RST proves life.
+  void ping(Instant now);
+  /// close_notify; every open request and notification fails with `closed`. Event Closed{reason} follows.
+  void close(CloseReason reason, Instant now);
+
+  // -- what is to be done ----------------------------------------------------------------------------------------
+  std::optional<Bytes> poll_datagram();
+  std::optional<Event> poll_event();
+  /// Empty: nothing is waited for.
+  std::optional<Instant> next_deadline() const;
+
+  // -- getters ---------------------------------------------------------------------------------------------------
+  SecureChannel::State state() const;
+  const PeerIdentity& peer() const;
+  const ConnectionCounters& counters() const;
+  /// Smoothed time from a Confirmable message to its answer, by RFC 6298's mean (held notifications excluded: the
+  /// sender marks the alarm slot as such); empty until measured.
+  std::optional<Duration> round_trip_time() const;
+  /// When something authenticated last arrived.
+  Instant last_heard() const;
+  /// True while a Confirmable message of that slot awaits its ACK.
+  bool busy(Slot slot) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coap

@@ -1,0 +1,70 @@
+#pragma once
+// Many connections behind one UDP socket: the cookie before anything is allocated, half-open handshakes capped and
+// bounded in time, datagrams handed to the session they belong to, a live session untouched by a handshake on its
+// address until that has finished (RFC 6347 §4.2.8). Sans-I/O, one thread.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "coap/connection.hpp"
+#include "coap/dtls.hpp"
+
+namespace coap {
+
+/// Unique within a listener, never issued twice.
+enum class SessionId : std::uint64_t {};
+
+struct ListenerEvent {
+  SessionId session;
+  Event event;      // Opened first; Closed last. Closed without Opened: a handshake that was refused
+  Address address;  // for the audit; never an identity
+};
+
+struct ListenerCounters {
+  std::uint64_t datagrams_in = 0, datagrams_out = 0;
+  std::uint64_t challenges = 0;         // HelloVerifyRequests sent
+  std::uint64_t no_session = 0;         // neither a ClientHello nor of a session
+  std::uint64_t bad_hello = 0;          // fragmented or malformed ClientHello
+  std::uint64_t half_open_refused = 0;  // cap reached
+  std::uint64_t handshakes = 0, sessions_closed = 0;
+};
+
+class Listener {
+ public:
+  struct Config {
+    std::size_t max_half_open = 1000;
+    Duration handshake_deadline = std::chrono::seconds{30};
+    Duration idle_limit = std::chrono::minutes{30};
+    Connection::Config connection;
+  };
+
+  Listener(std::shared_ptr<const DtlsContext> context, Bytes cookie_secret, const Config& config, Random random);
+  ~Listener();
+
+  void handle_datagram(const Address& from, ByteView datagram, Instant now);
+  void handle_timeout(Instant now);
+
+  /// The session's connection, to command it; nullptr when it is gone. What the command makes is drained by the next
+  /// poll_datagram and poll_event of the listener.
+  Connection* find(SessionId session);
+  /// The address that the session's datagrams go to.
+  std::optional<Address> address_of(SessionId session) const;
+  /// close_notify to all.
+  void close_all(Instant now);
+
+  std::optional<Datagram> poll_datagram();
+  std::optional<ListenerEvent> poll_event();
+  std::optional<Instant> next_deadline() const;
+
+  const ListenerCounters& counters() const;
+  std::size_t sessions() const;
+  std::size_t half_open() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coap

@@ -1,0 +1,78 @@
+#pragma once
+// The seam between CoAP and DTLS. Nothing above it keeps an SSL object or knows that there is one: a tenant may free it
+// the moment the handshake completes. Tenants: DtlsChannel (dtls.hpp), and in tests one in memory and one that fails.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "coap/address.hpp"
+#include "coap/instant.hpp"
+
+namespace coap {
+
+/// Who is at the other end: copied out of the certificate when the handshake completes, so it outlives the SSL object.
+struct PeerIdentity {
+  std::string uri;          // first SAN URI, e.g. urn:dev:os:32473-…; empty for a server named by DNS
+  std::string fingerprint;  // SHA-256 of the certificate, lower-case hex
+  std::int64_t not_after = 0;  // seconds since 1970-01-01, UTC
+};
+
+/// Why a handshake ended without a session, or a session ended. Each has its own counter and its own word in the audit.
+enum class CloseReason : std::uint8_t {
+  none,
+  local,               // this side closed
+  peer_closed,         // close_notify
+  peer_alert,          // fatal alert from the peer
+  superseded,          // a newer session of the same peer took its place
+  idle,                // nothing heard for the idle limit
+  peer_silent,         // retransmissions and a ping unanswered
+  handshake_deadline,  // the handshake did not finish in time
+  no_certificate,
+  unknown_authority,   // unknown CA, self-signed, chain incomplete
+  certificate_expired,
+  certificate_not_yet_valid,
+  no_client_auth,      // extended key usage lacks what this side demands
+  server_certificate,  // a server's certificate used by a device
+  weak_key,            // not P-256, or a digest below SHA-256
+  chain_too_long,      // depth > 3
+  bad_identity,        // no SAN URI of the form demanded, or more than 63 bytes
+  wrong_server_name,   // client side: the certificate does not name the server that was asked for
+  protocol,            // anything else that OpenSSL refuses
+};
+
+/// snake_case, for counters and audit.
+const char* to_string(CloseReason reason);
+
+/// One end of one secure session: datagrams on one side, plaintext records on the other. Sans-I/O: whoever owns it feeds
+/// it and drains it. Not thread-safe; one thread owns it.
+/// Drain after every handle_*, send and close: poll_datagram until empty, poll_plaintext until empty.
+class SecureChannel {
+ public:
+  enum class State : std::uint8_t { handshaking, open, closed };
+
+  virtual ~SecureChannel() = default;
+
+  /// Takes one datagram. True when something in it was authenticated (proof of life); what cannot be authenticated is
+  /// dropped in silence (RFC 6347 §4.1.2.7) and counted.
+  virtual bool handle_datagram(ByteView datagram, Instant now) = 0;
+  /// Call at or after deadline(): retransmits a handshake flight (RFC 6347 §4.2.4).
+  virtual void handle_timeout(Instant now) = 0;
+  /// Seals one record. False when the channel is not open.
+  virtual bool send(ByteView plaintext) = 0;
+  /// Sends close_notify where open, and is closed afterwards.
+  virtual void close() = 0;
+
+  virtual std::optional<Bytes> poll_datagram() = 0;
+  virtual std::optional<Bytes> poll_plaintext() = 0;
+
+  virtual State state() const = 0;
+  virtual std::optional<Instant> deadline() const = 0;
+  /// Empty until open.
+  virtual const PeerIdentity& peer() const = 0;
+  virtual CloseReason close_reason() const = 0;
+  /// The library's own words for close_reason(), for the operator; no secrets. May be empty.
+  virtual std::string close_detail() const = 0;
+};
+
+}  // namespace coap

@@ -1,0 +1,76 @@
+#pragma once
+// The driver: the one place that sees sockets, the clock and Boost.Asio. It obeys an Endpoint.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "coap/address.hpp"
+#include "coap/instant.hpp"
+#include "coap/result.hpp"
+
+namespace coap {
+
+/// What a driver drives: a listener with its sessions, or a device. Called on the loop's thread only.
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  virtual void handle_datagram(const Address& from, ByteView datagram, Instant now) = 0;
+  virtual void handle_timeout(Instant now) = 0;
+  virtual std::optional<Datagram> poll_datagram() = 0;
+  virtual std::optional<Instant> next_deadline() const = 0;
+};
+
+/// One thread's event loop. run() returns after stop(). post() and stop() may be called from any thread.
+class EventLoop {
+ public:
+  EventLoop();
+  ~EventLoop();
+  void run();
+  void stop();
+  /// Runs `work` on the loop's thread, soon, in order.
+  void post(std::function<void()> work);
+  /// The steady clock, as the core's instants.
+  static Instant now();
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One UDP socket that carries an endpoint's datagrams in batches (recvmmsg, sendmmsg), and its timer.
+/// Make, wake and destroy it on the loop's thread (or before run()).
+class UdpDriver {
+ public:
+  struct Config {
+    std::string host = "::";      // local address to bind; "::" takes IPv4 too
+    std::uint16_t port = 0;       // 0: the kernel picks
+    bool reuse_port = false;      // one socket a shard (SO_REUSEPORT)
+    std::size_t receive_buffer = 8u << 20;  // bytes; SO_RCVBUFFORCE where permitted, else SO_RCVBUF
+  };
+
+  /// Binds. The error is one sentence for an administrator ("UDP port 5684 on … is in use …").
+  static Result<std::unique_ptr<UdpDriver>, std::string> open(EventLoop& loop, const Config& config,
+                                                              Endpoint& endpoint);
+  ~UdpDriver();
+
+  /// Drains the endpoint and re-arms the timer: call after commanding it outside of its callbacks.
+  void wake();
+  std::uint16_t port() const;
+  /// Datagrams that the kernel dropped on this socket since it was opened (SO_RXQ_OVFL).
+  std::uint64_t kernel_drops() const;
+
+ private:
+  struct Impl;
+  explicit UdpDriver(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Looks a host up (blocking; loop's thread or start-up). The error is one sentence.
+Result<Address, std::string> resolve(const std::string& host, std::uint16_t port);
+
+}  // namespace coap

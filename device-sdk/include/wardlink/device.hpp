@@ -1,0 +1,106 @@
+#pragma once
+// Start here. A wearable: report what was measured, raise what must be known, and the SDK sees to the rest: DTLS with the
+// device's certificate, registration, notifications, retransmission, reconnection.
+//
+//   wardlink::Device device(options);
+//   device.start();
+//   device.report({.readings = {{signs::find("hr")->id, 72}}});
+//   device.stop();
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "coap/credentials.hpp"
+#include "wardlink/journal.hpp"
+#include "wardlink/limits.hpp"
+#include "wardlink/measurement.hpp"
+
+namespace wardlink {
+
+/// A thread and an event loop that many devices may share (a simulator, a bedside hub).
+class Runtime {
+ public:
+  Runtime();
+  ~Runtime();  // after the devices on it
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+struct DeviceOptions {
+  std::string server = "localhost";
+  std::uint16_t port = 5684;
+  std::string server_name;        // that the server's certificate must carry; empty = `server`
+  coap::Credentials credentials;  // PEM texts; the certificate's SAN URI is the device's name
+  AlarmSettings alarms;
+  std::shared_ptr<Journal> journal;     // may be nullptr: nothing outlives the process
+  std::size_t set_capacity = 4096;      // sets kept unsent; beyond it the oldest is dropped and counted. About 200 B each
+  std::size_t alarm_capacity = 1024;    // alarm records owed; beyond it raise() and end() fail
+  std::function<std::uint64_t()> tick;  // monotonic ms; empty = the steady clock since construction. Any thread
+  std::chrono::seconds heartbeat{30};   // /alarms is sent at least so often, also when nothing is owed
+  std::shared_ptr<Runtime> runtime;     // empty = one of its own
+};
+
+/// Why a call was refused; nothing was taken.
+enum class Refusal : std::uint8_t {
+  none,
+  stopped,        // not started, or stopped
+  invalid,        // empty set, a sign twice or unknown to the catalogue, NaN or infinity, bad code
+  full,           // alarms: alarm_capacity records are owed
+  unknown_alarm,  // end(): no such open alarm
+};
+const char* to_string(Refusal refusal);
+
+struct DeviceStatus {
+  bool connected = false;           // a session stands and ingest observes it
+  std::string last_problem;         // why it does not, for people; empty when connected
+  std::uint64_t sets_generated = 0, sets_sent = 0, sets_dropped = 0, sets_waiting = 0;
+  std::uint64_t alarms_generated = 0, alarms_acknowledged = 0, alarms_owed = 0;
+  std::uint64_t non_notifications = 0, con_notifications = 0;
+  std::uint64_t handshakes = 0, retransmissions = 0, journal_failures = 0;
+};
+
+/// Names an alarm condition that this device raised; unique for the device's life.
+enum class AlarmId : std::uint64_t {};
+
+/// Thread-safe: every call from any thread; none blocks on the network or a disk that is not the journal's.
+/// Memory: bounded by set_capacity and alarm_capacity, about 1 MB with the defaults, the DTLS session included.
+class Device {
+ public:
+  /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used.
+  explicit Device(DeviceOptions options);
+  /// stop() with no time to drain, where it was not called.
+  ~Device();
+
+  /// Connects, and reconnects for as long as it runs: after a failure with full jitter, 1 s doubling to 60 s.
+  void start();
+  /// One measurement set. Alarm limits are applied to it before it returns.
+  Refusal report(const MeasurementSet& set);
+  /// An alarm condition beyond the limits: lead off, fall, the wearer's button.
+  std::optional<AlarmId> raise(const Alarm& alarm);
+  /// Its end; `tick_ms` empty = now.
+  Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms = {});
+  /// The measuring ends (the device is taken off, a recording is over): conditions raised by limits end with their last
+  /// sample inside the band.
+  void conclude();
+  /// Sends what waits for at most `drain`, then closes the session. Blocks; false when something was left.
+  bool stop(std::chrono::milliseconds drain = std::chrono::milliseconds{0});
+
+  DeviceStatus status() const;
+  /// The URN of the certificate's SAN.
+  const std::string& name() const;
+  /// Drawn at construction, below 2^53.
+  std::uint64_t boot() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace wardlink

@@ -1,0 +1,55 @@
+#pragma once
+// What a device measures and what it warns of.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "signs/catalogue.hpp"
+
+namespace wardlink {
+
+/// One vital sign's value, in the catalogue's unit (UCUM).
+struct Reading {
+  signs::SignId sign;
+  double value;
+};
+
+/// The signs sampled together. One set becomes one record: one sequence number, one row.
+struct MeasurementSet {
+  std::vector<Reading> readings;          // at most 16; each sign at most once
+  std::optional<std::uint64_t> tick_ms;   // device's monotonic clock when sampled; empty = now
+};
+
+enum class AlarmKind : std::uint8_t { physiological = 1, technical = 2 };
+enum class AlarmPriority : std::uint8_t { low = 1, medium = 2, high = 3 };
+
+/// An alarm condition (IEC 60601-1-8).
+struct Alarm {
+  AlarmKind kind = AlarmKind::physiological;
+  AlarmPriority priority = AlarmPriority::high;
+  std::string code;                      // "hr-high", "lead-off": lower case, digits and '-', 1 to 32 bytes
+  std::optional<signs::SignId> sign;
+  std::optional<double> value;           // of the sign, at onset
+  std::optional<double> limit;           // the limit in force
+  std::optional<std::uint64_t> tick_ms;  // onset; empty = now
+};
+
+struct SequencedSet {
+  std::uint64_t sequence;
+  std::uint64_t tick_ms;
+  std::vector<Reading> readings;
+};
+
+/// One alarm record as it is owed: onset and end are two.
+struct SequencedAlarm {
+  enum class Event : std::uint8_t { raised = 1, ended = 2 };
+  std::uint64_t sequence;
+  std::uint64_t tick_ms;
+  Event event;
+  std::uint64_t onset_sequence;  // ended: of its raised record; raised: 0
+  Alarm alarm;                   // ended: value = that of the last sample inside the band
+};
+
+}  // namespace wardlink
