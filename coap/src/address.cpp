@@ -1,1 +1,29 @@
-// in progress
+#include "coap/address.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace coap {
+namespace {
+
+constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+bool is_mapped_v4(const Address& address) {
+  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.ip.begin());
+}
+
+}  // namespace
+
+std::string to_string(const Address& address) {
+  char text[INET6_ADDRSTRLEN] = {};
+  const std::string port = ":" + std::to_string(address.port);
+  if (is_mapped_v4(address)) {
+    ::inet_ntop(AF_INET, address.ip.data() + kMappedPrefix.size(), text, sizeof text);
+    return text + port;
+  }
+  ::inet_ntop(AF_INET6, address.ip.data(), text, sizeof text);
+  return "[" + std::string(text) + "]" + port;
+}
+
+}  // namespace coap
