@@ -149,7 +149,7 @@ struct ConnectionCounters {
   std::uint64_t messages_in = 0, messages_out = 0;
   std::uint64_t con_in = 0, non_in = 0, con_out = 0, non_out = 0;
   std::uint64_t retransmissions = 0, duplicates = 0, resets_in = 0, resets_out = 0;
-  std::uint64_t malformed = 0;          // not a CoAP message, or one that RFC 7252 tells us to reject
+  std::uint64_t malformed = 0;  // not a CoAP message, or one that RFC 7252 tells us to reject
   std::uint64_t unknown_token = 0, retired_token = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;  // UDP payload
 };
@@ -165,7 +165,7 @@ class Connection {
     Duration non_lifetime = std::chrono::seconds{145};
     Duration max_response_delay = std::chrono::milliseconds{1000};  // then an empty ACK goes first (§5.2.2)
     Duration request_timeout = std::chrono::seconds{93};  // from request() to RequestFailed, for separate responses
-    std::size_t remembered_responses = 64;   // for duplicates of the peer's requests
+    std::size_t remembered_responses = 64;                // for duplicates of the peer's requests
     std::size_t remembered_messages = 8192;  // message ids of the peer's; beyond it the oldest is forgotten
     bool detect_silence = false;  // device: ping after an alarm's first retransmission, close after two unanswered
                                   // ones in total silence (reason peer_silent)
@@ -193,7 +193,7 @@ class Connection {
   /// The same, but with an empty ACK now and the response as a Confirmable message in `slot`, which is tracked like a
   /// notification: NotificationAcknowledged or ObserverLost follows.
   std::pair<ObserverId, DeliveryId> respond_observed_separately(ExchangeId exchange, Response response, Slot slot,
-                                                               Instant now);
+                                                                Instant now);
   /// Notifies one observer. A Confirmable one to an observer whose slot is in use waits; a later one takes the place
   /// of the waiting one (whose DeliveryId then never comes back). It goes out when the one in flight is acknowledged,
   /// or takes over at that one's next retransmission, under a new message id, keeping its count (RFC 7641 §4.5.2).

@@ -17,8 +17,8 @@
 namespace coap {
 
 struct DtlsOptions {
-  bool allow_ccm_8 = false;       // AES-128-CCM with an 8-byte tag: only for peers that know nothing better
-  std::uint16_t mtu = 1280;       // largest UDP payload of a handshake flight, bytes (IPv6's minimum MTU is 1280)
+  bool allow_ccm_8 = false;  // AES-128-CCM with an 8-byte tag: only for peers that know nothing better
+  std::uint16_t mtu = 1280;  // largest UDP payload of a handshake flight, bytes (IPv6's minimum MTU is 1280)
 };
 
 /// Everything that many channels share: certificates parsed once, cipher list, verification. Immutable once made, so
@@ -57,7 +57,7 @@ class HelloCookie {
 
   struct Verdict {
     enum class Kind : std::uint8_t { challenge, good, drop } kind;
-    Bytes reply;       // challenge: the HelloVerifyRequest to send
+    Bytes reply;           // challenge: the HelloVerifyRequest to send
     const char* why = "";  // drop: not_client_hello, fragmented, malformed
   };
   Verdict judge(const Address& from, ByteView datagram, Instant now) const;

@@ -10,7 +10,7 @@
 namespace coap {
 
 struct Link {
-  std::string target;                          // "/vitals"
+  std::string target;                                                          // "/vitals"
   std::vector<std::pair<std::string, std::optional<std::string>>> attributes;  // in order; no value = a flag ("obs")
 
   bool has(std::string_view name) const;

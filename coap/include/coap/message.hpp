@@ -110,14 +110,14 @@ void add_uri(Options& options, std::string_view path, const std::vector<std::str
 /// rejects with a Reset; without one the datagram is silently ignored (§3: unknown version; §4.3: NON).
 struct FormatError {
   enum class Reason : std::uint8_t {
-    too_short,          // fewer than 4 bytes, or a token cut off
-    bad_version,        // Ver != 1: silently ignored (§3)
-    bad_token_length,   // TKL 9..15 (§3)
-    bad_empty,          // code 0.00 with bytes behind the message id (§4.1)
-    reserved_code,      // class 1, 6 or 7 (§4.2)
-    bad_option,         // delta or length 15, or cut off (§3.1)
-    empty_payload,      // a marker with nothing behind it (§3)
-    oversized,          // more than the implementation takes (1,500 bytes)
+    too_short,         // fewer than 4 bytes, or a token cut off
+    bad_version,       // Ver != 1: silently ignored (§3)
+    bad_token_length,  // TKL 9..15 (§3)
+    bad_empty,         // code 0.00 with bytes behind the message id (§4.1)
+    reserved_code,     // class 1, 6 or 7 (§4.2)
+    bad_option,        // delta or length 15, or cut off (§3.1)
+    empty_payload,     // a marker with nothing behind it (§3)
+    oversized,         // more than the implementation takes (1,500 bytes)
   };
   Reason reason;
   std::optional<std::uint16_t> reset_id;

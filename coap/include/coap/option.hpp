@@ -1,5 +1,6 @@
 #pragma once
-// The option registry: one row an option (RFC 7252 §5.10, RFC 7641 §2, RFC 7959 §2.1, RFC 9175). A new option is one row.
+// The option registry: one row an option (RFC 7252 §5.10, RFC 7641 §2, RFC 7959 §2.1, RFC 9175). A new option is one
+// row.
 
 #include <cstdint>
 #include <string_view>

@@ -13,8 +13,8 @@ namespace coap {
 
 /// Who is at the other end: copied out of the certificate when the handshake completes, so it outlives the SSL object.
 struct PeerIdentity {
-  std::string uri;          // first SAN URI, e.g. urn:dev:os:32473-…; empty for a server named by DNS
-  std::string fingerprint;  // SHA-256 of the certificate, lower-case hex
+  std::string uri;             // first SAN URI, e.g. urn:dev:os:32473-…; empty for a server named by DNS
+  std::string fingerprint;     // SHA-256 of the certificate, lower-case hex
   std::int64_t not_after = 0;  // seconds since 1970-01-01, UTC
 };
 
@@ -29,7 +29,7 @@ enum class CloseReason : std::uint8_t {
   peer_silent,         // retransmissions and a ping unanswered
   handshake_deadline,  // the handshake did not finish in time
   no_certificate,
-  unknown_authority,   // unknown CA, self-signed, chain incomplete
+  unknown_authority,  // unknown CA, self-signed, chain incomplete
   certificate_expired,
   certificate_not_yet_valid,
   no_client_auth,      // extended key usage lacks what this side demands
@@ -44,9 +44,9 @@ enum class CloseReason : std::uint8_t {
 /// snake_case, for counters and audit.
 const char* to_string(CloseReason reason);
 
-/// One end of one secure session: datagrams on one side, plaintext records on the other. Sans-I/O: whoever owns it feeds
-/// it and drains it. Not thread-safe; one thread owns it.
-/// Drain after every handle_*, send and close: poll_datagram until empty, poll_plaintext until empty.
+/// One end of one secure session: datagrams on one side, plaintext records on the other. Sans-I/O: whoever owns it
+/// feeds it and drains it. Not thread-safe; one thread owns it. Drain after every handle_*, send and close:
+/// poll_datagram until empty, poll_plaintext until empty.
 class SecureChannel {
  public:
   enum class State : std::uint8_t { handshaking, open, closed };

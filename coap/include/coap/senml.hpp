@@ -29,7 +29,16 @@ struct Record {
 using Pack = std::vector<Record>;
 
 enum class Error : std::uint8_t {
-  not_cbor, not_json, not_a_pack, bad_label, bad_type, bad_number, two_values, no_value, bad_name, bad_version,
+  not_cbor,
+  not_json,
+  not_a_pack,
+  bad_label,
+  bad_type,
+  bad_number,
+  two_values,
+  no_value,
+  bad_name,
+  bad_version,
   must_understand,  // a label ending in "_" that we do not know (§4.4)
   too_large,        // more than 4,096 records or 65,536 bytes
 };

@@ -47,9 +47,9 @@ class EventLoop {
 class UdpDriver {
  public:
   struct Config {
-    std::string host = "::";      // local address to bind; "::" takes IPv4 too
-    std::uint16_t port = 0;       // 0: the kernel picks
-    bool reuse_port = false;      // one socket a shard (SO_REUSEPORT)
+    std::string host = "::";                // local address to bind; "::" takes IPv4 too
+    std::uint16_t port = 0;                 // 0: the kernel picks
+    bool reuse_port = false;                // one socket a shard (SO_REUSEPORT)
     std::size_t receive_buffer = 8u << 20;  // bytes; SO_RCVBUFFORCE where permitted, else SO_RCVBUF
   };
 
