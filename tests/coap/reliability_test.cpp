@@ -1,0 +1,106 @@
+// The message layer's three memories, each alone, in virtual time.
+
+#include "../../coap/src/reliability.hpp"
+
+#include <gtest/gtest.h>
+
+#include "../../coap/src/observation.hpp"
+
+namespace coap {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(MessageIds, AreConsecutiveAndWrap) {
+  MessageIds ids(65535, seconds{247});
+  EXPECT_EQ(ids.draw(Instant{}), 65535);
+  EXPECT_EQ(ids.draw(Instant{}), 0);
+  EXPECT_EQ(ids.draw(Instant{}), 1);
+}
+
+TEST(MessageIds, NoneRepeatsWithinItsLifetime) {  // MSG-02
+  MessageIds ids(7, seconds{247});
+  Instant now{};
+  std::vector<std::optional<Instant>> last(65536);
+  for (int i = 0; i < 200'000; ++i) {
+    now += milliseconds{1};
+    auto id = ids.draw(now);
+    if (!id) {
+      now = ids.available_at();
+      id = ids.draw(now);
+    }
+    ASSERT_TRUE(id);
+    if (last[*id]) {
+      ASSERT_GE(now - *last[*id], seconds{247}) << "id " << *id;
+    }
+    last[*id] = now;
+  }
+}
+
+TEST(Deduplication, RemembersForExactlyTheLifetime) {  // MSG-02
+  Deduplication seen(8192, 64);
+  const Instant start{};
+  EXPECT_FALSE(seen.check(1, start, seconds{247}));
+  EXPECT_TRUE(seen.check(1, start + seconds{247} - microseconds{1}, seconds{247}));
+  EXPECT_FALSE(seen.check(1, start + seconds{247}, seconds{247}));
+}
+
+TEST(Deduplication, KeepsShortAndLongLifetimesApart) {  // MSG-02
+  Deduplication seen(8192, 64);
+  const Instant start{};
+  EXPECT_FALSE(seen.check(1, start, seconds{247}));
+  EXPECT_FALSE(seen.check(2, start, seconds{145}));
+  EXPECT_TRUE(seen.check(1, start + seconds{200}, seconds{247}));
+  EXPECT_FALSE(seen.check(2, start + seconds{145}, seconds{145}));
+}
+
+TEST(Deduplication, RepeatsTheLastResponsesAndForgetsOlderOnes) {
+  Deduplication seen(8192, 2);
+  for (std::uint16_t id = 0; id < 3; ++id) {
+    EXPECT_FALSE(seen.check(id, Instant{}, seconds{247}));
+    seen.answered(id, Bytes{static_cast<std::uint8_t>(id)});
+  }
+  EXPECT_EQ(seen.check(0, Instant{}, seconds{247})->stored, nullptr);
+  EXPECT_EQ(*seen.check(2, Instant{}, seconds{247})->stored, Bytes{2});
+}
+
+TEST(Deduplication, IsBoundedAgainstAFlood) {  // MSG-03
+  Deduplication seen(100, 64);
+  for (std::uint16_t id = 0; id < 200; ++id) EXPECT_FALSE(seen.check(id, Instant{}, seconds{247}));
+  EXPECT_FALSE(seen.check(0, Instant{}, seconds{247})) << "the oldest are forgotten";
+  EXPECT_TRUE(seen.check(199, Instant{}, seconds{247})) << "the newest are not";
+}
+
+TEST(Freshness, FollowsRfc7641Section34) {  // OBS-01
+  const Instant t{};
+  const auto soon = t + seconds{1};
+  static_assert(is_newer(1, Instant{}, 2, Instant{}));
+  EXPECT_FALSE(is_newer(5, t, 5, soon)) << "equal is stale";
+  EXPECT_TRUE(is_newer(0, t, (1u << 23) - 1, soon));
+  EXPECT_FALSE(is_newer(0, t, 1u << 23, soon)) << "half the ring is stale";
+  EXPECT_TRUE(is_newer((1u << 24) - 1, t, 0, soon)) << "it wraps";
+  EXPECT_FALSE(is_newer(7, t, 6, soon));
+  EXPECT_FALSE(is_newer(7, t, 6, t + seconds{128}));
+  EXPECT_TRUE(is_newer(7, t, 6, t + seconds{128} + microseconds{1}));
+}
+
+TEST(TokenBook, NeverIssuesTwiceEvenWhenChanceRepeats) {  // OBS-11
+  std::uint8_t draws = 0;
+  Random random = [&](std::span<std::uint8_t> out) {
+    for (auto& byte : out) byte = static_cast<std::uint8_t>(draws / 3);  // each value three times over
+    ++draws;
+  };
+  TokenBook book(random);
+  const auto first = book.issue();
+  const auto second = book.issue();
+  EXPECT_NE(first, second);
+  EXPECT_EQ(first.size(), 4);
+  EXPECT_TRUE(book.was_issued(first));
+  EXPECT_FALSE(book.was_issued(Token{Bytes{9, 9, 9, 9}}));
+  EXPECT_FALSE(book.was_issued(Token{Bytes{0}}));
+}
+
+}  // namespace
+}  // namespace coap
