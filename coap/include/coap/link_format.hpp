@@ -18,7 +18,7 @@ struct Link {
   friend bool operator==(const Link&, const Link&) = default;
 };
 
-/// `</vitals>;obs;rt="wardlink.vitals";ct=112`; values that are not plain tokens or digits are quoted.
+/// `</vitals>;obs;rt="wardlink.vitals";ct=112`; values other than digits are quoted.
 std::string encode_links(const std::vector<Link>& links);
 
 /// Empty when the text is not link format. Bounded: more than 64 links or 16 attributes a link are refused too.
