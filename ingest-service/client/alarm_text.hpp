@@ -1,0 +1,34 @@
+#pragma once
+// Alarm conditions in words.
+
+#include <string>
+
+#include "wardlink/v1/vitals.pb.h"
+
+namespace wardlink::client {
+
+inline std::string priority_text(v1::AlarmPriority priority) {
+  switch (priority) {
+    case v1::ALARM_PRIORITY_LOW:
+      return "low";
+    case v1::ALARM_PRIORITY_MEDIUM:
+      return "medium";
+    case v1::ALARM_PRIORITY_HIGH:
+      return "high";
+    default:
+      return {};
+  }
+}
+
+inline std::string kind_text(v1::AlarmKind kind) {
+  switch (kind) {
+    case v1::ALARM_KIND_PHYSIOLOGICAL:
+      return "physiological";
+    case v1::ALARM_KIND_TECHNICAL:
+      return "technical";
+    default:
+      return {};
+  }
+}
+
+}  // namespace wardlink::client

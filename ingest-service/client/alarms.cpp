@@ -1,0 +1,92 @@
+// wardlink alarms list: alarm conditions, newest onset first.
+
+#include <memory>
+
+#include "client/alarm_text.hpp"
+#include "client/commands.hpp"
+#include "client/json.hpp"
+#include "client/pages.hpp"
+#include "client/references.hpp"
+#include "client/table.hpp"
+#include "client/time_option.hpp"
+#include "wardlink/v1/vitals.grpc.pb.h"
+
+namespace wardlink::client {
+namespace {
+
+struct AlarmArguments {
+  std::string parent;
+  bool open = false;
+  std::string from, to;
+  std::uint64_t limit = 0;
+};
+
+std::vector<std::string> row_of(const v1::Alarm& alarm, Zone zone) {
+  return {alarm.has_start_time() ? to_text(from_proto(alarm.start_time()), zone) : "unknown",
+          alarm.has_end_time() ? to_text(from_proto(alarm.end_time()), zone) : "open",
+          priority_text(alarm.priority()),
+          kind_text(alarm.kind()),
+          alarm.code(),
+          alarm.sign(),
+          alarm.has_value() ? number_text(alarm.value()) : "",
+          alarm.has_limit() ? number_text(alarm.limit()) : "",
+          alarm.patient_display_name().empty() ? alarm.patient() : alarm.patient_display_name(),
+          device_urn(alarm.device())};
+}
+
+int list_alarms(Session& session, const AlarmArguments& arguments) {
+  v1::ListAlarmsRequest request;
+  request.set_parent(parent_name(session, arguments.parent));
+  request.set_open_only(arguments.open);
+  apply_time("--from", arguments.from, session.now, [&](auto time) { *request.mutable_start_time() = time; });
+  apply_time("--to", arguments.to, session.now, [&](auto time) { *request.mutable_end_time() = time; });
+  const auto stub = v1::AlarmService::NewStub(session.connection.channel());
+  const auto walk = [&](auto take) {
+    return for_each_page(session.connection, *stub, &v1::AlarmService::Stub::ListAlarms, request,
+                         &v1::ListAlarmsResponse::mutable_alarms, arguments.limit,
+                         [&](const v1::ListAlarmsResponse& page) {
+                           for (const v1::Alarm& alarm : page.alarms()) take(alarm);
+                         });
+  };
+  if (session.json) {
+    JsonList list(session.out, "alarms");
+    const auto count = walk([&](const v1::Alarm& alarm) { list.add(alarm); });
+    list.close();
+    return count > 0 ? exit_ok : exit_nothing;
+  }
+  Table table({{"ONSET"},
+               {"END"},
+               {"PRIORITY"},
+               {"KIND"},
+               {"CODE"},
+               {"SIGN"},
+               {"VALUE", Align::right},
+               {"LIMIT", Align::right},
+               {"PATIENT"},
+               {"DEVICE"}});
+  const auto count = walk([&](const v1::Alarm& alarm) { table.add(row_of(alarm, session.zone)); });
+  if (count == 0) {
+    session.err << "wardlink: No alarm matches.\n";
+    return exit_nothing;
+  }
+  table.print(session.out);
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_alarms(CLI::App& alarms, Command& chosen) {
+  CLI::App* app = alarms.add_subcommand(
+      "list", "Alarm conditions, newest onset first. VALUE is the sign's at onset, LIMIT the one in force.");
+  app->fallthrough();
+  auto arguments = std::make_shared<AlarmArguments>();
+  app->add_option("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody")->type_name("");
+  app->add_flag("--open", arguments->open, "only those that have not ended");
+  app->add_option("--from", arguments->from, "begun then or later")->type_name("TIME");
+  app->add_option("--to", arguments->to, "begun before then")->type_name("TIME");
+  app->add_option("--limit", arguments->limit, "stop after so many; 0 = all")->capture_default_str()->type_name("N");
+  app->callback(
+      [&chosen, arguments] { chosen = [arguments](Session& session) { return list_alarms(session, *arguments); }; });
+}
+
+}  // namespace wardlink::client

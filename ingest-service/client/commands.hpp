@@ -1,0 +1,21 @@
+#pragma once
+// The commands. Each adder declares its options and, where the command line chooses it, leaves what is to be done.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "client/session.hpp"
+
+namespace wardlink::client {
+
+/// Returns an ExitCode; throws Failure.
+using Command = std::function<int(Session&)>;
+
+void add_latest(CLI::App& vitals, Command& chosen);
+void add_history(CLI::App& vitals, Command& chosen);
+void add_alarms(CLI::App& alarms, Command& chosen);
+void add_patients(CLI::App& patients, Command& chosen);
+void add_devices(CLI::App& devices, Command& chosen);
+void add_reconcile(CLI::App& devices, Command& chosen);
+
+}  // namespace wardlink::client
