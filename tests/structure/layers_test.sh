@@ -1,0 +1,27 @@
+#!/bin/bash
+# Who may include whom. usage: layers_test.sh SOURCE_DIR
+set -uo pipefail
+cd "$1" || exit 1
+bad=0
+
+# may_not WHERE PATTERN WHY [EXCEPT]: no file below WHERE may include PATTERN, but for those whose path matches EXCEPT.
+may_not() {
+  local found
+  found=$(grep -rnE "#include *[<\"]$2" $1 --include='*.cpp' --include='*.hpp' | grep -vE "${4:-^$}")
+  [ -z "$found" ] && return
+  echo "$3:"
+  echo "$found"
+  bad=1
+}
+
+products='coap signs device-sdk ingest-service'
+may_not coap '(wardlink|signs|grpc|google|pqxx)/' 'coap knows nothing of hospitals, gRPC or databases'
+may_not signs '(coap|wardlink|grpc|google|pqxx|nlohmann|openssl|boost)/' 'signs sees nobody'
+may_not device-sdk '(wardlink/v1|grpc|google|pqxx)' 'the device SDK sees neither gRPC nor databases'
+may_not ingest-service/storage 'coap/' 'storage never sees coap'
+may_not ingest-service/client '(coap|signs|pqxx)/' 'the client sees proto only'
+may_not ingest-service/ingest '(pqxx|.*storage/)' 'ingest and storage meet only in the .proto'
+may_not "$products" '(boost|asio)' 'Boost.Asio has one home' '^coap/src/(udp_driver|event_loop|udp_[a-z]+)\.(c|h)pp:'
+may_not "$products" 'openssl/ssl' "OpenSSL's TLS has one home" '^coap/src/dtls_[a-z]+\.(c|h)pp:'
+may_not "$products" 'pqxx' 'libpqxx has one home' '^ingest-service/storage/postgres'
+exit $bad
