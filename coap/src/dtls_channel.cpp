@@ -1,1 +1,323 @@
-// in progress
+#include "dtls_channel.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "dtls_record.hpp"
+
+namespace coap::dtls {
+namespace {
+
+constexpr std::size_t largest_plaintext = 1500;  // one UDP datagram without fragments; the write buffer holds 2,048
+constexpr std::size_t largest_record_plaintext = 16'384;    // RFC 5246 §6.2.1
+constexpr int ccm_8_forgery_limit = 128;                    // RFC 9147 §4.5.3: an 8-byte tag bears no more
+constexpr unsigned longest_retransmission_us = 60'000'000;  // RFC 6347 §4.2.4.1
+
+Channel* channel_of(const SSL* ssl) { return ssl == nullptr ? nullptr : static_cast<Channel*>(SSL_get_app_data(ssl)); }
+
+int bio_write(BIO* bio, const char* data, int size) {
+  static_cast<Channel*>(BIO_get_data(bio))
+      ->write_datagram({reinterpret_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)});
+  return size;
+}
+
+int bio_read(BIO* bio, char* to, int size) {
+  BIO_clear_retry_flags(bio);
+  const std::size_t got = static_cast<Channel*>(BIO_get_data(bio))
+                              ->read_record({reinterpret_cast<std::uint8_t*>(to), static_cast<std::size_t>(size)});
+  if (got > 0) return static_cast<int>(got);
+  BIO_set_retry_read(bio);
+  return -1;
+}
+
+/// Without an answer to the MTU's overhead OpenSSL cuts a handshake into fragments of 256 bytes.
+long bio_control(BIO*, int command, long, void*) {
+  switch (command) {
+    case BIO_CTRL_FLUSH:
+    case BIO_CTRL_DUP:
+    case BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT:
+      return 1;
+    default:  // the overhead too: the MTU that is set counts UDP payload
+      return 0;
+  }
+}
+
+/// One write is one datagram, one read is one record.
+BIO_METHOD* datagram_bio() {
+  static BIO_METHOD* const method = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "datagrams in memory");
+    if (made != nullptr && BIO_meth_set_write(made, bio_write) == 1 && BIO_meth_set_read(made, bio_read) == 1 &&
+        BIO_meth_set_ctrl(made, bio_control) == 1) {
+      return made;
+    }
+    BIO_meth_free(made);
+    return static_cast<BIO_METHOD*>(nullptr);
+  }();
+  return method;
+}
+
+unsigned timer_callback(SSL* ssl, unsigned last) {
+  const Channel* channel = channel_of(ssl);
+  return channel == nullptr ? 1'000'000 : channel->next_retransmission(last);
+}
+
+struct FreeAddress {
+  void operator()(BIO_ADDR* address) const { BIO_ADDR_free(address); }
+};
+
+}  // namespace
+
+void FreeSsl::operator()(SSL* ssl) const { SSL_free(ssl); }
+
+int verify_callback(int ok, X509_STORE_CTX* store) {
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  Channel* channel = channel_of(ssl);
+  return channel != nullptr && channel->verify(ok != 0, store) ? 1 : 0;
+}
+
+Channel::Channel(std::unique_ptr<SSL, FreeSsl> ssl, const DtlsOptions& options)
+    : ssl_(std::move(ssl)), first_retransmission_(options.first_retransmission) {
+  if (!attach(options)) end(CloseReason::protocol, "no memory for a session");
+}
+
+Channel::~Channel() = default;
+
+bool Channel::attach(const DtlsOptions& options) {
+  if (!ssl_ || datagram_bio() == nullptr) return false;
+  BIO* bio = BIO_new(datagram_bio());
+  if (bio == nullptr) return false;
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_.get(), bio, bio);  // owns it from here on
+  DTLS_set_timer_cb(ssl_.get(), timer_callback);
+  return SSL_set_app_data(ssl_.get(), this) == 1 && SSL_set_mtu(ssl_.get(), options.mtu) != 0;
+}
+
+void Channel::start_client(Instant now) {
+  if (state_ == State::closed) return;
+  SSL_set_connect_state(ssl_.get());
+  advance_handshake();
+  arm(now);
+}
+
+/// A fresh server stalls on a ClientHello with message_seq 1 unless DTLSv1_listen has seen that datagram; the cookie
+/// callback there agrees to all, since HelloCookie has judged it.
+void Channel::start_server(ByteView hello, Instant now) {
+  if (state_ == State::closed) return;
+  const std::unique_ptr<BIO_ADDR, FreeAddress> nobody(BIO_ADDR_new());
+  SSL_set_accept_state(ssl_.get());
+  ERR_clear_error();
+  const auto record = next_record(hello);
+  if (record) incoming_ = record->bytes;
+  const bool taken = record && nobody && DTLSv1_listen(ssl_.get(), nobody.get()) == 1;
+  incoming_ = {};
+  if (taken) {
+    advance_handshake();
+  } else {
+    ERR_clear_error();
+    end(CloseReason::protocol, "the ClientHello cannot be used");
+  }
+  arm(now);
+}
+
+bool Channel::handle_datagram(ByteView datagram, Instant now) {
+  bool authenticated = false;
+  while (state_ != State::closed) {
+    const auto record = next_record(datagram);
+    if (!record) break;
+    // Nothing in clear may touch a session that stands (RFC 6347 §4.2.8). The peer's repeated last flight is answered
+    // by its Finished, which is of epoch 1.
+    if (state_ == State::open && record->epoch == 0) continue;
+    if (handle_record(record->bytes)) authenticated = true;
+  }
+  arm(now);
+  return authenticated;
+}
+
+bool Channel::handle_record(ByteView record) {
+  incoming_ = record;
+  bool authenticated = false;
+  if (state_ == State::handshaking) {
+    authenticated = advance_handshake();
+  } else {
+    authenticated = read_plaintexts();
+    if (!authenticated) count_forgery();
+  }
+  incoming_ = {};
+  return authenticated;
+}
+
+/// True when the handshake has completed.
+bool Channel::advance_handshake() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_.get());
+  if (result == 1) return complete_handshake();
+  end_by(result);
+  return false;
+}
+
+bool Channel::complete_handshake() {
+  const Certificate leaf(SSL_get1_peer_certificate(ssl_.get()));
+  if (!leaf || SSL_get_verify_result(ssl_.get()) != X509_V_OK) {
+    end(CloseReason::no_certificate, "the handshake ended without a verified certificate");
+    return false;
+  }
+  if (SSL_get_extms_support(ssl_.get()) != 1) {  // RFC 7627 §5.3
+    say_goodbye();
+    end(CloseReason::protocol, "the peer does not offer the extended master secret");
+    return false;
+  }
+  peer_ = identity_of(leaf.get());
+  state_ = State::open;
+  const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_.get());
+  if (cipher == nullptr || SSL_CIPHER_get_protocol_id(cipher) == 0xc0ae) forgeries_left_ = ccm_8_forgery_limit;
+  read_plaintexts();
+  return true;
+}
+
+/// True when something was authenticated: a plaintext, an alert, or a repeated Finished (which is answered).
+bool Channel::read_plaintexts() {
+  std::array<std::uint8_t, largest_record_plaintext> buffer;
+  const std::size_t datagrams_before = datagrams_.size();
+  bool authenticated = false;
+  while (true) {
+    ERR_clear_error();
+    std::size_t size = 0;
+    const int result = SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &size);
+    if (result != 1) {
+      end_by(result);
+      break;
+    }
+    authenticated = true;
+    plaintexts_.emplace_back(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(size));
+  }
+  return authenticated || state_ == State::closed || datagrams_.size() > datagrams_before;
+}
+
+void Channel::handle_timeout(Instant now) {
+  if (state_ == State::handshaking) {
+    ERR_clear_error();
+    if (DTLSv1_handle_timeout(ssl_.get()) < 0)
+      end(CloseReason::handshake_deadline, "no answer to any repetition of a handshake flight");
+    ERR_clear_error();
+  }
+  arm(now);
+}
+
+bool Channel::send(ByteView plaintext) {
+  if (state_ != State::open || plaintext.empty() || plaintext.size() > largest_plaintext) return false;
+  ERR_clear_error();
+  std::size_t written = 0;
+  if (SSL_write_ex(ssl_.get(), plaintext.data(), plaintext.size(), &written) == 1) return true;
+  ERR_clear_error();
+  return false;
+}
+
+void Channel::close() {
+  if (state_ == State::closed) return;
+  if (state_ == State::open) say_goodbye();
+  end(CloseReason::local, {});
+}
+
+std::optional<Bytes> Channel::poll_datagram() {
+  if (datagrams_.empty()) return std::nullopt;
+  Bytes first = std::move(datagrams_.front());
+  datagrams_.erase(datagrams_.begin());
+  return first;
+}
+
+std::optional<Bytes> Channel::poll_plaintext() {
+  if (plaintexts_.empty()) return std::nullopt;
+  Bytes first = std::move(plaintexts_.front());
+  plaintexts_.erase(plaintexts_.begin());
+  return first;
+}
+
+std::size_t Channel::read_record(std::span<std::uint8_t> to) {
+  const ByteView record = std::exchange(incoming_, {});
+  if (record.size() > to.size()) return 0;
+  std::copy(record.begin(), record.end(), to.begin());
+  return record.size();
+}
+
+void Channel::write_datagram(ByteView datagram) { datagrams_.emplace_back(datagram.begin(), datagram.end()); }
+
+unsigned Channel::next_retransmission(unsigned last) const {
+  if (last == 0) return static_cast<unsigned>(first_retransmission_.count());
+  return std::min(2 * last, longest_retransmission_us);
+}
+
+bool Channel::verify(bool ok, X509_STORE_CTX* store) {
+  const int depth = X509_STORE_CTX_get_error_depth(store);
+  if (ok && depth > 0) return true;
+  const auto role = SSL_is_server(ssl_.get()) == 1 ? PeerRole::device : PeerRole::server;
+  X509* leaf = X509_STORE_CTX_get0_cert(store);
+  const Refusal refusal = ok ? judge_leaf(leaf, role) : refusal_of(X509_STORE_CTX_get_error(store), depth, leaf, role);
+  if (refusal.reason == CloseReason::none) return true;
+  if (refusal_.reason == CloseReason::none) refusal_ = refusal;
+  X509_STORE_CTX_set_error(store, refusal.verify_error);
+  return false;
+}
+
+/// Ends the session by what a call of OpenSSL's returned; waiting for the next record is no end.
+void Channel::end_by(int result) {
+  const int kind = SSL_get_error(ssl_.get(), result);
+  if (kind == SSL_ERROR_WANT_READ) return;
+  const unsigned long error = ERR_peek_last_error();
+  const char* words = ERR_reason_error_string(error);
+  const std::string detail = words == nullptr ? "" : words;
+  ERR_clear_error();
+  const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+  if (kind == SSL_ERROR_ZERO_RETURN) {
+    if (state_ == State::open) say_goodbye();  // RFC 5246 §7.2.1
+    end(CloseReason::peer_closed, {});
+  } else if (refusal_.reason != CloseReason::none) {
+    end(refusal_.reason, refusal_.detail);
+  } else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+    end(CloseReason::no_certificate, detail);
+  } else if (reason == SSL_R_READ_TIMEOUT_EXPIRED) {
+    end(CloseReason::handshake_deadline, "no answer to any repetition of a handshake flight");
+  } else if (reason >= SSL_AD_REASON_OFFSET) {
+    end(CloseReason::peer_alert, detail);
+  } else {
+    end(CloseReason::protocol, detail);
+  }
+}
+
+void Channel::end(CloseReason reason, std::string detail) {
+  state_ = State::closed;
+  reason_ = reason;
+  detail_ = std::move(detail);
+  deadline_.reset();
+  ssl_.reset();  // tens of kilobytes
+}
+
+/// close_notify; what it returns tells of the peer's, which is not waited for.
+void Channel::say_goodbye() {
+  ERR_clear_error();
+  SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+}
+
+/// OpenSSL reads the clock itself and tells what is left; only a handshake repeats.
+void Channel::arm(Instant now) {
+  deadline_.reset();
+  if (state_ != State::handshaking) return;
+  timeval left{};
+  if (DTLSv1_get_timeout(ssl_.get(), &left) != 1) return;
+  deadline_ = now + std::chrono::seconds{left.tv_sec} + std::chrono::microseconds{left.tv_usec};
+}
+
+void Channel::count_forgery() {
+  if (state_ != State::open || forgeries_left_ < 0) return;
+  if (--forgeries_left_ >= 0) return;
+  say_goodbye();
+  end(CloseReason::protocol, "too many records that fail an 8-byte tag");
+}
+
+}  // namespace coap::dtls

@@ -1,7 +1,8 @@
 #pragma once
 // DTLS 1.2 on OpenSSL (RFC 6347): the secure channel's real tenant, and the stateless cookie in front of it.
 // ECDHE-ECDSA on P-256 with AES-128-GCM or AES-128-CCM; mutual certificates; extended master secret demanded;
-// renegotiation refused. OpenSSL stays inside two source files.
+// renegotiation refused. OpenSSL stays inside four source files: dtls_context (who is let in with what), dtls_channel
+// (one session), dtls_certificate (what a certificate must say) and hello_cookie.
 
 #include <cstdint>
 #include <memory>
@@ -17,8 +18,12 @@
 namespace coap {
 
 struct DtlsOptions {
-  bool allow_ccm_8 = false;  // AES-128-CCM with an 8-byte tag: only for peers that know nothing better
-  std::uint16_t mtu = 1280;  // largest UDP payload of a handshake flight, bytes (IPv6's minimum MTU is 1280)
+  /// AES-128-CCM with an 8-byte tag: only for peers that know nothing better.
+  bool allow_ccm_8 = false;
+  /// Largest UDP payload of a handshake, bytes: IPv6's least MTU, 1280, less its headers.
+  std::uint16_t mtu = 1232;
+  /// Of a handshake flight; doubles up to 60 s (RFC 6347 §4.2.4.1). RFC 7925 §11 advises 9 s on slow networks.
+  Duration first_retransmission = std::chrono::seconds{1};
 };
 
 /// Everything that many channels share: certificates parsed once, cipher list, verification. Immutable once made, so
@@ -58,13 +63,16 @@ class HelloCookie {
   struct Verdict {
     enum class Kind : std::uint8_t { challenge, good, drop } kind;
     Bytes reply;           // challenge: the HelloVerifyRequest to send
-    const char* why = "";  // drop: not_client_hello, fragmented, malformed
+    const char* why = "";  // drop: not_client_hello, fragmented, malformed, late_hello
   };
   Verdict judge(const Address& from, ByteView datagram, Instant now) const;
 
  private:
   Bytes secret_;
 };
+
+/// Whom the first certificate of a PEM text names. Empty when it cannot be read.
+std::optional<PeerIdentity> certificate_identity(const std::string& certificate_pem);
 
 /// RAND_bytes as a Random. Aborts the process when the generator fails: nothing safe can follow.
 Random secure_random();

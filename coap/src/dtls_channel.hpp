@@ -1,0 +1,80 @@
+#pragma once
+// The secure channel's real tenant: one DTLS 1.2 session on one SSL object. DtlsContext makes it.
+
+#include <openssl/types.h>
+
+#include <memory>
+#include <vector>
+
+#include "coap/dtls.hpp"
+#include "coap/secure_channel.hpp"
+#include "dtls_certificate.hpp"
+
+namespace coap::dtls {
+
+struct FreeSsl {
+  void operator()(SSL* ssl) const;
+};
+
+class Channel final : public SecureChannel {
+ public:
+  /// Takes a fresh SSL of the context's, in neither role yet. Null (no memory): the channel is closed from the start.
+  Channel(std::unique_ptr<SSL, FreeSsl> ssl, const DtlsOptions& options);
+  ~Channel() override;
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  /// Exactly one of these follows the constructor.
+  void start_client(Instant now);
+  void start_server(ByteView hello, Instant now);
+
+  bool handle_datagram(ByteView datagram, Instant now) override;
+  void handle_timeout(Instant now) override;
+  bool send(ByteView plaintext) override;
+  void close() override;
+  std::optional<Bytes> poll_datagram() override;
+  std::optional<Bytes> poll_plaintext() override;
+  State state() const override { return state_; }
+  std::optional<Instant> deadline() const override { return deadline_; }
+  const PeerIdentity& peer() const override { return peer_; }
+  CloseReason close_reason() const override { return reason_; }
+  std::string close_detail() const override { return detail_; }
+
+  // -- for OpenSSL's callbacks --------------------------------------------------------------------------------------
+  /// The record that waits, moved into `to`; 0 when there is none.
+  std::size_t read_record(std::span<std::uint8_t> to);
+  void write_datagram(ByteView datagram);
+  /// Microseconds to wait for an answer; 0 asks for the first.
+  unsigned next_retransmission(unsigned last) const;
+  /// The verification of the peer's chain arrived at one of its certificates, or at a fault. False ends it.
+  bool verify(bool ok, X509_STORE_CTX* store);
+
+ private:
+  bool attach(const DtlsOptions& options);
+  bool handle_record(ByteView record);
+  bool advance_handshake();
+  bool complete_handshake();
+  bool read_plaintexts();
+  void end_by(int result);
+  void end(CloseReason reason, std::string detail);
+  void say_goodbye();
+  void arm(Instant now);
+  void count_forgery();
+
+  std::unique_ptr<SSL, FreeSsl> ssl_;
+  State state_ = State::handshaking;
+  ByteView incoming_;  // one record, while OpenSSL is being called
+  std::vector<Bytes> datagrams_, plaintexts_;
+  std::optional<Instant> deadline_;
+  Duration first_retransmission_;
+  Refusal refusal_;
+  PeerIdentity peer_;
+  CloseReason reason_ = CloseReason::none;
+  std::string detail_;
+  int forgeries_left_ = -1;  // negative: not limited
+};
+
+/// SSL_CTX_set_verify's callback.
+int verify_callback(int ok, X509_STORE_CTX* store);
+
+}  // namespace coap::dtls
