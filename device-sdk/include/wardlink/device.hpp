@@ -1,6 +1,6 @@
 #pragma once
-// Start here. A wearable: report what was measured, raise what must be known, and the SDK sees to the rest: DTLS with the
-// device's certificate, registration, notifications, retransmission, reconnection.
+// Start here. A wearable: report what was measured, raise what must be known, and the SDK sees to the rest: DTLS with
+// the device's certificate, registration, notifications, retransmission, reconnection.
 //
 //   wardlink::Device device(options);
 //   device.start();
@@ -39,9 +39,9 @@ struct DeviceOptions {
   std::string server_name;        // that the server's certificate must carry; empty = `server`
   coap::Credentials credentials;  // PEM texts; the certificate's SAN URI is the device's name
   AlarmSettings alarms;
-  std::shared_ptr<Journal> journal;     // may be nullptr: nothing outlives the process
-  std::size_t set_capacity = 4096;      // sets kept unsent; beyond it the oldest is dropped and counted. About 200 B each
-  std::size_t alarm_capacity = 1024;    // alarm records owed; beyond it raise() and end() fail
+  std::shared_ptr<Journal> journal;   // may be nullptr: nothing outlives the process
+  std::size_t set_capacity = 4096;    // sets kept unsent; beyond it the oldest is dropped and counted. About 200 B each
+  std::size_t alarm_capacity = 1024;  // alarm records owed; raise() fails where its end would no longer fit
   std::function<std::uint64_t()> tick;  // monotonic ms; empty = the steady clock since construction. Any thread
   std::chrono::seconds heartbeat{30};   // /alarms is sent at least so often, also when nothing is owed
   std::shared_ptr<Runtime> runtime;     // empty = one of its own
@@ -52,16 +52,17 @@ enum class Refusal : std::uint8_t {
   none,
   stopped,        // not started, or stopped
   invalid,        // empty set, a sign twice or unknown to the catalogue, NaN or infinity, bad code
-  full,           // alarms: alarm_capacity records are owed
+  full,           // alarms: alarm_capacity records are owed, or places for the ends of open alarms are kept
   unknown_alarm,  // end(): no such open alarm
 };
 const char* to_string(Refusal refusal);
 
 struct DeviceStatus {
-  bool connected = false;           // a session stands and ingest observes it
-  std::string last_problem;         // why it does not, for people; empty when connected
+  bool connected = false;    // a session stands and ingest observes it
+  std::string last_problem;  // why it does not, for people; empty when connected
   std::uint64_t sets_generated = 0, sets_sent = 0, sets_dropped = 0, sets_waiting = 0;
   std::uint64_t alarms_generated = 0, alarms_acknowledged = 0, alarms_owed = 0;
+  std::uint64_t alarms_dropped = 0;  // episodes of limits that began and ended while alarm_capacity was reached
   std::uint64_t non_notifications = 0, con_notifications = 0;
   std::uint64_t handshakes = 0, retransmissions = 0, journal_failures = 0;
 };
@@ -73,12 +74,14 @@ enum class AlarmId : std::uint64_t {};
 /// Memory: bounded by set_capacity and alarm_capacity, about 1 MB with the defaults, the DTLS session included.
 class Device {
  public:
-  /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used.
+  /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used. The name is the
+  /// first SAN URI of the certificate, at most 63 bytes.
   explicit Device(DeviceOptions options);
-  /// stop() with no time to drain, where it was not called.
+  /// stop() with no time to drain, where it was not called. Never on the runtime's own thread.
   ~Device();
 
-  /// Connects, and reconnects for as long as it runs: after a failure with full jitter, 1 s doubling to 60 s.
+  /// Connects, and reconnects for as long as it runs: after a failure with full jitter, 1 s doubling to 60 s. Once in a
+  /// device's life. Throws std::runtime_error with one sentence when no UDP socket can be opened.
   void start();
   /// One measurement set. Alarm limits are applied to it before it returns.
   Refusal report(const MeasurementSet& set);

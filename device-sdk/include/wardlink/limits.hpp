@@ -23,10 +23,12 @@ struct AlarmSettings {
   /// systolic >= 220, <= 90.
   std::vector<AlarmLimit> limits = news2_extremes();
   /// As a fraction of the threshold: a high alarm ends below threshold·(1−h), a low one above threshold·(1+h). At 0 it
-  /// ends at the first sample outside the band. 0 to 0.5.
+  /// ends at the first sample outside the band. 0 to 0.5. A condition that stands has the band so widened: what does
+  /// not end it is inside, and the last sample inside is where it ended.
   double hysteresis = 0.02;
   /// A condition that has stood uncontradicted for so long is raised; one contradicted earlier never was. A missing
-  /// value contradicts nothing. 0: raised by its first sample.
+  /// value contradicts nothing. 0: raised by its first sample. Counted in ticks of the samples; between two samples, by
+  /// the device's clock since the last one was reported.
   std::uint64_t shortest_ms = 10'000;
 
   static std::vector<AlarmLimit> news2_extremes();

@@ -18,8 +18,8 @@ struct Reading {
 
 /// The signs sampled together. One set becomes one record: one sequence number, one row.
 struct MeasurementSet {
-  std::vector<Reading> readings;          // at most 16; each sign at most once
-  std::optional<std::uint64_t> tick_ms;   // device's monotonic clock when sampled; empty = now
+  std::vector<Reading> readings;         // at most 16; each sign at most once
+  std::optional<std::uint64_t> tick_ms;  // device's monotonic clock when sampled; empty = now
 };
 
 enum class AlarmKind : std::uint8_t { physiological = 1, technical = 2 };
@@ -29,7 +29,7 @@ enum class AlarmPriority : std::uint8_t { low = 1, medium = 2, high = 3 };
 struct Alarm {
   AlarmKind kind = AlarmKind::physiological;
   AlarmPriority priority = AlarmPriority::high;
-  std::string code;                      // "hr-high", "lead-off": lower case, digits and '-', 1 to 32 bytes
+  std::string code;  // "hr-high", "lead-off": lower case, digits and '-', 1 to 32 bytes
   std::optional<signs::SignId> sign;
   std::optional<double> value;           // of the sign, at onset
   std::optional<double> limit;           // the limit in force

@@ -1,0 +1,36 @@
+#pragma once
+// How long to wait before the next attempt: full jitter, 1 s doubling to 60 s, so that a ward that lost its gateway
+// does not come back as one.
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+
+#include "coap/instant.hpp"
+
+namespace wardlink {
+
+class Backoff {
+ public:
+  static constexpr coap::Duration kFirst = std::chrono::seconds{1};
+  static constexpr coap::Duration kMost = std::chrono::seconds{60};
+
+  /// Between zero and the current ceiling, which then doubles.
+  coap::Duration next(coap::Random& random) {
+    std::array<std::uint8_t, 4> bytes{};
+    random(bytes);
+    std::uint32_t number = 0;
+    std::memcpy(&number, bytes.data(), sizeof number);
+    const auto part = static_cast<double>(number) / 4294967296.0;
+    const auto delay = coap::Duration{static_cast<coap::Duration::rep>(part * static_cast<double>(ceiling_.count()))};
+    ceiling_ = std::min(ceiling_ * 2, kMost);
+    return delay;
+  }
+  void reset() { ceiling_ = kFirst; }
+
+ private:
+  coap::Duration ceiling_ = kFirst;
+};
+
+}  // namespace wardlink

@@ -1,0 +1,239 @@
+// The facade: a thread, a loop, a driver around a DeviceCore; the recorder is what callers touch.
+
+#include "wardlink/device.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <future>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "coap/dtls.hpp"
+#include "coap/udp_driver.hpp"
+#include "device_core.hpp"
+#include "recorder.hpp"
+
+namespace wardlink {
+namespace {
+
+constexpr std::size_t kLongestName = 63;
+constexpr std::size_t kReceiveBuffer = 256u << 10;  // bytes; a device hears little
+
+std::uint64_t draw_boot(coap::Random& random) {
+  std::array<std::uint8_t, 8> bytes{};
+  random(bytes);
+  std::uint64_t number = 0;
+  std::memcpy(&number, bytes.data(), sizeof number);
+  return number & ((std::uint64_t{1} << 53) - 1);
+}
+
+std::function<std::uint64_t()> steady_tick() {
+  return [origin = std::chrono::steady_clock::now()] {
+    const auto since = std::chrono::steady_clock::now() - origin;
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+  };
+}
+
+void check(const AlarmSettings& alarms) {
+  if (!(alarms.hysteresis >= 0 && alarms.hysteresis <= 0.5)) {
+    throw std::invalid_argument("The alarm limits' hysteresis must lie between 0 and 0.5.");
+  }
+  for (const auto& limit : alarms.limits) {
+    if (signs::find(limit.sign) == nullptr) {
+      throw std::invalid_argument("An alarm limit is for a sign that the catalogue does not have.");
+    }
+    if (!std::isfinite(limit.threshold)) throw std::invalid_argument("An alarm limit's threshold is not a number.");
+  }
+}
+
+std::string name_of(const coap::Credentials& credentials) {
+  const auto identity = coap::certificate_identity(credentials.certificate_pem);
+  if (!identity) throw std::invalid_argument("The device's certificate is not readable PEM.");
+  if (identity->uri.empty() || identity->uri.size() > kLongestName) {
+    throw std::invalid_argument("The device's certificate has no SAN URI of at most 63 bytes to name the device.");
+  }
+  return identity->uri;
+}
+
+std::shared_ptr<coap::DtlsContext> context_of(const DeviceOptions& options) {
+  const auto& name = options.server_name.empty() ? options.server : options.server_name;
+  auto context = coap::DtlsContext::client(options.credentials, name);
+  if (!context) throw std::invalid_argument(context.error());
+  return *context;
+}
+
+}  // namespace
+
+const char* to_string(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::none:
+      return "none";
+    case Refusal::stopped:
+      return "stopped";
+    case Refusal::invalid:
+      return "invalid";
+    case Refusal::full:
+      return "full";
+    case Refusal::unknown_alarm:
+      return "unknown_alarm";
+  }
+  return "unknown";
+}
+
+// -- the loop --------------------------------------------------------------------------------------------------------
+
+struct Runtime::Impl {
+  coap::EventLoop loop;
+  std::thread thread{[this] { loop.run(); }};
+
+  ~Impl() {
+    loop.stop();
+    thread.join();
+  }
+
+  /// Runs `work` on the loop's thread and waits for it; what it throws is thrown here.
+  void run(std::function<void()> work) {
+    auto task = std::make_shared<std::packaged_task<void()>>(std::move(work));
+    auto done = task->get_future();
+    loop.post([task] { (*task)(); });
+    done.get();
+  }
+};
+
+Runtime::Runtime() : impl_(std::make_unique<Impl>()) {}
+Runtime::~Runtime() = default;
+
+// -- one device ------------------------------------------------------------------------------------------------------
+
+struct Device::Impl : std::enable_shared_from_this<Device::Impl> {
+  explicit Impl(DeviceOptions given);
+
+  static std::shared_ptr<Impl> make(DeviceOptions options);
+  void start();
+  bool stop(std::chrono::milliseconds drain);
+  /// Tells the loop that there is something new; many reports cost one turn of it.
+  void nudge();
+  Runtime::Impl& runtime() { return options.runtime->impl(); }
+  DeviceCore::Seams seams();
+
+  DeviceOptions options;
+  std::string name;
+  std::shared_ptr<coap::DtlsContext> context;
+  coap::Random random = coap::secure_random();
+  std::uint64_t boot;
+  Recorder recorder;
+  std::atomic<bool> nudged = false;
+  std::mutex lifecycle;  // start() and stop() against each other
+  enum class Stage : std::uint8_t { fresh, running, stopped } stage = Stage::fresh;
+
+  // On the loop's thread only, once started.
+  std::unique_ptr<DeviceCore> core;
+  std::unique_ptr<coap::UdpDriver> driver;
+};
+
+std::shared_ptr<Device::Impl> Device::Impl::make(DeviceOptions options) {
+  check(options.alarms);
+  if (!options.tick) options.tick = steady_tick();
+  if (!options.runtime) options.runtime = std::make_shared<Runtime>();
+  return std::make_shared<Impl>(std::move(options));
+}
+
+Device::Impl::Impl(DeviceOptions given)
+    : options(std::move(given)),
+      name(name_of(options.credentials)),
+      context(context_of(options)),
+      boot(draw_boot(random)),
+      recorder({boot, options.alarms, options.set_capacity, options.alarm_capacity, options.tick, options.journal}) {}
+
+DeviceCore::Seams Device::Impl::seams() {
+  return {[this] { return coap::resolve(options.server, options.port); },
+          [this](coap::Instant now) { return context->connect(now); }, random,
+          [] { return std::chrono::system_clock::now(); }, options.journal};
+}
+
+void Device::Impl::start() {
+  const std::lock_guard lock(lifecycle);
+  if (stage != Stage::fresh) return;
+  runtime().run([this] {
+    core = std::make_unique<DeviceCore>(DeviceCore::Config{name, boot, options.heartbeat, {}}, seams(), recorder);
+    coap::UdpDriver::Config config;
+    config.receive_buffer = kReceiveBuffer;
+    auto opened = coap::UdpDriver::open(runtime().loop, config, *core);
+    if (!opened) {  // a host without IPv6
+      config.host = "0.0.0.0";
+      opened = coap::UdpDriver::open(runtime().loop, config, *core);
+    }
+    if (!opened) throw std::runtime_error(opened.error());
+    driver = std::move(*opened);
+    core->start(coap::EventLoop::now());
+    driver->wake();
+  });
+  stage = Stage::running;
+  recorder.open();
+}
+
+bool Device::Impl::stop(std::chrono::milliseconds drain) {
+  const std::lock_guard lock(lifecycle);
+  if (stage == Stage::running) {
+    recorder.shut();
+    recorder.wait_until_drained(drain);
+    runtime().run([this] {
+      core->stop(coap::EventLoop::now());
+      driver->wake();
+      driver.reset();
+      core.reset();
+    });
+  }
+  stage = Stage::stopped;
+  const auto left = recorder.status();
+  return left.sets_waiting == 0 && left.alarms_owed == 0;
+}
+
+void Device::Impl::nudge() {
+  if (nudged.exchange(true)) return;
+  runtime().loop.post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->nudged = false;
+    if (!self->core) return;
+    self->core->nudge(coap::EventLoop::now());
+    self->driver->wake();
+  });
+}
+
+Device::Device(DeviceOptions options) : impl_(Impl::make(std::move(options))) {}
+Device::~Device() { impl_->stop(std::chrono::milliseconds{0}); }
+
+void Device::start() { impl_->start(); }
+bool Device::stop(std::chrono::milliseconds drain) { return impl_->stop(drain); }
+
+Refusal Device::report(const MeasurementSet& set) {
+  const auto refusal = impl_->recorder.report(set);
+  if (refusal == Refusal::none) impl_->nudge();
+  return refusal;
+}
+
+std::optional<AlarmId> Device::raise(const Alarm& alarm) {
+  const auto id = impl_->recorder.raise(alarm);
+  if (id) impl_->nudge();
+  return id;
+}
+
+Refusal Device::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
+  const auto refusal = impl_->recorder.end(alarm, tick_ms);
+  if (refusal == Refusal::none) impl_->nudge();
+  return refusal;
+}
+
+void Device::conclude() {
+  impl_->recorder.conclude();
+  impl_->nudge();
+}
+
+DeviceStatus Device::status() const { return impl_->recorder.status(); }
+const std::string& Device::name() const { return impl_->name; }
+std::uint64_t Device::boot() const { return impl_->boot; }
+
+}  // namespace wardlink

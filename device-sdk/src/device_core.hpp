@@ -1,0 +1,97 @@
+#pragma once
+// A device without its thread: connects, registers, serves its resources, and connects again. Sans-I/O: driven by
+// instants, random and the channel are given, so that a whole ward can run in virtual time. One thread owns it; the
+// recorder is what other threads see.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backoff.hpp"
+#include "coap/connection.hpp"
+#include "coap/result.hpp"
+#include "coap/udp_driver.hpp"
+#include "recorder.hpp"
+#include "resources.hpp"
+
+namespace wardlink {
+
+class DeviceCore final : public coap::Endpoint {
+ public:
+  struct Config {
+    std::string name;  // URN of the certificate
+    std::uint64_t boot = 0;
+    std::chrono::seconds heartbeat{30};
+    coap::Connection::Config connection;  // detect_silence is set by the core
+  };
+  /// What reaches outside, given by the facade or a test.
+  struct Seams {
+    std::function<coap::Result<coap::Address, std::string>()> resolve;  // the server's address; the error is a sentence
+    std::function<std::unique_ptr<coap::SecureChannel>(coap::Instant)> connect;
+    coap::Random random;
+    Calendar calendar;                 // the host's, for the journal
+    std::shared_ptr<Journal> journal;  // may be nullptr; takes the alarms
+  };
+
+  DeviceCore(Config config, Seams seams, Recorder& recorder);
+  ~DeviceCore() override;
+
+  void start(coap::Instant now);
+  /// close_notify, then silence. What is still unwritten goes to the journal.
+  void stop(coap::Instant now);
+  /// Something was reported.
+  void nudge(coap::Instant now);
+
+  void handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) override;
+  void handle_timeout(coap::Instant now) override;
+  std::optional<coap::Datagram> poll_datagram() override;
+  std::optional<coap::Instant> next_deadline() const override;
+
+ private:
+  /// One session's worth of state.
+  struct Session {
+    enum class Stage : std::uint8_t { handshake, time, registration, serving } stage = Stage::handshake;
+    coap::Connection connection;
+    Resources resources;
+    coap::Instant began;
+    coap::Instant stage_since;  // serving: since when it has been observed, or not
+    std::optional<coap::RequestId> asked;
+    coap::Instant pinged_at;
+    bool was_observed = false;
+
+    coap::Instant set_up_by() const;
+  };
+
+  void connect(coap::Instant now);
+  void pump(coap::Instant now);
+  bool drain(coap::Instant now);
+  void handle(const coap::Event& event, coap::Instant now);
+  void answered(const coap::event::ResponseReceived& response, coap::Instant now);
+  void closed(const coap::event::Closed& why, coap::Instant now);
+  void ask_time(coap::Instant now);
+  void register_device(coap::Instant now);
+  void give_up(coap::CloseReason reason, std::string problem, coap::Instant now);
+  void watch(coap::Instant now);
+  void retry_later(coap::Instant now);
+  void publish();
+  coap::Duration patience() const;
+
+  Config config_;
+  Seams seams_;
+  Recorder& recorder_;
+  AlarmLog log_;
+  Resources::Counters notifications_;
+  Backoff backoff_;
+  bool running_ = false;
+  std::optional<Session> session_;
+  std::optional<std::string> given_up_;  // why this side closes the session
+  std::optional<coap::Instant> retry_at_, conditions_at_;
+  coap::Address server_;
+  std::deque<coap::Datagram> out_;
+  LinkStatus link_;
+  std::uint64_t retransmissions_before_ = 0;  // of sessions that are over
+};
+
+}  // namespace wardlink

@@ -1,0 +1,68 @@
+#include "outbox.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace wardlink {
+namespace {
+
+// A superseded delivery may still be acknowledged; an older one than these releases nothing, so its records go again.
+constexpr std::size_t kDeliveries = 16;
+
+}  // namespace
+
+bool Outbox::push(SequencedSet set) {
+  sets_.push_back(std::move(set));
+  if (sets_.size() <= set_capacity_) return true;
+  sets_.pop_front();
+  return false;
+}
+
+std::vector<SequencedSet> Outbox::take_sets(std::size_t most) {
+  const auto end = sets_.begin() + static_cast<std::ptrdiff_t>(std::min(most, sets_.size()));
+  std::vector<SequencedSet> taken(std::make_move_iterator(sets_.begin()), std::make_move_iterator(end));
+  sets_.erase(sets_.begin(), end);
+  return taken;
+}
+
+std::size_t Outbox::give_back(std::vector<SequencedSet> sets) {
+  sets_.insert(sets_.begin(), std::make_move_iterator(sets.begin()), std::make_move_iterator(sets.end()));
+  if (sets_.size() <= set_capacity_) return 0;
+  const auto surplus = sets_.size() - set_capacity_;
+  sets_.erase(sets_.begin(), sets_.begin() + static_cast<std::ptrdiff_t>(surplus));
+  return surplus;
+}
+
+void Outbox::owe(SequencedAlarm alarm) {
+  const auto key = rank(alarm);
+  owed_.emplace(key, std::move(alarm));
+}
+
+std::vector<SequencedAlarm> Outbox::owed(std::uint64_t through, std::size_t most) const {
+  std::vector<SequencedAlarm> first;
+  for (const auto& [key, alarm] : owed_) {
+    if (first.size() == most) break;
+    if (alarm.sequence <= through) first.push_back(alarm);
+  }
+  return first;
+}
+
+void Outbox::carry(coap::DeliveryId delivery, const std::vector<SequencedAlarm>& records) {
+  std::vector<Rank> ranks;
+  for (const auto& record : records) ranks.push_back(rank(record));
+  carried_.emplace_back(delivery, std::move(ranks));
+  if (carried_.size() > kDeliveries) carried_.pop_front();
+}
+
+std::vector<std::uint64_t> Outbox::release(coap::DeliveryId delivery) {
+  std::vector<std::uint64_t> released;
+  const auto at = std::find_if(carried_.begin(), carried_.end(), [&](const auto& c) { return c.first == delivery; });
+  if (at == carried_.end()) return released;
+  for (const auto& key : at->second) {
+    if (owed_.erase(key) != 0) released.push_back(key.second);  // else another delivery released it
+  }
+  carried_.erase(at);
+  return released;
+}
+
+}  // namespace wardlink

@@ -1,0 +1,78 @@
+#include "payload.hpp"
+
+#include <string>
+#include <utility>
+
+#include "coap/senml.hpp"
+
+namespace wardlink::payload {
+namespace {
+
+using coap::senml::Pack;
+
+void add(Pack& pack, std::string_view name, double value) {
+  auto& record = pack.emplace_back();
+  record.name = name;
+  record.value = value;
+}
+
+void add(Pack& pack, std::string_view name, std::string text) {
+  auto& record = pack.emplace_back();
+  record.name = name;
+  record.value = std::move(text);
+}
+
+Pack to_pack(const SequencedSet& set) {
+  Pack pack;
+  add(pack, "q", static_cast<double>(set.sequence));
+  add(pack, "tk", static_cast<double>(set.tick_ms));
+  for (const auto& reading : set.readings) add(pack, signs::find(reading.sign)->wire, reading.value);
+  return pack;
+}
+
+Pack to_pack(const SequencedAlarm& record) {
+  Pack pack;
+  const auto& alarm = record.alarm;
+  const bool ended = record.event == SequencedAlarm::Event::ended;
+  add(pack, "q", static_cast<double>(record.sequence));
+  add(pack, "tk", static_cast<double>(record.tick_ms));
+  add(pack, "ev", ended ? "ended" : "raised");
+  if (ended && record.onset_sequence != 0) add(pack, "on", static_cast<double>(record.onset_sequence));
+  add(pack, "kind", alarm.kind == AlarmKind::technical ? "tech" : "phys");
+  add(pack, "prio", static_cast<double>(alarm.priority));
+  add(pack, "code", alarm.code);
+  if (alarm.limit) add(pack, "lim", *alarm.limit);
+  if (alarm.sign && alarm.value) add(pack, signs::find(*alarm.sign)->wire, *alarm.value);
+  return pack;
+}
+
+/// CBOR's array header grows with the number of records: 1 byte up to 23, 2 up to 255, 3 beyond.
+std::size_t header_size(std::size_t records) { return records < 24 ? 1 : records < 256 ? 2 : 3; }
+
+std::size_t body_size(const Pack& pack) { return coap::senml::encode_cbor(pack).size() - header_size(pack.size()); }
+
+template <class Item>
+Fitted fit(Pack pack, std::span<const Item> items) {
+  std::size_t size = body_size(pack);
+  std::size_t count = 0;
+  for (; count < items.size(); ++count) {
+    auto one = to_pack(items[count]);
+    const auto grown = size + body_size(one);
+    if (grown + header_size(pack.size() + one.size()) > kMax) break;
+    size = grown;
+    pack.insert(pack.end(), std::make_move_iterator(one.begin()), std::make_move_iterator(one.end()));
+  }
+  return {coap::senml::encode_cbor(pack), count};
+}
+
+}  // namespace
+
+Fitted vitals(std::span<const SequencedSet> sets) { return fit({}, sets); }
+
+Fitted alarms(std::size_t owed, std::span<const SequencedAlarm> records) {
+  Pack pack;
+  add(pack, "owed", static_cast<double>(owed));
+  return fit(std::move(pack), records);
+}
+
+}  // namespace wardlink::payload

@@ -1,0 +1,282 @@
+#include "recorder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace wardlink {
+namespace {
+
+using Event = SequencedAlarm::Event;
+
+constexpr std::size_t kMaxReadings = 16;
+constexpr std::size_t kMaxCode = 32;
+
+bool valid(const std::vector<Reading>& readings) {
+  if (readings.empty() || readings.size() > kMaxReadings) return false;
+  for (auto one = readings.begin(); one != readings.end(); ++one) {
+    if (signs::find(one->sign) == nullptr || !std::isfinite(one->value)) return false;
+    if (std::any_of(readings.begin(), one, [&](const Reading& other) { return other.sign == one->sign; })) return false;
+  }
+  return true;
+}
+
+bool valid(const Alarm& alarm) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  const auto finite = [](const std::optional<double>& value) { return !value || std::isfinite(*value); };
+  return !alarm.code.empty() && alarm.code.size() <= kMaxCode &&
+         std::all_of(alarm.code.begin(), alarm.code.end(), plain) &&
+         (!alarm.sign || signs::find(*alarm.sign) != nullptr) && finite(alarm.value) && finite(alarm.limit);
+}
+
+}  // namespace
+
+Recorder::Recorder(Config config)
+    : config_(std::move(config)),
+      outbox_(config_.set_capacity, config_.alarm_capacity),
+      limits_(config_.alarms),
+      standing_(config_.alarms.limits.size()) {}
+
+void Recorder::open() {
+  const std::lock_guard lock(mutex_);
+  accepting_ = true;
+}
+
+void Recorder::shut() {
+  const std::lock_guard lock(mutex_);
+  accepting_ = false;
+}
+
+Refusal Recorder::report(const MeasurementSet& set) {
+  if (!valid(set.readings)) return Refusal::invalid;
+  const auto clock = tick();
+  const std::lock_guard lock(mutex_);
+  if (!accepting_) return Refusal::stopped;
+  SequencedSet numbered{++last_set_, set.tick_ms.value_or(clock), set.readings};
+  if (config_.journal && !config_.journal->generated(config_.boot, numbered)) ++set_journal_failures_;
+  ++status_.sets_generated;
+
+  retry_unrecorded();
+  std::vector<AlarmLimits::Transition> transitions;
+  for (const auto& reading : numbered.readings) {
+    limits_.sample(reading.sign, numbered.tick_ms, reading.value, transitions);
+  }
+  apply(transitions);
+  if (numbered.tick_ms >= newest_tick_) {
+    newest_tick_ = numbered.tick_ms;
+    reported_at_ = clock;
+  }
+  latest_ = numbered;
+  if (!outbox_.push(std::move(numbered))) ++status_.sets_dropped;
+  return Refusal::none;
+}
+
+std::optional<AlarmId> Recorder::raise(const Alarm& alarm) {
+  if (!valid(alarm)) return std::nullopt;
+  const auto clock = tick();
+  const std::lock_guard lock(mutex_);
+  if (!accepting_ || !has_room_to_raise()) return std::nullopt;
+  const auto sequence = record(Event::raised, alarm.tick_ms.value_or(clock), 0, alarm);
+  ++reserved_;
+  open_.emplace(AlarmId{sequence}, alarm);
+  return AlarmId{sequence};
+}
+
+Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
+  const auto clock = tick();
+  const std::lock_guard lock(mutex_);
+  if (!accepting_) return Refusal::stopped;
+  const auto at = open_.find(alarm);
+  if (at == open_.end()) return Refusal::unknown_alarm;
+  auto what = std::move(at->second);
+  what.value.reset();  // nobody measured it at the end
+  --reserved_;
+  record(Event::ended, tick_ms.value_or(clock), static_cast<std::uint64_t>(alarm), std::move(what));
+  open_.erase(at);
+  return Refusal::none;
+}
+
+void Recorder::conclude() {
+  const std::lock_guard lock(mutex_);
+  if (!accepting_) return;
+  std::vector<AlarmLimits::Transition> transitions;
+  limits_.conclude(newest_tick_, transitions);
+  apply(transitions);
+}
+
+DeviceStatus Recorder::status() const {
+  const std::lock_guard lock(mutex_);
+  auto now = status_;
+  now.sets_waiting = outbox_.sets_waiting();
+  now.alarms_owed = outbox_.alarms_owed();
+  now.connected = link_.connected;
+  now.last_problem = link_.last_problem;
+  now.non_notifications = link_.non_notifications;
+  now.con_notifications = link_.con_notifications;
+  now.handshakes = link_.handshakes;
+  now.retransmissions = link_.retransmissions;
+  now.journal_failures = link_.journal_failures + set_journal_failures_;
+  return now;
+}
+
+bool Recorder::wait_until_drained(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return drained_.wait_for(lock, limit, [this] { return outbox_.sets_waiting() == 0 && outbox_.alarms_owed() == 0; });
+}
+
+std::optional<std::chrono::milliseconds> Recorder::raise_due() {
+  const std::lock_guard lock(mutex_);
+  retry_unrecorded();
+  if (!limits_.next_due()) return std::nullopt;
+  std::vector<AlarmLimits::Transition> transitions;
+  const auto clock = clock_of_samples();
+  limits_.due(clock, transitions);
+  apply(transitions);
+  const auto next = limits_.next_due();
+  if (!next) return std::nullopt;
+  return std::chrono::milliseconds{*next - clock};  // due() left nothing up to `clock`
+}
+
+/// The device's clock on the scale of the samples' ticks: a device that hands its samples in late, or that replays a
+/// recording, must not raise what a sample not yet reported would contradict.
+std::uint64_t Recorder::clock_of_samples() const {
+  const auto clock = tick();
+  return newest_tick_ + (clock > reported_at_ ? clock - reported_at_ : 0);
+}
+
+// -- sets ------------------------------------------------------------------------------------------------------------
+
+std::vector<SequencedSet> Recorder::take_sets(std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  return outbox_.take_sets(most);
+}
+
+void Recorder::sets_sent(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  status_.sets_sent += count;
+}
+
+void Recorder::give_back(std::vector<SequencedSet> sets) {
+  if (sets.empty()) return;
+  const std::lock_guard lock(mutex_);
+  status_.sets_dropped += outbox_.give_back(std::move(sets));
+}
+
+std::size_t Recorder::sets_waiting() const {
+  const std::lock_guard lock(mutex_);
+  return outbox_.sets_waiting();
+}
+
+std::optional<SequencedSet> Recorder::latest_set() const {
+  const std::lock_guard lock(mutex_);
+  return latest_;
+}
+
+// -- alarms ----------------------------------------------------------------------------------------------------------
+
+std::vector<SequencedAlarm> Recorder::take_unjournaled() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(unjournaled_, {});
+}
+
+std::uint64_t Recorder::last_alarm() const {
+  const std::lock_guard lock(mutex_);
+  return last_alarm_;
+}
+
+std::size_t Recorder::alarms_owed() const {
+  const std::lock_guard lock(mutex_);
+  return outbox_.alarms_owed();
+}
+
+Recorder::OwedAlarms Recorder::owed(std::uint64_t through, std::size_t most) const {
+  const std::lock_guard lock(mutex_);
+  return {outbox_.alarms_owed(), outbox_.owed(through, most)};
+}
+
+void Recorder::carry(coap::DeliveryId delivery, const std::vector<SequencedAlarm>& records) {
+  const std::lock_guard lock(mutex_);
+  outbox_.carry(delivery, records);
+}
+
+std::vector<std::uint64_t> Recorder::release(coap::DeliveryId delivery) {
+  const std::lock_guard lock(mutex_);
+  auto released = outbox_.release(delivery);
+  status_.alarms_acknowledged += released.size();
+  return released;
+}
+
+void Recorder::forget_deliveries() {
+  const std::lock_guard lock(mutex_);
+  outbox_.forget_deliveries();
+}
+
+void Recorder::publish(const LinkStatus& link) {
+  {
+    const std::lock_guard lock(mutex_);
+    link_ = link;
+  }
+  drained_.notify_all();
+}
+
+// -- from transitions to records (under the mutex) --------------------------------------------------------------------
+
+void Recorder::apply(const std::vector<AlarmLimits::Transition>& transitions) {
+  for (const auto& transition : transitions) {
+    transition.event == Event::raised ? apply_raised(transition) : apply_ended(transition);
+  }
+}
+
+void Recorder::apply_raised(const AlarmLimits::Transition& transition) {
+  auto& standing = standing_[transition.limit];
+  if (!has_room_to_raise()) {
+    standing.unrecorded = transition;
+    return;
+  }
+  standing.unrecorded.reset();
+  standing.onset_sequence = record(Event::raised, transition.tick_ms, 0, describe(transition));
+  ++reserved_;
+}
+
+void Recorder::apply_ended(const AlarmLimits::Transition& transition) {
+  auto& standing = standing_[transition.limit];
+  if (standing.unrecorded) {
+    standing.unrecorded.reset();
+    ++status_.alarms_dropped;
+    return;
+  }
+  --reserved_;
+  record(Event::ended, transition.tick_ms, std::exchange(standing.onset_sequence, 0), describe(transition));
+}
+
+void Recorder::retry_unrecorded() {
+  for (const auto& standing : standing_) {
+    if (!standing.unrecorded || !has_room_to_raise()) continue;
+    apply_raised(AlarmLimits::Transition{*standing.unrecorded});
+  }
+}
+
+std::uint64_t Recorder::record(Event event, std::uint64_t tick_ms, std::uint64_t onset_sequence, Alarm alarm) {
+  alarm.tick_ms = tick_ms;
+  SequencedAlarm numbered{++last_alarm_, tick_ms, event, onset_sequence, std::move(alarm)};
+  ++status_.alarms_generated;
+  unjournaled_.push_back(numbered);
+  outbox_.owe(std::move(numbered));
+  return last_alarm_;
+}
+
+Alarm Recorder::describe(const AlarmLimits::Transition& transition) const {
+  const auto& limit = limits_.settings().limits[transition.limit];
+  Alarm alarm;
+  alarm.priority = limit.priority;
+  alarm.code = std::string(signs::find(limit.sign)->wire) + (limit.side == AlarmLimit::Side::high ? "-high" : "-low");
+  alarm.sign = limit.sign;
+  alarm.value = transition.value;
+  alarm.limit = limit.threshold;
+  return alarm;
+}
+
+/// A place for the record, one for its end, and those kept for the ends of what is open already.
+bool Recorder::has_room_to_raise() const { return outbox_.fits(reserved_ + 2); }
+
+}  // namespace wardlink

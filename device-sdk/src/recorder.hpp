@@ -1,0 +1,112 @@
+#pragma once
+// Where the caller's threads meet the device's: what is reported becomes numbered records here, under one short mutex,
+// and waits in the outbox for the loop to send it. Limits are evaluated under the same mutex, so that alarm records are
+// numbered in the order of the samples that made them.
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "alarm_limits.hpp"
+#include "outbox.hpp"
+#include "wardlink/device.hpp"
+
+namespace wardlink {
+
+/// What the session's side knows of a device's status.
+struct LinkStatus {
+  bool connected = false;
+  std::string last_problem;
+  std::uint64_t non_notifications = 0, con_notifications = 0;
+  std::uint64_t handshakes = 0, retransmissions = 0, journal_failures = 0;
+};
+
+class Recorder {
+ public:
+  struct Config {
+    std::uint64_t boot = 0;
+    AlarmSettings alarms;
+    std::size_t set_capacity = 4096, alarm_capacity = 1024;
+    std::function<std::uint64_t()> tick;  // monotonic ms, any thread
+    std::shared_ptr<Journal> journal;     // may be nullptr; takes the sets (alarms: the loop's side)
+  };
+  explicit Recorder(Config config);
+
+  // -- the caller's side; any thread -------------------------------------------------------------------------------
+  void open();
+  void shut();
+  Refusal report(const MeasurementSet& set);
+  std::optional<AlarmId> raise(const Alarm& alarm);
+  Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms);
+  void conclude();
+  DeviceStatus status() const;
+  /// Waits until nothing waits and nothing is owed; false when `limit` passed first.
+  bool wait_until_drained(std::chrono::milliseconds limit);
+
+  // -- the loop's side; its thread ---------------------------------------------------------------------------------
+  struct OwedAlarms {
+    std::size_t total;
+    std::vector<SequencedAlarm> records;  // first in rank
+  };
+
+  std::uint64_t tick() const { return config_.tick(); }
+  /// Raises by the clock what is due. Returns how long until it has to be asked again; empty: not until a report.
+  std::optional<std::chrono::milliseconds> raise_due();
+
+  std::vector<SequencedSet> take_sets(std::size_t most);
+  void sets_sent(std::size_t count);
+  void give_back(std::vector<SequencedSet> sets);
+  std::size_t sets_waiting() const;
+  std::optional<SequencedSet> latest_set() const;
+
+  /// Alarm records that the journal has not seen yet, oldest first; each is told once.
+  std::vector<SequencedAlarm> take_unjournaled();
+  /// Number of the newest alarm record.
+  std::uint64_t last_alarm() const;
+  std::size_t alarms_owed() const;
+  OwedAlarms owed(std::uint64_t through, std::size_t most) const;
+  void carry(coap::DeliveryId delivery, const std::vector<SequencedAlarm>& records);
+  std::vector<std::uint64_t> release(coap::DeliveryId delivery);
+  void forget_deliveries();
+
+  void publish(const LinkStatus& link);
+
+ private:
+  struct Standing {                                     // of one limit
+    std::uint64_t onset_sequence = 0;                   // 0: nothing recorded
+    std::optional<AlarmLimits::Transition> unrecorded;  // raised while there was no room
+  };
+
+  void apply(const std::vector<AlarmLimits::Transition>& transitions);
+  void apply_raised(const AlarmLimits::Transition& transition);
+  void apply_ended(const AlarmLimits::Transition& transition);
+  void retry_unrecorded();
+  std::uint64_t record(SequencedAlarm::Event event, std::uint64_t tick_ms, std::uint64_t onset_sequence, Alarm alarm);
+  Alarm describe(const AlarmLimits::Transition& transition) const;
+  bool has_room_to_raise() const;
+  std::uint64_t clock_of_samples() const;
+
+  Config config_;
+  mutable std::mutex mutex_;
+  std::condition_variable drained_;
+  bool accepting_ = false;
+  Outbox outbox_;
+  AlarmLimits limits_;
+  std::vector<Standing> standing_;  // one a limit
+  std::map<AlarmId, Alarm> open_;   // raised by the caller; the id is the record's number
+  std::size_t reserved_ = 0;        // places in the outbox for the ends of what is open
+  std::vector<SequencedAlarm> unjournaled_;
+  std::optional<SequencedSet> latest_;
+  std::uint64_t newest_tick_ = 0, reported_at_ = 0;  // of the newest sample: its tick, and the clock at its report
+  std::uint64_t last_set_ = 0, last_alarm_ = 0;
+  std::uint64_t set_journal_failures_ = 0;
+  DeviceStatus status_;  // counts of sets and alarms
+  LinkStatus link_;
+};
+
+}  // namespace wardlink

@@ -1,0 +1,239 @@
+#include "resources.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "coap/link_format.hpp"
+#include "payload.hpp"
+
+namespace wardlink {
+namespace {
+
+using namespace std::chrono_literals;
+
+// RFC 7641 §4.5.1: one Non-confirmable notification per round-trip time, 3 s while that is not known. On a short path
+// the round trip is well below what is worth a datagram of its own.
+constexpr coap::Duration kUnknownRoundTrip = 3s;
+constexpr coap::Duration kShortestInterval = 10ms;
+// RFC 7641 §4.5: a Confirmable one at least every 24 h.
+constexpr coap::Duration kConfirmVitalsAfter = 23h;
+// Beyond one datagram's worth of sets, a round trip this long is worth measuring again: it may have been a busy moment.
+constexpr coap::Duration kLongRoundTrip = 50ms;
+constexpr std::size_t kMostSets = 48;  // of one sign each, they fill a datagram
+constexpr std::size_t kMostAlarms = 24;
+
+coap::Response content(coap::Bytes payload) {
+  return {coap::code::content, coap::content_format::senml_cbor, std::move(payload), {}};
+}
+
+coap::Response refuse(coap::Code code) { return {code, std::nullopt, {}, {}}; }
+
+}  // namespace
+
+// -- AlarmLog --------------------------------------------------------------------------------------------------------
+
+AlarmLog::AlarmLog(std::uint64_t boot, std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder)
+    : boot_(boot), journal_(std::move(journal)), calendar_(std::move(calendar)), recorder_(recorder) {}
+
+std::uint64_t AlarmLog::write_pending() {
+  for (const auto& alarm : recorder_.take_unjournaled()) {
+    if (journal_ && !journal_->generated(boot_, alarm)) ++failures_;
+    through_ = alarm.sequence;
+  }
+  return through_;
+}
+
+void AlarmLog::acknowledged(const std::vector<std::uint64_t>& sequences) {
+  if (!journal_ || sequences.empty()) return;
+  const auto at = calendar_();
+  for (const auto sequence : sequences) {
+    if (!journal_->acknowledged(boot_, sequence, at)) ++failures_;
+  }
+}
+
+// -- requests --------------------------------------------------------------------------------------------------------
+
+Resources::Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, Counters& counters)
+    : recorder_(recorder), log_(log), heartbeat_(heartbeat), counters_(counters) {}
+
+std::string Resources::links() {
+  const auto link = [](const char* path, const char* type) {
+    return coap::Link{path, {{"obs", std::nullopt}, {"rt", type}, {"ct", "112"}}};
+  };
+  return coap::encode_links({link("/vitals", "wardlink.vitals"), link("/alarms", "wardlink.alarms")});
+}
+
+void Resources::handle(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now) {
+  const bool vitals = request.path == "/vitals";
+  if (!vitals && request.path != "/alarms") {
+    return connection.respond(request.exchange, refuse(coap::code::not_found), now);
+  }
+  if (request.method != coap::code::get) {
+    return connection.respond(request.exchange, refuse(coap::code::method_not_allowed), now);
+  }
+  vitals ? get_vitals(connection, request, now) : get_alarms(connection, request, now);
+}
+
+void Resources::get_vitals(coap::Connection& connection, const coap::event::RequestReceived& request,
+                           coap::Instant now) {
+  if (request.observe != 0u) {
+    const auto latest = recorder_.latest_set();
+    const auto one = latest ? std::vector{*latest} : std::vector<SequencedSet>{};
+    return connection.respond(request.exchange, content(payload::vitals(one).bytes), now);
+  }
+  auto waiting = take_waiting();
+  const auto observer = connection.respond_observed(request.exchange, std::move(waiting.response), now);
+  recorder_.sets_sent(waiting.sets.size());
+  if (vitals_.observer && *vitals_.observer != observer) connection.remove_observer(*vitals_.observer);
+  vitals_.observer = observer;
+  vitals_.sent_at = vitals_.confirmed_at = now;
+}
+
+void Resources::get_alarms(coap::Connection& connection, const coap::event::RequestReceived& request,
+                           coap::Instant now) {
+  auto now_owed = owed();
+  if (request.observe != 0u) return connection.respond(request.exchange, std::move(now_owed.response), now);
+  const auto [observer, delivery] =
+      connection.respond_observed_separately(request.exchange, std::move(now_owed.response), coap::Slot::alarm, now);
+  if (alarms_.observer && *alarms_.observer != observer) connection.remove_observer(*alarms_.observer);
+  recorder_.carry(delivery, now_owed.records);
+  alarms_ = {observer, now, delivery, now_owed.through};
+  ++counters_.con_notifications;
+}
+
+// -- what became of notifications ------------------------------------------------------------------------------------
+
+void Resources::handle(const coap::event::NotificationAcknowledged& acknowledged) {
+  if (vitals_.confirmable == acknowledged.delivery) {
+    recorder_.sets_sent(vitals_.unconfirmed.size());
+    vitals_.unconfirmed.clear();
+    vitals_.confirmable.reset();
+    return;
+  }
+  log_.acknowledged(recorder_.release(acknowledged.delivery));
+  if (alarms_.latest == acknowledged.delivery) alarms_.latest.reset();
+}
+
+void Resources::handle(const coap::event::ObserverLost& lost) {
+  // What was carried is still owed; ingest observes again when it can commit.
+  if (vitals_.observer == lost.observer) {
+    vitals_.observer.reset();
+    take_back();
+  }
+  if (alarms_.observer == lost.observer) {
+    alarms_.observer.reset();
+    alarms_.latest.reset();
+    recorder_.forget_deliveries();
+  }
+}
+
+void Resources::handle(const coap::event::ObserverLeft& left) {
+  if (vitals_.observer == left.observer) vitals_.observer.reset();
+  if (alarms_.observer == left.observer) {
+    alarms_.observer.reset();
+    alarms_.latest.reset();
+  }
+}
+
+void Resources::abandon() {
+  take_back();
+  recorder_.forget_deliveries();
+}
+
+void Resources::take_back() {
+  recorder_.give_back(std::exchange(vitals_.unconfirmed, {}));
+  vitals_.confirmable.reset();
+}
+
+// -- notifications ---------------------------------------------------------------------------------------------------
+
+void Resources::pump(coap::Connection& connection, coap::Instant now) {
+  log_.write_pending();
+  if (alarms_due(now)) notify_alarms(connection, now);
+  if (!vitals_.observer || recorder_.sets_waiting() == 0) return;
+  if (!vitals_.sent_at || *vitals_.sent_at + interval(connection) <= now) notify_vitals(connection, now);
+}
+
+/// New records go at once, also while an older notification awaits its ACK: the connection lets the newer one take
+/// over. The rest goes when the ACK has come; the heartbeat when nothing else went for long enough.
+bool Resources::alarms_due(coap::Instant now) const {
+  if (!alarms_.observer) return false;
+  if (recorder_.last_alarm() > alarms_.sent_through) return true;
+  if (alarms_.latest) return false;
+  return alarms_.sent_at + heartbeat_ <= now || recorder_.alarms_owed() > 0;
+}
+
+void Resources::notify_alarms(coap::Connection& connection, coap::Instant now) {
+  auto now_owed = owed();
+  const auto delivery = connection.notify(*alarms_.observer, std::move(now_owed.response), coap::Reliability::con,
+                                          coap::Slot::alarm, now);
+  recorder_.carry(delivery, now_owed.records);
+  alarms_.latest = delivery;
+  alarms_.sent_at = now;
+  alarms_.sent_through = now_owed.through;
+  ++counters_.con_notifications;
+}
+
+void Resources::notify_vitals(coap::Connection& connection, coap::Instant now) {
+  measure_round_trip(connection, now);
+  auto waiting = take_waiting();
+  const bool confirm = vitals_.confirmed_at + kConfirmVitalsAfter <= now && !vitals_.confirmable;
+  const auto reliability = confirm ? coap::Reliability::con : coap::Reliability::non;
+  const auto delivery =
+      connection.notify(*vitals_.observer, std::move(waiting.response), reliability, coap::Slot::ordinary, now);
+  vitals_.sent_at = now;
+  if (confirm) {
+    vitals_.confirmable = delivery;
+    vitals_.confirmed_at = now;
+    vitals_.unconfirmed = std::move(waiting.sets);
+    ++counters_.con_notifications;
+  } else {
+    recorder_.sets_sent(waiting.sets.size());
+    ++counters_.non_notifications;
+  }
+}
+
+coap::Duration Resources::interval(const coap::Connection& connection) const {
+  return std::max(connection.round_trip_time().value_or(kUnknownRoundTrip), kShortestInterval);
+}
+
+/// Only Confirmable messages measure the round trip, and a session has few besides alarms, whose ACK may be held.
+void Resources::measure_round_trip(coap::Connection& connection, coap::Instant now) {
+  const auto known = connection.round_trip_time().value_or(kUnknownRoundTrip);
+  if (known < kLongRoundTrip || recorder_.sets_waiting() <= kMostSets) return;
+  if (vitals_.pinged_at + std::max<coap::Duration>(known, 1s) > now || connection.busy(coap::Slot::ordinary)) return;
+  connection.ping(now);
+  vitals_.pinged_at = now;
+}
+
+std::optional<coap::Instant> Resources::next_deadline(const coap::Connection& connection) const {
+  std::optional<coap::Instant> next;
+  if (alarms_.observer && !alarms_.latest) next = alarms_.sent_at + heartbeat_;
+  if (vitals_.observer && vitals_.sent_at && recorder_.sets_waiting() > 0) {
+    const auto at = *vitals_.sent_at + interval(connection);
+    next = next ? std::min(*next, at) : at;
+  }
+  return next;
+}
+
+// -- payloads --------------------------------------------------------------------------------------------------------
+
+Resources::WaitingSets Resources::take_waiting() {
+  auto sets = recorder_.take_sets(kMostSets);
+  auto fitted = payload::vitals(sets);
+  const auto rest = sets.begin() + static_cast<std::ptrdiff_t>(fitted.count);
+  recorder_.give_back({std::make_move_iterator(rest), std::make_move_iterator(sets.end())});
+  sets.erase(rest, sets.end());
+  return {content(std::move(fitted.bytes)), std::move(sets)};
+}
+
+Resources::OwedRecords Resources::owed() {
+  const auto through = log_.write_pending();
+  auto [total, records] = recorder_.owed(through, kMostAlarms);
+  auto fitted = payload::alarms(total, records);
+  records.resize(fitted.count);
+  return {content(std::move(fitted.bytes)), std::move(records), through};
+}
+
+}  // namespace wardlink

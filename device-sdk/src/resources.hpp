@@ -1,0 +1,103 @@
+#pragma once
+// What /vitals and /alarms answer, and when they notify: the server's half of one session. Sans-I/O: driven by
+// instants, commands the session's connection. One object a session; what is owed outlives it in the recorder.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "coap/connection.hpp"
+#include "recorder.hpp"
+
+namespace wardlink {
+
+using Calendar = std::function<std::chrono::system_clock::time_point()>;
+
+/// Writes alarm records down before they are sent, and their ACKs. Counts what could not be written.
+class AlarmLog {
+ public:
+  AlarmLog(std::uint64_t boot, std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder);
+  /// Records numbered up to here may be sent.
+  std::uint64_t write_pending();
+  void acknowledged(const std::vector<std::uint64_t>& sequences);
+  std::uint64_t failures() const { return failures_; }
+
+ private:
+  std::uint64_t boot_;
+  std::shared_ptr<Journal> journal_;
+  Calendar calendar_;
+  Recorder& recorder_;
+  std::uint64_t through_ = 0, failures_ = 0;
+};
+
+class Resources {
+ public:
+  struct Counters {
+    std::uint64_t non_notifications = 0, con_notifications = 0;
+  };
+
+  Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, Counters& counters);
+
+  /// What registration advertises (RFC 6690).
+  static std::string links();
+
+  void handle(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now);
+  void handle(const coap::event::NotificationAcknowledged& acknowledged);
+  void handle(const coap::event::ObserverLost& lost);
+  void handle(const coap::event::ObserverLeft& left);
+
+  /// Sends what is due.
+  void pump(coap::Connection& connection, coap::Instant now);
+  /// When pump() has something to do if nothing is reported before.
+  std::optional<coap::Instant> next_deadline(const coap::Connection& connection) const;
+  /// Both resources are observed.
+  bool observed() const { return vitals_.observer && alarms_.observer; }
+  /// The session is over: sets in a notification that nobody acknowledged wait again.
+  void abandon();
+
+ private:
+  struct Vitals {
+    std::optional<coap::ObserverId> observer;
+    std::optional<coap::Instant> sent_at;  // the last notification
+    coap::Instant confirmed_at;            // the last one that was Confirmable, or the registration
+    std::optional<coap::DeliveryId> confirmable;
+    std::vector<SequencedSet> unconfirmed;  // what it carries
+    coap::Instant pinged_at;
+  } vitals_;
+  struct Alarms {
+    std::optional<coap::ObserverId> observer;
+    coap::Instant sent_at;
+    std::optional<coap::DeliveryId> latest;  // awaits its ACK
+    std::uint64_t sent_through = 0;          // number of the newest record that was known when `latest` was made
+  } alarms_;
+
+  void get_vitals(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now);
+  void get_alarms(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now);
+  void notify_vitals(coap::Connection& connection, coap::Instant now);
+  void notify_alarms(coap::Connection& connection, coap::Instant now);
+  bool alarms_due(coap::Instant now) const;
+  coap::Duration interval(const coap::Connection& connection) const;
+  void measure_round_trip(coap::Connection& connection, coap::Instant now);
+  void take_back();
+
+  struct WaitingSets {
+    coap::Response response;
+    std::vector<SequencedSet> sets;
+  };
+  WaitingSets take_waiting();
+  struct OwedRecords {
+    coap::Response response;
+    std::vector<SequencedAlarm> records;
+    std::uint64_t through;
+  };
+  OwedRecords owed();
+
+  Recorder& recorder_;
+  AlarmLog& log_;
+  coap::Duration heartbeat_;
+  Counters& counters_;
+};
+
+}  // namespace wardlink
