@@ -1,0 +1,87 @@
+#include "client/journal_file.hpp"
+
+#include "client/exit_code.hpp"
+#include "scripted_server.hpp"
+
+namespace wardlink::client {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr auto boot_line = R"({"type":"boot","device":"urn:a","boot":5})"
+                           "\n";
+constexpr auto set_line = R"({"type":"set","boot":5,"seq":1,"tk":1000,"signs":{"hr":94,"temp":37.6}})"
+                          "\n";
+
+class JournalFile : public testing::Test {
+ protected:
+  std::string failure_of(const std::string& text) {
+    std::map<std::string, DeviceJournal> journals;
+    try {
+      read_journal(scratch_.write("journal", text), journals);
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.code, exit_file);
+      return failure.sentence;
+    }
+    return {};
+  }
+  std::map<std::string, DeviceJournal> read(const std::string& text) {
+    std::map<std::string, DeviceJournal> journals;
+    read_journal(scratch_.write("journal", text), journals);
+    return journals;
+  }
+  ScratchFolder scratch_;
+};
+
+TEST_F(JournalFile, TellsSetsAlarmsAndAcknowledgements) {
+  const auto journals = read(std::string(boot_line) + set_line +
+                             R"({"type":"alarm","boot":5,"seq":1,"tk":2000,"event":"raised","kind":"phys","prio":3,)"
+                             R"("code":"hr-high","sign":"hr","value":131,"limit":131})"
+                             "\n"
+                             R"({"type":"alarm","boot":5,"seq":2,"tk":9000,"event":"ended","onset":1,"code":"hr-high"})"
+                             "\n"
+                             R"({"type":"ack","boot":5,"seq":1,"at_us":1700000000000000})"
+                             "\n"
+                             R"({"type":"boot","device":"urn:a","boot":6})"
+                             "\n"
+                             R"({"type":"set","boot":6,"seq":1,"tk":7,"signs":{"hr":95}})"
+                             "\n");
+  ASSERT_EQ(journals.size(), 1U);
+  const DeviceJournal& journal = journals.at("urn:a");
+  ASSERT_EQ(journal.sets.size(), 2U);
+  EXPECT_EQ(journal.sets.at({5, 1}).signs.at("temp"), 37.6);
+  EXPECT_EQ(journal.sets.at({6, 1}).tick_ms, 7U);
+  const JournaledAlarm& raised = journal.alarms.at({5, 1});
+  EXPECT_FALSE(raised.ended);
+  EXPECT_EQ(raised.code, "hr-high");
+  EXPECT_EQ(raised.sign, "hr");
+  EXPECT_EQ(raised.limit, 131);
+  EXPECT_TRUE(journal.alarms.at({5, 2}).ended);
+  EXPECT_EQ(journal.alarms.at({5, 2}).onset, 1U);
+  EXPECT_EQ(journal.alarms.at({5, 2}).value, std::nullopt);
+  EXPECT_TRUE(journal.acknowledged.contains({5, 1}));
+  EXPECT_FALSE(journal.cut_short);
+}
+
+TEST_F(JournalFile, ForgivesALastLineThatWasCutShort) {
+  const auto journals = read(std::string(boot_line) + set_line + R"({"type":"set","boot":5,"se)");
+  EXPECT_TRUE(journals.at("urn:a").cut_short);
+  EXPECT_EQ(journals.at("urn:a").sets.size(), 1U);
+}
+
+TEST_F(JournalFile, NamesTheLineThatIsNone) {
+  EXPECT_THAT(failure_of(std::string(boot_line) + "garbage\n" + set_line), HasSubstr("Line 2 of "));
+  EXPECT_THAT(failure_of(std::string(boot_line) + R"({"type":"set","boot":5,"seq":1})"
+                                                  "\n"),
+              HasSubstr("Line 2 of "));
+  EXPECT_THAT(failure_of(set_line), HasSubstr("Line 1 of "));
+  EXPECT_THAT(failure_of(""), HasSubstr("names no device"));
+}
+
+TEST_F(JournalFile, NamesTheFileThatIsNotThere) {
+  std::map<std::string, DeviceJournal> journals;
+  EXPECT_THROW(read_journal((scratch_.path() / "none").string(), journals), Failure);
+}
+
+}  // namespace
+}  // namespace wardlink::client

@@ -1,0 +1,76 @@
+#include "scripted_server.hpp"
+
+namespace wardlink::client {
+namespace {
+
+using testing::HasSubstr;
+
+void add_sign(v1::LatestVitals& vitals, const char* sign, double value, const char* unit, std::int64_t age,
+              bool implausible = false) {
+  v1::LatestSign& latest = *vitals.add_signs();
+  latest.set_sign(sign);
+  latest.set_value(value);
+  latest.set_unit(unit);
+  latest.set_implausible(implausible);
+  *latest.mutable_measured_at() = before_noon(age);
+}
+
+class Latest : public ClientTest {
+ protected:
+  Latest() {
+    vitals_.latest = [this](const v1::GetLatestRequest& request, v1::GetLatestResponse& response) {
+      parent_ = request.parent();
+      v1::LatestVitals& worn = *response.add_vitals();
+      worn.set_patient("patients/7");
+      worn.set_patient_display_name("Bed 1");
+      worn.set_device("devices/urn:dev:os:32473-a");
+      add_sign(worn, "hr", 72, "/min", 1);
+      add_sign(worn, "temp", 37.6, "Cel", 3700);
+      worn.set_open_alarms(1);
+      v1::Alarm& alarm = *worn.add_alarms();
+      alarm.set_code("temp-high");
+      *alarm.mutable_start_time() = before_noon(65);
+      *worn.mutable_last_received_at() = before_noon(1);
+      v1::LatestVitals& unassigned = *response.add_vitals();
+      unassigned.set_device("devices/urn:dev:os:32473-b");
+      add_sign(unassigned, "hr", 0, "/min", 30, true);
+      return grpc::Status::OK;
+    };
+  }
+  std::string parent_ = "?";
+};
+
+TEST_F(Latest, PrintsALineForEachWearerWithValuesAgesAndAlarms) {
+  const Answer answer = ask({"vitals", "latest"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_EQ(parent_, "");
+  EXPECT_EQ(answer.out,
+            "PATIENT  DEVICE              hr [/min]  age  temp [Cel]  age  HEARD  OPEN ALARMS\n"
+            "Bed 1    urn:dev:os:32473-a         72   1s        37.6   1h     1s  temp-high 1m\n"
+            "-        urn:dev:os:32473-b         0?  30s           -    -      -  -\n");
+}
+
+TEST_F(Latest, PrintsProtobufJsonWithZeroes) {
+  const Answer answer = ask({"vitals", "latest", "--json"});
+  EXPECT_EQ(answer.code, 0);
+  EXPECT_THAT(answer.out, HasSubstr("\"patientDisplayName\": \"Bed 1\""));
+  EXPECT_THAT(answer.out, HasSubstr("\"value\": 37.6"));
+  EXPECT_THAT(answer.out, HasSubstr("\"value\": 0,"));
+  EXPECT_THAT(answer.out, HasSubstr("\"measuredAt\": \"2026-03-01T11:59:59Z\""));
+}
+
+TEST_F(Latest, AsksForOneDevice) {
+  EXPECT_EQ(ask({"vitals", "latest", "urn:dev:os:32473-a"}).code, 0);
+  EXPECT_EQ(parent_, "devices/urn:dev:os:32473-a");
+}
+
+TEST_F(Latest, SaysThatThereIsNothing) {
+  vitals_.latest = [](const auto&, auto&) { return grpc::Status::OK; };
+  const Answer answer = ask({"vitals", "latest"});
+  EXPECT_EQ(answer.code, 1);
+  EXPECT_EQ(answer.out, "");
+  EXPECT_THAT(answer.err, HasSubstr("No vitals yet"));
+}
+
+}  // namespace
+}  // namespace wardlink::client

@@ -1,0 +1,114 @@
+#include "scripted_server.hpp"
+
+#include <fstream>
+#include <sstream>
+
+#include "client/run.hpp"
+
+namespace wardlink::client {
+namespace {
+
+template <class Request, class Response>
+grpc::Status answer(const Script<Request, Response>& script, const Request* request, Response* response) {
+  return script ? script(*request, *response) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "not scripted");
+}
+
+std::string read(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+ScratchFolder::ScratchFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "wardlink-client-test.XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
+  path_ = pattern;
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string ScratchFolder::write(const std::string& name, const std::string& text) const {
+  const auto file = path_ / name;
+  std::ofstream(file) << text;
+  return file.string();
+}
+
+using Context = grpc::ServerContext;
+
+grpc::Status ScriptedVitals::GetLatest(Context*, const v1::GetLatestRequest* q, v1::GetLatestResponse* a) {
+  return answer(latest, q, a);
+}
+grpc::Status ScriptedVitals::ListReadings(Context*, const v1::ListReadingsRequest* q, v1::ListReadingsResponse* a) {
+  return answer(readings, q, a);
+}
+grpc::Status ScriptedAlarms::ListAlarms(Context*, const v1::ListAlarmsRequest* q, v1::ListAlarmsResponse* a) {
+  return answer(alarms, q, a);
+}
+grpc::Status ScriptedPatients::CreatePatient(Context*, const v1::CreatePatientRequest* q, v1::Patient* a) {
+  return answer(create, q, a);
+}
+grpc::Status ScriptedPatients::ListPatients(Context*, const v1::ListPatientsRequest* q, v1::ListPatientsResponse* a) {
+  return answer(list, q, a);
+}
+grpc::Status ScriptedPatients::GetPatient(Context*, const v1::GetPatientRequest* q, v1::Patient* a) {
+  return answer(get, q, a);
+}
+grpc::Status ScriptedDevices::CreateDevice(Context*, const v1::CreateDeviceRequest* q, v1::Device* a) {
+  return answer(create, q, a);
+}
+grpc::Status ScriptedDevices::ListDevices(Context*, const v1::ListDevicesRequest* q, v1::ListDevicesResponse* a) {
+  return answer(list, q, a);
+}
+grpc::Status ScriptedDevices::AssignDevice(Context*, const v1::AssignDeviceRequest* q, v1::Assignment* a) {
+  return answer(assign, q, a);
+}
+grpc::Status ScriptedDevices::ReleaseDevice(Context*, const v1::ReleaseDeviceRequest* q, v1::Assignment* a) {
+  return answer(release, q, a);
+}
+
+Answer run_client(const std::vector<std::string>& arguments) {
+  std::vector<const char*> argv{"wardlink"};
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  std::ostringstream out, err;
+  const int code = run(static_cast<int>(argv.size()), argv.data(), out, err, noon());
+  return {code, out.str(), err.str()};
+}
+
+Instant noon() { return *parse_time("2026-03-01T12:00:00Z", {}); }
+
+google::protobuf::Timestamp before_noon(std::int64_t seconds) {
+  return to_proto(noon() - std::chrono::seconds{seconds});
+}
+
+ClientTest::ClientTest() {
+  for (const char* name : {"WARDLINK_SERVER", "WARDLINK_CERT", "WARDLINK_KEY", "WARDLINK_CA"}) ::unsetenv(name);
+  const std::string make = WARDLINK_SOURCE_DIR "/certs/make-pki init '" + (scratch_.path() / "pki").string() + "'";
+  if (std::system(make.c_str()) != 0) throw std::runtime_error("no PKI");
+  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  tls.pem_root_certs = read(pki("service-ca.pem"));
+  tls.pem_key_cert_pairs.push_back({read(pki("storage.key")), read(pki("storage.pem"))});
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls), &port_);
+  builder.RegisterService(&vitals_).RegisterService(&alarms_).RegisterService(&patients_).RegisterService(&devices_);
+  server_ = builder.BuildAndStart();
+}
+
+ClientTest::~ClientTest() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+Answer ClientTest::ask(std::vector<std::string> arguments) const {
+  const std::vector<std::string> connection{"--server", address(),
+                                            "--cert",   pki("clients/admin.pem"),
+                                            "--key",    pki("clients/admin.key"),
+                                            "--ca",     pki("service-ca.pem"),
+                                            "--utc"};
+  arguments.insert(arguments.begin(), connection.begin(), connection.end());
+  return run_client(arguments);
+}
+
+}  // namespace wardlink::client

@@ -1,0 +1,101 @@
+#pragma once
+// A server whose answers a test writes, behind real mutual TLS on a port that the kernel picks.
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/time_text.hpp"
+#include "wardlink/v1/registry.grpc.pb.h"
+#include "wardlink/v1/vitals.grpc.pb.h"
+
+namespace wardlink::client {
+
+/// A folder of one's own, removed at the end.
+class ScratchFolder {
+ public:
+  ScratchFolder();
+  ~ScratchFolder();
+  const std::filesystem::path& path() const { return path_; }
+  /// Writes a file into it and returns its path.
+  std::string write(const std::string& name, const std::string& text) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Each call is a function that the test may set; those that it does not answer UNIMPLEMENTED.
+template <class Request, class Response>
+using Script = std::function<grpc::Status(const Request&, Response&)>;
+
+struct ScriptedVitals : v1::VitalsService::Service {
+  Script<v1::GetLatestRequest, v1::GetLatestResponse> latest;
+  Script<v1::ListReadingsRequest, v1::ListReadingsResponse> readings;
+  grpc::Status GetLatest(grpc::ServerContext*, const v1::GetLatestRequest*, v1::GetLatestResponse*) override;
+  grpc::Status ListReadings(grpc::ServerContext*, const v1::ListReadingsRequest*, v1::ListReadingsResponse*) override;
+};
+
+struct ScriptedAlarms : v1::AlarmService::Service {
+  Script<v1::ListAlarmsRequest, v1::ListAlarmsResponse> alarms;
+  grpc::Status ListAlarms(grpc::ServerContext*, const v1::ListAlarmsRequest*, v1::ListAlarmsResponse*) override;
+};
+
+struct ScriptedPatients : v1::PatientService::Service {
+  Script<v1::CreatePatientRequest, v1::Patient> create;
+  Script<v1::ListPatientsRequest, v1::ListPatientsResponse> list;
+  Script<v1::GetPatientRequest, v1::Patient> get;
+  grpc::Status CreatePatient(grpc::ServerContext*, const v1::CreatePatientRequest*, v1::Patient*) override;
+  grpc::Status ListPatients(grpc::ServerContext*, const v1::ListPatientsRequest*, v1::ListPatientsResponse*) override;
+  grpc::Status GetPatient(grpc::ServerContext*, const v1::GetPatientRequest*, v1::Patient*) override;
+};
+
+struct ScriptedDevices : v1::DeviceService::Service {
+  Script<v1::CreateDeviceRequest, v1::Device> create;
+  Script<v1::ListDevicesRequest, v1::ListDevicesResponse> list;
+  Script<v1::AssignDeviceRequest, v1::Assignment> assign;
+  Script<v1::ReleaseDeviceRequest, v1::Assignment> release;
+  grpc::Status CreateDevice(grpc::ServerContext*, const v1::CreateDeviceRequest*, v1::Device*) override;
+  grpc::Status ListDevices(grpc::ServerContext*, const v1::ListDevicesRequest*, v1::ListDevicesResponse*) override;
+  grpc::Status AssignDevice(grpc::ServerContext*, const v1::AssignDeviceRequest*, v1::Assignment*) override;
+  grpc::Status ReleaseDevice(grpc::ServerContext*, const v1::ReleaseDeviceRequest*, v1::Assignment*) override;
+};
+
+struct Answer {
+  int code = -1;
+  std::string out, err;
+};
+
+/// What the shell would get from `wardlink arguments…` at `noon()`.
+Answer run_client(const std::vector<std::string>& arguments);
+
+/// 2026-03-01T12:00:00Z, the instant at which the tests' commands begin.
+Instant noon();
+google::protobuf::Timestamp before_noon(std::int64_t seconds);
+
+/// The server with a PKI of its own, made by certs/make-pki.
+class ClientTest : public testing::Test {
+ protected:
+  ClientTest();
+  ~ClientTest() override;
+  /// run_client with --server --cert --key --ca --utc in front.
+  Answer ask(std::vector<std::string> arguments) const;
+  std::string pki(const std::string& file) const { return (scratch_.path() / "pki" / file).string(); }
+  std::string address() const { return "localhost:" + std::to_string(port_); }
+
+  ScratchFolder scratch_;
+  ScriptedVitals vitals_;
+  ScriptedAlarms alarms_;
+  ScriptedPatients patients_;
+  ScriptedDevices devices_;
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace wardlink::client
