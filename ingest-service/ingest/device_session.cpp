@@ -1,0 +1,299 @@
+#include "device_session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "coap/link_format.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+coap::Response diagnostic(coap::Code code, const std::string& words) {
+  coap::Response response;
+  response.code = code;
+  response.payload.assign(words.begin(), words.end());
+  return response;
+}
+
+coap::Response own_resources() {
+  coap::Response response;
+  response.content_format = coap::content_format::link;
+  const auto text = coap::encode_links({{"/rd", {{"rt", "core.rd"}, {"ct", "40"}}}, {"/time", {{"ct", "112"}}}});
+  response.payload.assign(text.begin(), text.end());
+  return response;
+}
+
+void keep_earliest(std::optional<coap::Instant>& earliest, const std::optional<coap::Instant>& candidate) {
+  if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
+}
+
+}  // namespace
+
+DeviceSession::DeviceSession(SinkSession name, Shared& shared, std::string address)
+    : name_(name), shared_(shared), address_(std::move(address)), debts_(shared.config.alarm_capacity) {}
+
+void DeviceSession::handle(const coap::Event& event, coap::Connection* connection, coap::Instant now) {
+  if (std::holds_alternative<coap::event::Closed>(event)) return ended();
+  if (connection == nullptr) return;  // gone: Closed is on its way
+  std::visit([&](const auto& one) { on(one, *connection, now); }, event);
+  run_watches(*connection, now);
+}
+
+void DeviceSession::on(const coap::event::Opened&, coap::Connection& connection, coap::Instant) {
+  device_ = connection.peer().uri;
+  shared_.sink.audit({device_, "handshake", true, "", address_});
+}
+
+void DeviceSession::ended() {
+  for (const auto& line : tally_.rest()) write(line);
+  if (registered()) shared_.sink.detach(name_);
+  shared_.stats.held_acks -= debts_.held();
+  debts_ = AlarmDebts(0);
+}
+
+// -- what the device asks
+// ----------------------------------------------------------------------------------------------
+
+void DeviceSession::on(const coap::event::RequestReceived& request, coap::Connection& connection, coap::Instant now) {
+  connection.respond(request.exchange, answer(request, connection.peer(), now), now);
+}
+
+coap::Response DeviceSession::answer(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
+                                     coap::Instant now) {
+  const bool time = request.path == "/time";
+  const bool directory = request.path == "/rd";
+  const bool well_known = request.path == "/.well-known/core";
+  if (!time && !directory && !well_known) return diagnostic(coap::code::not_found, "there are /time and /rd");
+  if (request.method != (directory ? coap::code::post : coap::code::get))
+    return diagnostic(coap::code::method_not_allowed, directory ? "/rd takes POST" : "only GET here");
+  if (directory) return answer_registration(request, peer, now);
+  return time ? answer_time(request) : own_resources();
+}
+
+coap::Response DeviceSession::answer_time(const coap::event::RequestReceived& request) {
+  const auto tick = read_tick(request);
+  if (!tick) return diagnostic(tick.error().code, tick.error().words);
+  const WallTime now = shared_.calendar();
+  // An instant that no calendar of ours holds: nothing measured since could be stored.
+  if (*tick > now.time_since_epoch()) return diagnostic(coap::code::bad_request, "tk reaches back before 1970");
+  anchor_ = now - *tick;
+  return time_response(now);
+}
+
+coap::Response DeviceSession::answer_registration(const coap::event::RequestReceived& request,
+                                                  const coap::PeerIdentity& peer, coap::Instant now) {
+  const auto registration = read_registration(request);
+  if (!registration) return refuse(registration.error(), "malformed");
+  // DTLS-13: a device is who its certificate says, whatever it calls itself.
+  if (registration->endpoint != peer.uri)
+    return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint");
+  if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor");
+  if (registered() && registration_->boot != registration->boot)
+    return refuse({coap::code::bad_request, "one boot a session: open a new one"}, "other_boot");
+  accept(*registration, peer, now);
+  coap::Response response;
+  response.code = coap::code::created;
+  response.options.add(coap::OptionNumber::location_path, std::string_view("rd"));
+  response.options.add(coap::OptionNumber::location_path,
+                       std::string_view(std::to_string(static_cast<std::uint64_t>(name_))));
+  return response;
+}
+
+coap::Response DeviceSession::refuse(Refusal refusal, const char* reason) {
+  ++shared_.stats.registrations_refused;
+  shared_.sink.audit({device_, "register", false, reason, address_});
+  return diagnostic(refusal.code, refusal.words);
+}
+
+void DeviceSession::accept(const Registration& registration, const coap::PeerIdentity& peer, coap::Instant now) {
+  if (!registered()) {
+    ++shared_.stats.registrations;
+    shared_.sink.audit({device_, "register", true, "", address_});
+    attached_anchor_ = *anchor_;
+    shared_.sink.attach({name_, device_, registration.boot, *anchor_, peer.fingerprint});
+  }
+  registration_ = registration;
+  lifetime_check_ = now + registration.lifetime;
+  for (Resource resource : registration.resources) {
+    Watch& one = watch(resource);
+    if (std::exchange(one.advertised, true)) continue;
+    one.pause = shared_.config.observe_pause;
+    one.due = now;
+  }
+}
+
+// -- what the device tells
+// ---------------------------------------------------------------------------------------------
+
+std::optional<Resource> DeviceSession::resource_of(coap::ObservationId observation) const {
+  for (Resource resource : {Resource::vitals, Resource::alarms})
+    if (watches_[static_cast<std::size_t>(resource)].observation == observation) return resource;
+  return std::nullopt;
+}
+
+void DeviceSession::on(const coap::event::NotificationReceived& notification, coap::Connection& connection,
+                       coap::Instant now) {
+  const auto resource = resource_of(notification.observation);
+  if (!resource) return;
+  auto& stats = shared_.stats;
+  ++stats.notifications[static_cast<std::size_t>(*resource)][notification.confirmable ? 1 : 0];
+  if (!notification.fresh) ++stats.stale_notifications;
+  watch(*resource).last_heard = now;
+  watch(*resource).pause = shared_.config.observe_pause;
+  take_notification(*resource, notification, connection, now);
+}
+
+void DeviceSession::take_notification(Resource resource, const coap::event::NotificationReceived& notification,
+                                      coap::Connection& connection, coap::Instant now) {
+  const WallTime received_at = shared_.calendar();
+  auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(received_at));
+  for (const Fact& fact : facts)
+    if (const auto* quarantined = std::get_if<Quarantined>(&fact.body)) {
+      ++shared_.stats.quarantined[static_cast<std::size_t>(quarantined->reason)];
+      note("quarantine", to_string(quarantined->reason), now);
+    }
+  if (resource == Resource::vitals) {
+    for (Fact& fact : facts) append(Ticket::none, std::move(fact), received_at);
+    return;
+  }
+  const std::size_t before = debts_.held();
+  const auto delivery = notification.confirmable ? std::optional{notification.delivery} : std::nullopt;
+  auto taken = debts_.take(delivery, std::move(facts), now, shared_.draw_ticket);
+  count_held(before);
+  shared_.stats.alarms_refused += taken.refused;
+  for (auto& [ticket, fact] : taken.to_append) append(ticket, std::move(fact), received_at);
+  // Nothing in it, or the heartbeat: nothing to wait for.
+  if (taken.complete) connection.acknowledge(notification.delivery, now);
+}
+
+std::uint64_t DeviceSession::latest_tick(WallTime received_at) const {
+  const auto since = received_at - attached_anchor_ + shared_.config.clock_slack;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, since / std::chrono::milliseconds{1}));
+}
+
+void DeviceSession::append(Ticket ticket, Fact fact, WallTime received_at) {
+  shared_.sink.append({name_, ticket, received_at, std::move(fact)});
+}
+
+void DeviceSession::handle_result(Ticket ticket, RecordResult result, coap::Connection& connection, coap::Instant now) {
+  if (ticket == Ticket::none) return;
+  const std::size_t before = debts_.held();
+  bool late = false;
+  for (const auto& released : debts_.settle(ticket, result)) {
+    connection.acknowledge(released.delivery, now);
+    late = late || now - released.held_since >= shared_.config.late_ack;
+  }
+  count_held(before);
+  if (!is_durable(result)) return;
+  // An ACK that comes late may find that the device has dropped the observer; what it still owes comes when asked.
+  Watch& alarms = watch(Resource::alarms);
+  if (late || !alarms.observation) plan(alarms, now);
+  run_watches(connection, now);
+}
+
+void DeviceSession::count_held(std::size_t before) {
+  shared_.stats.held_acks = shared_.stats.held_acks - before + debts_.held();
+}
+
+void DeviceSession::on(const coap::event::NotificationRejected& rejected, coap::Connection&, coap::Instant now) {
+  const bool retired = rejected.why == coap::event::NotificationRejected::Why::retired;
+  ++shared_.stats.rejected_tokens[retired ? 1 : 0];
+  note("notify", retired ? "retired" : "unknown", now);
+}
+
+// -- the observations
+// --------------------------------------------------------------------------------------------------
+
+void DeviceSession::own(coap::Connection& connection, coap::Instant now) {
+  owned_ = true;
+  run_watches(connection, now);
+}
+
+void DeviceSession::on(const coap::event::ObservationEnded& ended, coap::Connection&, coap::Instant now) {
+  const auto resource = resource_of(ended.observation);
+  if (!resource) return;
+  ++shared_.stats.observations_ended;
+  Watch& one = watch(*resource);
+  one.observation.reset();
+  one.due.reset();
+  // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
+  if (*resource == Resource::vitals || debts_.empty()) plan(one, now);
+  one.pause = std::min(one.pause * 2, shared_.config.longest_pause);
+}
+
+void DeviceSession::plan(Watch& one, coap::Instant now) {
+  if (!one.advertised || one.due) return;
+  one.due = one.last_observed ? std::max(now, *one.last_observed + one.pause) : now;
+}
+
+void DeviceSession::observe(Resource resource, coap::Connection& connection, coap::Instant now) {
+  Watch& one = watch(resource);
+  one.due.reset();
+  one.last_observed = now;
+  one.last_heard = now;
+  ++shared_.stats.observations;
+  if (one.observation) return connection.refresh(*one.observation, now);  // RFC 7641 §3.3.1
+  coap::Request request;
+  request.path = path(resource);
+  const auto policy = resource == Resource::alarms ? coap::AckPolicy::held : coap::AckPolicy::at_once;
+  one.observation = connection.observe(std::move(request), policy, now);
+  if (resource == Resource::alarms) heartbeat_check_ = now + shared_.config.heartbeat_limit;
+}
+
+void DeviceSession::run_watches(coap::Connection& connection, coap::Instant now) {
+  if (!owned_) return;
+  for (Resource resource : {Resource::vitals, Resource::alarms})
+    if (const auto due = watch(resource).due; due && *due <= now) observe(resource, connection, now);
+}
+
+void DeviceSession::check_heartbeat(coap::Instant now) {
+  if (!heartbeat_check_ || now < *heartbeat_check_) return;
+  Watch& alarms = watch(Resource::alarms);
+  const auto silent_at = alarms.last_heard + shared_.config.heartbeat_limit;
+  if (now >= silent_at && debts_.empty() && alarms.observation) plan(alarms, now);
+  heartbeat_check_ = now < silent_at ? silent_at : now + shared_.config.heartbeat_limit;
+}
+
+void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Instant now) {
+  Watch& alarms = watch(Resource::alarms);
+  const bool silent = now - alarms.last_heard >= shared_.config.late_ack * 2;
+  if (!alarms.observation || silent) plan(alarms, now);
+  run_watches(connection, now);
+}
+
+// -- time
+// --------------------------------------------------------------------------------------------------------------
+
+void DeviceSession::handle_timeout(coap::Connection& connection, coap::Instant now) {
+  for (const auto& line : tally_.due(now)) write(line);
+  check_heartbeat(now);
+  if (lifetime_check_ && *lifetime_check_ <= now) {
+    // Any traffic refreshes the registration; without any its lifetime ends, and the session with it (RFC 9176 §5).
+    lifetime_check_ = connection.last_heard() + registration_->lifetime;
+    if (*lifetime_check_ <= now) return connection.close(coap::CloseReason::idle, now);
+  }
+  run_watches(connection, now);
+}
+
+std::optional<coap::Instant> DeviceSession::next_deadline() const {
+  std::optional<coap::Instant> earliest = tally_.next_deadline();
+  keep_earliest(earliest, heartbeat_check_);
+  keep_earliest(earliest, lifetime_check_);
+  if (owned_)
+    for (const Watch& one : watches_) keep_earliest(earliest, one.due);
+  return earliest;
+}
+
+// -- audit
+// -------------------------------------------------------------------------------------------------------------
+
+void DeviceSession::note(std::string action, std::string reason, coap::Instant now) {
+  if (const auto line = tally_.note({std::move(action), std::move(reason), {}}, now)) write(*line);
+}
+
+void DeviceSession::write(const AuditTally::Line& line) {
+  const auto& [key, count] = line;
+  shared_.sink.audit({device_, key.action, false, key.reason, address_, count});
+}
+
+}  // namespace wardlink::ingest

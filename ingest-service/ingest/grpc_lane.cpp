@@ -1,0 +1,228 @@
+#include "grpc_lane.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "record_proto.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+coap::Instant steady_now() {
+  return coap::Instant{std::chrono::duration_cast<coap::Duration>(std::chrono::steady_clock::now().time_since_epoch())};
+}
+
+std::chrono::steady_clock::time_point steady(coap::Instant instant) {
+  return std::chrono::steady_clock::time_point{instant.time_since_epoch()};
+}
+
+}  // namespace
+
+GrpcLane::GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice)
+    : channel_(std::move(channel)),
+      stub_(v1::IngestService::NewStub(channel_)),
+      config_(config),
+      deliver_(std::move(deliver)),
+      notice_(std::move(notice)),
+      queue_(config.queue),
+      backoff_(config.first_backoff),
+      thread_([this] { run(); }) {}
+
+GrpcLane::~GrpcLane() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+// -- from the shard
+// ----------------------------------------------------------------------------------------------------
+
+void GrpcLane::attach(const Attachment& attachment) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.attach(attachment);
+  }
+  changed_.notify_all();
+}
+
+void GrpcLane::detach(SinkSession session) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.detach(session);
+  }
+  changed_.notify_all();
+}
+
+void GrpcLane::append(Record record) {
+  std::vector<RecordAnswered> answers;
+  {
+    const std::lock_guard lock(mutex_);
+    answers = queue_.append(std::move(record));
+  }
+  changed_.notify_all();
+  if (!answers.empty()) deliver_({answers.begin(), answers.end()});
+}
+
+void GrpcLane::audit(AuditEntry entry) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.audit(std::move(entry));
+  }
+  changed_.notify_all();
+}
+
+bool GrpcLane::drain(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  draining_ = true;
+  changed_.notify_all();
+  return changed_.wait_for(lock, patience, [this] { return finished_ && queue_.drained(); });
+}
+
+GrpcLane::Stats GrpcLane::stats() const {
+  const std::lock_guard lock(mutex_);
+  return {queue_.counters(), queue_.size(), connected_, streams_};
+}
+
+// -- the stream's life
+// -------------------------------------------------------------------------------------------------
+
+void GrpcLane::run() {
+  keep_streaming();
+  const std::lock_guard lock(mutex_);
+  finished_ = true;
+  changed_.notify_all();
+}
+
+void GrpcLane::keep_streaming() {
+  for (;;) {
+    grpc::ClientContext context;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ || (draining_ && queue_.drained())) return;
+      context_ = &context;
+      broken_ = false;
+      first_answer_ = false;
+      queue_.restart();
+    }
+    // Returns when the connection stands or has failed; TryCancel ends the wait.
+    const auto stream = stub_->Ingest(&context);
+    serve(*stream);
+    const grpc::Status status = stream->Finish();
+    {
+      const std::lock_guard lock(mutex_);
+      context_ = nullptr;
+      connected_ = false;
+      if (stopping_ || (draining_ && queue_.drained())) return;
+    }
+    note_loss(status);
+    wait_before_retry();
+  }
+}
+
+void GrpcLane::serve(Stream& stream) {
+  if (channel_->GetState(false) == GRPC_CHANNEL_READY) {
+    const std::lock_guard lock(mutex_);
+    connected_ = true;
+    ++streams_;
+  }
+  std::thread reader([this, &stream] { read(stream); });
+  while (const auto request = next())
+    if (!stream.Write(*request)) break;
+  close_in_order(stream);
+  {
+    // Whichever side ended first ends the other.
+    const std::lock_guard lock(mutex_);
+    context_->TryCancel();
+  }
+  reader.join();
+}
+
+/// All is answered: storage takes what is still in the pipe (audit entries), then ends the stream itself.
+void GrpcLane::close_in_order(Stream& stream) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || broken_) return;
+  }
+  stream.WritesDone();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopping_ || broken_; });
+}
+
+std::optional<v1::IngestRequest> GrpcLane::next() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (stopping_ || broken_) return std::nullopt;
+    if (const auto outgoing = queue_.next(steady_now())) {
+      lock.unlock();
+      return to_proto(*outgoing);  // a batch stays where it is until it is answered, which comes after it was written
+    }
+    if (draining_ && queue_.drained()) return std::nullopt;
+    if (const auto deadline = queue_.next_deadline())
+      changed_.wait_until(lock, steady(*deadline));
+    else
+      changed_.wait(lock);
+  }
+}
+
+void GrpcLane::read(Stream& stream) {
+  v1::IngestResponse response;
+  while (stream.Read(&response))
+    if (!take(response)) break;
+  {
+    const std::lock_guard lock(mutex_);
+    broken_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+  }
+  changed_.notify_all();
+}
+
+/// False: storage does not keep to the contract, so the stream is given up.
+bool GrpcLane::take(const v1::IngestResponse& response) {
+  note_first_answer();
+  if (!response.has_append_result()) return true;
+  const auto answers = from_proto(response.append_result());
+  if (!answers) return false;
+  std::optional<std::vector<RecordAnswered>> answered;
+  {
+    const std::lock_guard lock(mutex_);
+    answered = queue_.answer(response.append_result().batch(), *answers, steady_now());
+  }
+  if (!answered) return false;
+  changed_.notify_all();
+  if (!answered->empty()) deliver_({answered->begin(), answered->end()});
+  return true;
+}
+
+void GrpcLane::note_first_answer() {
+  bool was_lost = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(first_answer_, true)) return;
+    backoff_ = config_.first_backoff;
+    was_lost = std::exchange(told_loss_, false);
+  }
+  if (was_lost) notice_("storage answers again on the stream of " + std::string(to_string(config_.queue.stream)));
+  deliver_({StorageBack{config_.queue.stream}});
+}
+
+void GrpcLane::note_loss(const grpc::Status& status) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(told_loss_, true)) return;
+  }
+  const std::string why = status.ok() ? "storage ended it" : status.error_message();
+  notice_("the stream of " + std::string(to_string(config_.queue.stream)) + " to storage is away (" + why +
+          "); trying again until it is back");
+}
+
+void GrpcLane::wait_before_retry() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, backoff_, [this] { return stopping_ || (draining_ && queue_.drained()); });
+  if (!first_answer_) backoff_ = std::min(backoff_ * 2, config_.longest_backoff);
+}
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,90 @@
+#pragma once
+// One stream to storage on a connection of its own, kept alive for as long as the lane lives. Two threads: one opens
+// the stream and writes, one reads. The shard's thread only ever puts things into the queue.
+
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "lane_queue.hpp"
+#include "wardlink/v1/ingest.grpc.pb.h"
+
+namespace wardlink::ingest {
+
+class GrpcLane {
+ public:
+  struct Config {
+    LaneQueue::Config queue;
+    coap::Duration first_backoff =
+        std::chrono::milliseconds{100};                        // doubled after each stream that brought no answer …
+    coap::Duration longest_backoff = std::chrono::seconds{2};  // … up to this
+  };
+  struct Stats {
+    LaneQueue::Counters queue;
+    std::size_t waiting = 0;
+    bool connected = false;
+    std::uint64_t streams = 0;  // opened since the start
+  };
+  /// One sentence for the operator: the stream is lost (why), or is back. From the lane's own thread.
+  using Notice = std::function<void(const std::string&)>;
+
+  GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice);
+  /// Ends the stream; what is unanswered stays so.
+  ~GrpcLane();
+  GrpcLane(const GrpcLane&) = delete;
+  GrpcLane& operator=(const GrpcLane&) = delete;
+
+  // Any thread; none blocks.
+  void attach(const Attachment& attachment);
+  void detach(SinkSession session);
+  void append(Record record);
+  void audit(AuditEntry entry);
+
+  /// The end: waits until everything is answered and the stream is closed in good order, or the time is up: then false.
+  /// Nothing may be put in afterwards.
+  bool drain(std::chrono::milliseconds patience);
+  Stats stats() const;
+
+ private:
+  using Stream = grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>;
+
+  void run();
+  void keep_streaming();
+  void close_in_order(Stream& stream);
+  void serve(Stream& stream);
+  void read(Stream& stream);
+  bool take(const v1::IngestResponse& response);
+  void note_first_answer();
+  void note_loss(const grpc::Status& status);
+  std::optional<v1::IngestRequest> next();
+  void wait_before_retry();
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::IngestService::Stub> stub_;
+  const Config config_;
+  const Deliver deliver_;
+  const Notice notice_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;  // something to send, the stream broke, or the end
+  LaneQueue queue_;
+  grpc::ClientContext* context_ = nullptr;  // of the stream that stands, to end it
+  bool stopping_ = false;
+  bool draining_ = false;
+  bool finished_ = false;  // run() has returned
+  bool broken_ = false;    // the reading side has ended
+  bool connected_ = false;
+  bool first_answer_ = false;  // of this stream
+  bool told_loss_ = false;
+  std::uint64_t streams_ = 0;
+  coap::Duration backoff_;
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,236 @@
+#include "lane_queue.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace wardlink::ingest {
+
+// -- from the shard
+// ----------------------------------------------------------------------------------------------------
+
+void LaneQueue::attach(const Attachment& attachment) {
+  if (config_.stream == Stream::alarms) take_back_orphans(attachment);
+  auto& session = sessions_[attachment.session];
+  session.attachment = attachment;
+  session.told = false;
+  control_.push_back(attachment.session);
+}
+
+void LaneQueue::detach(SinkSession name) {
+  const auto at = sessions_.find(name);
+  if (at == sessions_.end()) return;
+  at->second.detached = true;
+  release(at->second);
+}
+
+/// A detached session stays until its last record is answered.
+void LaneQueue::release(Session& session) {
+  if (session.detached && session.unanswered == 0) control_.push_back(session.attachment.session);
+}
+
+/// A device that is back sends again what was not acknowledged. What its past sessions left here would only pile up
+/// with every session that it opens while storage is away.
+void LaneQueue::take_back_orphans(const Attachment& attachment) {
+  const auto orphan = [&](const Record& record) {
+    const Session& session = sessions_.at(record.session);
+    return session.detached && session.attachment.device == attachment.device &&
+           session.attachment.boot == attachment.boot;
+  };
+  const auto take_back = [&](std::deque<Record>& records) {
+    const auto end = std::remove_if(records.begin(), records.end(), [&](const Record& record) {
+      if (!orphan(record)) return false;
+      ++counters_.superseded;
+      --size_;
+      Session& session = sessions_.at(record.session);
+      --session.unanswered;
+      release(session);
+      return true;
+    });
+    records.erase(end, records.end());
+  };
+  take_back(waiting_);
+  if (parked_sessions_ == 0) return;
+  for (auto& [name, session] : sessions_) take_back(session.parked);
+}
+
+RecordAnswered LaneQueue::drop(const Record& record, RecordResult result) {
+  const bool quarantined = std::holds_alternative<Quarantined>(record.fact.body);
+  if (result == RecordResult::refused)
+    ++counters_.alarms_refused;
+  else
+    ++(quarantined ? counters_.shed_quarantined : counters_.shed_vitals);
+  return {record.session, record.ticket, record.fact.stream, result};
+}
+
+/// Sheds the oldest record that still waits: what remains is what a clinician needs most, the newest.
+std::vector<RecordAnswered> LaneQueue::make_room() {
+  if (size_ < config_.capacity || waiting_.empty()) return {};
+  const Record oldest = std::move(waiting_.front());
+  waiting_.pop_front();
+  --size_;
+  Session& session = sessions_.at(oldest.session);
+  --session.unanswered;
+  release(session);
+  return {drop(oldest, RecordResult::shed)};
+}
+
+std::vector<RecordAnswered> LaneQueue::append(Record record) {
+  const auto at = sessions_.find(record.session);
+  const bool alarms = config_.stream == Stream::alarms;
+  const RecordResult no_room = alarms ? RecordResult::refused : RecordResult::shed;
+  if (at == sessions_.end()) return {drop(record, no_room)};
+  std::vector<RecordAnswered> answered;
+  if (!alarms) answered = make_room();
+  if (size_ >= config_.capacity) return {drop(record, no_room)};
+  ++counters_.appended;
+  ++size_;
+  ++at->second.unanswered;
+  waiting_.push_back(std::move(record));
+  return answered;
+}
+
+void LaneQueue::audit(AuditEntry entry) {
+  if (audits_.size() >= config_.audit_capacity)
+    ++counters_.audits_dropped;
+  else
+    audits_.push_back(std::move(entry));
+}
+
+// -- from the stream
+// ---------------------------------------------------------------------------------------------------
+
+std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
+  unpark(now);
+  if (auto control = next_control()) return control;
+  if (!audits_.empty()) {
+    AuditEntry entry = std::move(audits_.front());
+    audits_.pop_front();
+    audits_sent_.emplace_back(last_batch_, entry);
+    if (audits_sent_.size() > config_.audit_capacity) audits_sent_.pop_front();
+    return entry;
+  }
+  return next_batch();
+}
+
+std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
+  while (!control_.empty()) {
+    const SinkSession name = control_.front();
+    control_.pop_front();
+    const auto at = sessions_.find(name);
+    if (at == sessions_.end()) continue;
+    Session& session = at->second;
+    if (session.detached && session.unanswered == 0) {
+      const bool told = session.told;
+      if (session.retry) --parked_sessions_;
+      sessions_.erase(at);
+      if (told) return Detachment{name};
+    } else if (!session.told && !session.retry) {
+      session.told = true;
+      return session.attachment;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<LaneQueue::Outgoing> LaneQueue::next_batch() {
+  if (in_flight_.size() >= config_.in_flight) return std::nullopt;
+  std::vector<Record> records;
+  while (!waiting_.empty() && records.size() < config_.batch) {
+    Record record = std::move(waiting_.front());
+    waiting_.pop_front();
+    Session& session = sessions_.at(record.session);
+    if (session.retry)
+      session.parked.push_back(std::move(record));
+    else
+      records.push_back(std::move(record));
+  }
+  if (records.empty()) return std::nullopt;
+  const auto at = in_flight_.emplace(++last_batch_, std::move(records)).first;
+  return Batch{at->first, &at->second};
+}
+
+std::optional<coap::Instant> LaneQueue::next_deadline() const {
+  std::optional<coap::Instant> earliest;
+  if (parked_sessions_ == 0) return earliest;
+  for (const auto& [name, session] : sessions_)
+    if (session.retry && (!earliest || *session.retry < *earliest)) earliest = session.retry;
+  return earliest;
+}
+
+void LaneQueue::unpark(coap::Instant now) {
+  if (parked_sessions_ == 0) return;
+  for (auto& [name, session] : sessions_) {
+    if (!session.retry || now < *session.retry) continue;
+    session.retry.reset();
+    --parked_sessions_;
+    session.told = false;
+    control_.push_back(name);
+    waiting_.insert(waiting_.begin(), std::make_move_iterator(session.parked.begin()),
+                    std::make_move_iterator(session.parked.end()));
+    session.parked.clear();
+  }
+}
+
+std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch,
+                                                             const std::vector<StorageAnswer>& answers,
+                                                             coap::Instant now) {
+  const auto at = in_flight_.find(batch);
+  if (at == in_flight_.end() || at->second.size() != answers.size()) return std::nullopt;
+  std::vector<Record> records = std::move(at->second);
+  in_flight_.erase(at);
+  while (!audits_sent_.empty() && audits_sent_.front().first < batch) audits_sent_.pop_front();
+  std::vector<RecordAnswered> answered;
+  answered.reserve(records.size());
+  for (std::size_t i = 0; i < records.size(); ++i) settle(std::move(records[i]), answers[i], now, answered);
+  return answered;
+}
+
+void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered) {
+  Session& session = sessions_.at(record.session);
+  if (answer == StorageAnswer::not_attached) {
+    // Only this session waits; the others go on.
+    ++counters_.parked;
+    if (!session.retry) ++parked_sessions_;
+    session.retry = now + config_.park;
+    session.parked.push_back(std::move(record));
+    return;
+  }
+  const auto result = static_cast<RecordResult>(answer);
+  answered.push_back({record.session, record.ticket, record.fact.stream, result});
+  --size_;
+  --session.unanswered;
+  release(session);
+}
+
+void LaneQueue::restart() {
+  for (auto& [name, session] : sessions_) {
+    if (session.retry) {
+      --parked_sessions_;
+      session.retry.reset();
+    }
+    waiting_.insert(waiting_.begin(), std::make_move_iterator(session.parked.begin()),
+                    std::make_move_iterator(session.parked.end()));
+    session.parked.clear();
+  }
+  for (auto at = in_flight_.rbegin(); at != in_flight_.rend(); ++at) {
+    counters_.resent += at->second.size();
+    waiting_.insert(waiting_.begin(), std::make_move_iterator(at->second.begin()),
+                    std::make_move_iterator(at->second.end()));
+  }
+  in_flight_.clear();
+  for (auto at = audits_sent_.rbegin(); at != audits_sent_.rend(); ++at) audits_.push_front(std::move(at->second));
+  audits_sent_.clear();
+  control_.clear();
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    at->second.told = false;
+    if (at->second.detached && at->second.unanswered == 0) {
+      at = sessions_.erase(at);
+    } else {
+      control_.push_back(at->first);
+      ++at;
+    }
+  }
+}
+
+}  // namespace wardlink::ingest

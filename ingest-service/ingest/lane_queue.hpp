@@ -1,0 +1,112 @@
+#pragma once
+// What waits for one stream to storage and what is on its way there. It decides what goes next, what is sent again
+// after the stream was lost, and what is given up when there is no room. No thread, no clock, no gRPC: GrpcLane drives
+// it.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "coap/instant.hpp"
+#include "record_sink.hpp"
+
+namespace wardlink::ingest {
+
+/// What storage says of one record.
+enum class StorageAnswer : std::uint8_t { committed, duplicate, quarantined, not_attached };
+
+/// Not thread-safe.
+class LaneQueue {
+ public:
+  struct Config {
+    Stream stream = Stream::vitals;
+    /// Records waiting, in flight and parked together. Beyond it vitals are shed, the oldest first; alarm records are
+    /// refused, so that their device goes on owing them.
+    std::size_t capacity = 65'536;
+    std::size_t batch = 256;            // records an Append
+    std::size_t in_flight = 4;          // Appends that are not answered yet
+    std::size_t audit_capacity = 4096;  // entries; beyond it the newest is dropped and counted
+    /// How long a session that storage would not attach waits before it is tried again.
+    coap::Duration park = std::chrono::seconds{1};
+  };
+  struct Counters {
+    std::uint64_t shed_vitals = 0, shed_quarantined = 0, alarms_refused = 0, audits_dropped = 0;
+    std::uint64_t appended = 0, resent = 0, parked = 0;
+    std::uint64_t superseded = 0;  // alarm records of a past session whose device is back and owes them itself
+  };
+
+  explicit LaneQueue(const Config& config) : config_(config) {}
+
+  // -- from the shard
+  void attach(const Attachment& attachment);
+  void detach(SinkSession session);
+  /// The answers that are due at once: what was shed or refused for it.
+  std::vector<RecordAnswered> append(Record record);
+  void audit(AuditEntry entry);
+
+  // -- from the stream
+  struct Detachment {
+    SinkSession session;
+  };
+  struct Batch {
+    std::uint64_t number;
+    const std::vector<Record>* records;  // stays until it is answered or restart() is called
+  };
+  using Outgoing = std::variant<Attachment, Detachment, AuditEntry, Batch>;
+  /// What to send next; empty = nothing now.
+  std::optional<Outgoing> next(coap::Instant now);
+  /// When next() may have something that it has not got now; empty = only after another call.
+  std::optional<coap::Instant> next_deadline() const;
+  /// Storage answered a batch: one answer a record, in its order. Empty for a batch that is not in flight or answers of
+  /// another number: the stream is to be given up.
+  std::optional<std::vector<RecordAnswered>> answer(std::uint64_t batch, const std::vector<StorageAnswer>& answers,
+                                                    coap::Instant now);
+  /// The stream is lost. On the next one every session is attached anew and all that is unanswered goes again, in
+  /// order.
+  void restart();
+
+  std::size_t size() const { return size_; }
+  /// Nothing waits and nothing is on its way.
+  bool drained() const { return size_ == 0 && audits_.empty(); }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct Session {
+    Attachment attachment;
+    bool told = false;      // attached on this stream
+    bool detached = false;  // by the shard
+    std::size_t unanswered = 0;
+    std::optional<coap::Instant> retry;  // storage would not attach it: parked until then
+    std::deque<Record> parked;
+  };
+  using Sessions = std::unordered_map<SinkSession, Session>;
+
+  std::vector<RecordAnswered> make_room();
+  RecordAnswered drop(const Record& record, RecordResult result);
+  void release(Session& session);
+  void take_back_orphans(const Attachment& attachment);
+  void unpark(coap::Instant now);
+  std::optional<Outgoing> next_control();
+  std::optional<Outgoing> next_batch();
+  void settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered);
+
+  Config config_;
+  Counters counters_;
+  Sessions sessions_;
+  std::deque<SinkSession> control_;  // sessions to attach or to detach
+  std::deque<Record> waiting_;
+  std::map<std::uint64_t, std::vector<Record>> in_flight_;
+  std::uint64_t last_batch_ = 0;
+  std::size_t size_ = 0;
+  std::size_t parked_sessions_ = 0;
+  std::deque<AuditEntry> audits_;  // waiting
+  // Sent, with the last batch sent before. The stream is handled in order, so a later batch's answer tells that they
+  // arrived; until then they are sent again on a new stream.
+  std::deque<std::pair<std::uint64_t, AuditEntry>> audits_sent_;
+};
+
+}  // namespace wardlink::ingest

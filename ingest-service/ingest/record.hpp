@@ -1,0 +1,98 @@
+#pragma once
+// What intake makes of a payload and a sink carries to storage: plain structs, nothing of the wire and nothing of gRPC.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coap/address.hpp"
+#include "signs/catalogue.hpp"
+
+namespace wardlink::ingest {
+
+/// Calendar time, UTC, microseconds.
+using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
+/// The calendar clock as an argument: products pass the system's, tests their own.
+using Calendar = std::function<WallTime()>;
+
+/// The stream that a record's sequence counts in; together with device, boot and sequence it is the record key.
+enum class Stream : std::uint8_t { vitals = 1, alarms = 2 };
+inline constexpr std::size_t stream_count = 2;
+const char* to_string(Stream stream);
+
+struct SignValue {
+  signs::SignId sign;
+  double value;      // in the catalogue's unit
+  bool implausible;  // outside the catalogue's range: stored, flagged, never dropped
+  friend bool operator==(const SignValue&, const SignValue&) = default;
+};
+
+/// One measurement set.
+struct SignValues {
+  std::vector<SignValue> values;
+  friend bool operator==(const SignValues&, const SignValues&) = default;
+};
+
+/// One alarm record; onset and end are two.
+struct AlarmFact {
+  enum class Event : std::uint8_t { raised = 1, ended = 2 } event = Event::raised;
+  enum class Kind : std::uint8_t { physiological = 1, technical = 2 } kind = Kind::physiological;
+  std::uint8_t priority = 3;  // 1 low, 2 medium, 3 high
+  std::string code;           // lower case, digits and '-', 1 to 32 bytes
+  signs::SignId sign = 0;     // 0 = none
+  std::optional<double> value;
+  std::optional<double> limit;
+  std::uint64_t onset_sequence = 0;  // ended: of its raised record; 0 = not known
+  friend bool operator==(const AlarmFact&, const AlarmFact&) = default;
+};
+
+/// Why a payload, or a part of it, could not be taken.
+enum class QuarantineReason : std::uint8_t {
+  undecodable,         // not the SenML that its content format says
+  unsupported_format,  // neither SenML CBOR nor SenML JSON
+  foreign_name,        // names another device
+  wrong_resource,      // alarms under the token of /vitals, or sets under that of /alarms
+  unknown_sign,        // a name that the catalogue does not have
+  unknown_unit,        // a unit that is not the sign's
+  bad_set,             // SenML, but not a measurement set
+  bad_alarm,           // SenML, but not an alarm record
+  future_tick,         // measured later than now
+};
+inline constexpr std::size_t quarantine_reason_count = 9;
+/// snake_case, for counters, audit and storage.
+const char* to_string(QuarantineReason reason);
+
+/// The payload as it came. `resource` is the path that its token stood for.
+struct Quarantined {
+  QuarantineReason reason;
+  std::string resource;
+  coap::Bytes payload;
+  friend bool operator==(const Quarantined&, const Quarantined&) = default;
+};
+
+/// One thing that a payload says. Sequence and tick of a quarantined one are 0.
+struct Fact {
+  Stream stream;
+  std::uint64_t sequence = 0;
+  std::uint64_t tick_ms = 0;
+  std::variant<SignValues, AlarmFact, Quarantined> body;
+  friend bool operator==(const Fact&, const Fact&) = default;
+};
+
+/// A device session towards storage. Unique within a sink, never 0.
+enum class SinkSession : std::uint64_t {};
+/// Names a record whose result somebody waits for. Unique within a sink; none = nobody waits.
+enum class Ticket : std::uint64_t { none = 0 };
+
+struct Record {
+  SinkSession session;
+  Ticket ticket = Ticket::none;
+  WallTime received_at;
+  Fact fact;
+};
+
+}  // namespace wardlink::ingest

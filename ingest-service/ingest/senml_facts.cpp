@@ -1,0 +1,158 @@
+#include "senml_facts.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+namespace wardlink::ingest {
+namespace {
+
+using Reason = QuarantineReason;
+using SenmlRecord = coap::senml::Record;
+
+constexpr double two_to_53 = 9007199254740992.0;
+
+std::optional<double> number(const SenmlRecord& record) {
+  const double* v = std::get_if<double>(&record.value);
+  if (!v || !std::isfinite(*v)) return std::nullopt;
+  return *v;
+}
+
+/// An integer from `least` to 2^53 − 1, which a double holds exactly.
+std::optional<std::uint64_t> whole(const SenmlRecord& record, std::uint64_t least) {
+  const auto v = number(record);
+  if (!v || *v < static_cast<double>(least) || *v >= two_to_53 || std::floor(*v) != *v) return std::nullopt;
+  return static_cast<std::uint64_t>(*v);
+}
+
+const std::string* text(const SenmlRecord& record) { return std::get_if<std::string>(&record.value); }
+
+/// A set and an alarm record open alike: `q`, then `tk`.
+bool read_key(SenmlSpan records, Fact& fact) {
+  if (records.size() < 2 || records[0].name != "q" || records[1].name != "tk") return false;
+  const auto sequence = whole(records[0], 1);
+  const auto tick = whole(records[1], 0);
+  if (!sequence || !tick) return false;
+  fact.sequence = *sequence;
+  fact.tick_ms = *tick;
+  return true;
+}
+
+/// A sign's record: named by the catalogue, in the catalogue's unit where one is told.
+coap::Result<SignValue, Reason> read_sign(const SenmlRecord& record, Reason malformed) {
+  const signs::Sign* sign = signs::find(record.name);
+  if (!sign) return Reason::unknown_sign;
+  if (!record.unit.empty() && record.unit != sign->senml_unit) return Reason::unknown_unit;
+  const auto value = number(record);
+  if (!value) return malformed;
+  return SignValue{sign->id, *value, !signs::plausible(*sign, *value)};
+}
+
+bool is_code(const std::string& code) {
+  return !code.empty() && code.size() <= 32 && std::all_of(code.begin(), code.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+/// Reads the fields of one alarm record; each of them once.
+class AlarmReader {
+ public:
+  /// The reason why a record cannot be taken; empty when it was.
+  std::optional<Reason> read(const SenmlRecord& record) {
+    if (record.name == "ev") return once(ev_, read_event(record));
+    if (record.name == "on") return once(on_, read_onset(record));
+    if (record.name == "kind") return once(kind_, read_kind(record));
+    if (record.name == "prio") return once(prio_, read_priority(record));
+    if (record.name == "code") return once(code_, read_code(record));
+    if (record.name == "lim") return once(lim_, (alarm_.limit = number(record)).has_value());
+    auto sign = read_sign(record, Reason::bad_alarm);
+    if (!sign) return sign.error();
+    alarm_.sign = sign->sign;
+    alarm_.value = sign->value;
+    return once(sign_, true);
+  }
+
+  /// The record, when nothing that it must have is missing. An onset belongs to an end.
+  std::optional<AlarmFact> finish() && {
+    if (!ev_ || !kind_ || !prio_ || !code_) return std::nullopt;
+    if (on_ && alarm_.event != AlarmFact::Event::ended) return std::nullopt;
+    return std::move(alarm_);
+  }
+
+ private:
+  static std::optional<Reason> once(bool& seen, bool good) {
+    if (seen || !good) return Reason::bad_alarm;
+    seen = true;
+    return std::nullopt;
+  }
+
+  bool read_event(const SenmlRecord& record) {
+    const std::string* word = text(record);
+    if (!word || (*word != "raised" && *word != "ended")) return false;
+    alarm_.event = *word == "raised" ? AlarmFact::Event::raised : AlarmFact::Event::ended;
+    return true;
+  }
+
+  bool read_onset(const SenmlRecord& record) {
+    const auto sequence = whole(record, 1);
+    alarm_.onset_sequence = sequence.value_or(0);
+    return sequence.has_value();
+  }
+
+  bool read_kind(const SenmlRecord& record) {
+    const std::string* word = text(record);
+    if (!word || (*word != "phys" && *word != "tech")) return false;
+    alarm_.kind = *word == "phys" ? AlarmFact::Kind::physiological : AlarmFact::Kind::technical;
+    return true;
+  }
+
+  bool read_priority(const SenmlRecord& record) {
+    const auto priority = whole(record, 1);
+    if (!priority || *priority > 3) return false;
+    alarm_.priority = static_cast<std::uint8_t>(*priority);
+    return true;
+  }
+
+  bool read_code(const SenmlRecord& record) {
+    const std::string* code = text(record);
+    if (!code || !is_code(*code)) return false;
+    alarm_.code = *code;
+    return true;
+  }
+
+  AlarmFact alarm_;
+  bool ev_ = false, on_ = false, kind_ = false, prio_ = false, code_ = false, lim_ = false, sign_ = false;
+};
+
+}  // namespace
+
+coap::Result<Fact, QuarantineReason> read_set(SenmlSpan records) {
+  Fact fact{Stream::vitals, 0, 0, SignValues{}};
+  if (!read_key(records, fact) || records.size() == 2) return Reason::bad_set;
+  auto& values = std::get<SignValues>(fact.body).values;
+  values.reserve(records.size() - 2);
+  for (const auto& record : records.subspan(2)) {
+    auto sign = read_sign(record, Reason::bad_set);
+    if (!sign) return sign.error();
+    for (const auto& earlier : values)
+      if (earlier.sign == sign->sign) return Reason::bad_set;
+    values.push_back(*sign);
+  }
+  return fact;
+}
+
+coap::Result<Fact, QuarantineReason> read_alarm(SenmlSpan records) {
+  Fact fact{Stream::alarms, 0, 0, AlarmFact{}};
+  if (!read_key(records, fact)) return Reason::bad_alarm;
+  AlarmReader reader;
+  for (const auto& record : records.subspan(2))
+    if (auto reason = reader.read(record)) return *reason;
+  auto alarm = std::move(reader).finish();
+  if (!alarm) return Reason::bad_alarm;
+  fact.body = std::move(*alarm);
+  return fact;
+}
+
+bool is_owed(const coap::senml::Record& record) { return record.name == "owed" && whole(record, 0).has_value(); }
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,24 @@
+#pragma once
+// One measurement set or one alarm record out of the SenML records that make it up (docs/wire.md, "Payload").
+
+#include <span>
+
+#include "coap/result.hpp"
+#include "coap/senml.hpp"
+#include "record.hpp"
+
+namespace wardlink::ingest {
+
+/// Resolved records with local names ("hr").
+using SenmlSpan = std::span<const coap::senml::Record>;
+
+/// `q`, `tk`, then the signs, each at most once, in any order.
+coap::Result<Fact, QuarantineReason> read_set(SenmlSpan records);
+
+/// `q`, `tk`, then `ev`, `on`, `kind`, `prio`, `code`, `lim` and a sign, each at most once, in any order.
+coap::Result<Fact, QuarantineReason> read_alarm(SenmlSpan records);
+
+/// The record that opens a payload of /alarms: how many alarm records are owed.
+bool is_owed(const coap::senml::Record& record);
+
+}  // namespace wardlink::ingest

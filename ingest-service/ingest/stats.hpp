@@ -1,0 +1,43 @@
+#pragma once
+// What a shard counts. Plain numbers: one thread counts, and a snapshot taken on that thread is what others see.
+
+#include <array>
+#include <cstdint>
+
+#include "coap/connection.hpp"
+#include "coap/listener.hpp"
+#include "intake.hpp"
+#include "record_sink.hpp"
+
+namespace wardlink::ingest {
+
+inline constexpr std::size_t close_reason_count = static_cast<std::size_t>(coap::CloseReason::protocol) + 1;
+
+/// Counted by the device sessions of one shard; monotonic, except `held_acks`.
+struct SessionStats {
+  std::array<std::array<std::uint64_t, 2>, resource_count> notifications{};  // by resource; 0 = NON, 1 = CON
+  std::uint64_t stale_notifications = 0;                                     // older than one seen before
+  std::array<std::uint64_t, 2> rejected_tokens{};                            // 0 = unknown, 1 = retired
+  std::array<std::array<std::uint64_t, record_result_count>, stream_count> records{};
+  std::array<std::uint64_t, quarantine_reason_count> quarantined{};
+  std::uint64_t registrations = 0, registrations_refused = 0;
+  std::uint64_t observations = 0, observations_ended = 0;
+  std::uint64_t held_acks = 0;       // now
+  std::uint64_t alarms_refused = 0;  // more alarm records in one session than a device may owe
+};
+
+/// Everything that one shard knows of itself.
+struct ShardStats {
+  SessionStats session;
+  coap::ListenerCounters listener;
+  coap::ConnectionCounters connections;  // of all sessions, past ones included
+  std::array<std::uint64_t, close_reason_count> refused_handshakes{};
+  std::array<std::uint64_t, close_reason_count> closed_sessions{};
+  std::uint64_t sessions = 0, half_open = 0;  // now
+  std::uint64_t kernel_drops = 0;
+};
+
+void add(coap::ConnectionCounters& sum, const coap::ConnectionCounters& one);
+void add(ShardStats& sum, const ShardStats& one);
+
+}  // namespace wardlink::ingest
