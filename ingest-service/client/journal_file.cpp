@@ -24,7 +24,9 @@ JournaledAlarm alarm_of(const json& line) {
   JournaledAlarm alarm;
   alarm.ended = line.at("event") == "ended";
   alarm.tick_ms = line.at("tk").get<std::uint64_t>();
-  alarm.onset = line.value("onset", std::uint64_t{0});
+  alarm.onset = line.value("onset_seq", std::uint64_t{0});
+  alarm.kind = line.at("kind").get<std::string>();
+  alarm.priority = line.at("priority").get<int>();
   alarm.code = line.at("code").get<std::string>();
   alarm.sign = line.value("sign", std::string{});
   alarm.value = optional_number(line, "value");
@@ -57,9 +59,9 @@ void read_journal(const std::string& path, std::map<std::string, DeviceJournal>&
   DeviceJournal* journal = nullptr;
   std::string text;
   for (std::uint64_t number = 1; std::getline(file, text); ++number) {
-    if (journal != nullptr && file.eof() && !json::accept(text)) {  // no newline: the device died as it wrote
-      journal->cut_short = true;
-      break;
+    if (journal != nullptr && !json::accept(text)) {
+      ++journal->torn_lines;
+      continue;
     }
     try {
       const json line = json::parse(text);

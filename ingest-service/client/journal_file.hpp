@@ -23,6 +23,8 @@ struct JournaledAlarm {
   bool ended = false;
   std::uint64_t tick_ms = 0;
   std::uint64_t onset = 0;  // ended: sequence of the raised record; 0 = not known
+  std::string kind;         // "physiological", "technical"
+  int priority = 0;         // 1 low, 2 medium, 3 high
   std::string code;
   std::string sign;  // wire name; empty = none
   std::optional<double> value;
@@ -34,7 +36,7 @@ struct DeviceJournal {
   std::map<RecordKey, JournaledSet> sets;
   std::map<RecordKey, JournaledAlarm> alarms;
   std::set<RecordKey> acknowledged;  // alarm records whose ACK arrived
-  bool cut_short = false;            // the last line is not whole: the device was killed as it wrote
+  std::uint64_t torn_lines = 0;      // not whole: the device was killed, or its disk was full, as it wrote
 };
 
 /// Adds the journal at `path` to `journals`, by the device's URN. Throws Failure (exit_file) with the line's number

@@ -89,7 +89,10 @@ int reconcile(Session& session, const std::vector<std::string>& files) {
       if (failure.code != exit_nothing) throw;
       total.add(Reconciliation(device, journal).finish());  // the server has never heard of it
     }
-    if (journal.cut_short) session.err << "wardlink: The last line of the journal of " << device << " is cut short.\n";
+    if (journal.torn_lines > 0) {
+      session.err << "wardlink: The journal of " << device << " has " << journal.torn_lines
+                  << " line(s) cut short: what they told is not counted.\n";
+    }
   }
   if (session.json) {
     print_json_result(session, total, journals.size());

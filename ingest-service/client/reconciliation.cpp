@@ -3,6 +3,7 @@
 #include <bit>
 #include <charconv>
 
+#include "client/alarm_text.hpp"
 #include "client/table.hpp"
 
 namespace wardlink::client {
@@ -13,6 +14,11 @@ bool same(double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::b
 
 bool same(const std::optional<double>& a, bool has_b, double b) {
   return a.has_value() == has_b && (!has_b || same(*a, b));
+}
+
+bool same_condition(const JournaledAlarm& generated, const v1::Alarm& alarm) {
+  return generated.code == alarm.code() && generated.sign == alarm.sign() &&
+         generated.kind == kind_text(alarm.kind()) && generated.priority == static_cast<int>(alarm.priority());
 }
 
 struct AlarmName {
@@ -136,7 +142,7 @@ void Reconciliation::stored_onset(const RecordKey& key, const v1::Alarm& alarm) 
     return note("alarm", key, alarm.code() + " stored, but never raised, or stored twice");
   }
   const JournaledAlarm& generated = found->second;
-  if (generated.code != alarm.code() || generated.sign != alarm.sign() || generated.tick_ms != alarm.start_tick_ms() ||
+  if (!same_condition(generated, alarm) || generated.tick_ms != alarm.start_tick_ms() ||
       !same(generated.value, alarm.has_value(), alarm.value()) ||
       !same(generated.limit, alarm.has_limit(), alarm.limit())) {
     result_.alarms.differing += 1;
@@ -151,7 +157,7 @@ void Reconciliation::stored_end(const RecordKey& key, const v1::Alarm& alarm) {
     result_.alarm_ends.extra += 1;
     return note("alarm", key, alarm.code() + ": an end stored that was never generated, or twice");
   }
-  if (found->second.tick_ms != alarm.end_tick_ms() || found->second.code != alarm.code()) {
+  if (found->second.tick_ms != alarm.end_tick_ms() || !same_condition(found->second, alarm)) {
     result_.alarm_ends.differing += 1;
     note("alarm", key, found->second.code + ": its end stored with other content");
   }

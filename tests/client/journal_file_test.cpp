@@ -34,18 +34,19 @@ class JournalFile : public testing::Test {
 };
 
 TEST_F(JournalFile, TellsSetsAlarmsAndAcknowledgements) {
-  const auto journals = read(std::string(boot_line) + set_line +
-                             R"({"type":"alarm","boot":5,"seq":1,"tk":2000,"event":"raised","kind":"phys","prio":3,)"
-                             R"("code":"hr-high","sign":"hr","value":131,"limit":131})"
-                             "\n"
-                             R"({"type":"alarm","boot":5,"seq":2,"tk":9000,"event":"ended","onset":1,"code":"hr-high"})"
-                             "\n"
-                             R"({"type":"ack","boot":5,"seq":1,"at_us":1700000000000000})"
-                             "\n"
-                             R"({"type":"boot","device":"urn:a","boot":6})"
-                             "\n"
-                             R"({"type":"set","boot":6,"seq":1,"tk":7,"signs":{"hr":95}})"
-                             "\n");
+  const auto journals = read(
+      std::string(boot_line) + set_line +
+      R"({"type":"alarm","boot":5,"seq":1,"tk":2000,"event":"raised","kind":"physiological","priority":3,)"
+      R"("code":"hr-high","sign":"hr","value":131,"limit":131})"
+      "\n"
+      R"({"type":"alarm","boot":5,"seq":2,"tk":9000,"event":"ended","code":"hr-high","kind":"physiological","priority":3,"onset_seq":1})"
+      "\n"
+      R"({"type":"ack","boot":5,"seq":1,"at_us":1700000000000000})"
+      "\n"
+      R"({"type":"boot","device":"urn:a","boot":6})"
+      "\n"
+      R"({"type":"set","boot":6,"seq":1,"tk":7,"signs":{"hr":95}})"
+      "\n");
   ASSERT_EQ(journals.size(), 1U);
   const DeviceJournal& journal = journals.at("urn:a");
   ASSERT_EQ(journal.sets.size(), 2U);
@@ -53,6 +54,8 @@ TEST_F(JournalFile, TellsSetsAlarmsAndAcknowledgements) {
   EXPECT_EQ(journal.sets.at({6, 1}).tick_ms, 7U);
   const JournaledAlarm& raised = journal.alarms.at({5, 1});
   EXPECT_FALSE(raised.ended);
+  EXPECT_EQ(raised.kind, "physiological");
+  EXPECT_EQ(raised.priority, 3);
   EXPECT_EQ(raised.code, "hr-high");
   EXPECT_EQ(raised.sign, "hr");
   EXPECT_EQ(raised.limit, 131);
@@ -60,17 +63,18 @@ TEST_F(JournalFile, TellsSetsAlarmsAndAcknowledgements) {
   EXPECT_EQ(journal.alarms.at({5, 2}).onset, 1U);
   EXPECT_EQ(journal.alarms.at({5, 2}).value, std::nullopt);
   EXPECT_TRUE(journal.acknowledged.contains({5, 1}));
-  EXPECT_FALSE(journal.cut_short);
+  EXPECT_EQ(journal.torn_lines, 0U);
 }
 
-TEST_F(JournalFile, ForgivesALastLineThatWasCutShort) {
-  const auto journals = read(std::string(boot_line) + set_line + R"({"type":"set","boot":5,"se)");
-  EXPECT_TRUE(journals.at("urn:a").cut_short);
+TEST_F(JournalFile, CountsLinesThatWereCutShort) {
+  const std::string torn = R"({"type":"set","boot":5,"se)";
+  const auto journals = read(std::string(boot_line) + torn + "\n" + set_line + torn);
+  EXPECT_EQ(journals.at("urn:a").torn_lines, 2U);
   EXPECT_EQ(journals.at("urn:a").sets.size(), 1U);
 }
 
 TEST_F(JournalFile, NamesTheLineThatIsNone) {
-  EXPECT_THAT(failure_of(std::string(boot_line) + "garbage\n" + set_line), HasSubstr("Line 2 of "));
+  EXPECT_THAT(failure_of(std::string(boot_line) + "[]\n" + set_line), HasSubstr("Line 2 of "));
   EXPECT_THAT(failure_of(std::string(boot_line) + R"({"type":"set","boot":5,"seq":1})"
                                                   "\n"),
               HasSubstr("Line 2 of "));

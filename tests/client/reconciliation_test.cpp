@@ -21,9 +21,9 @@ class Reconciling : public testing::Test {
   Reconciling() {
     journal_.sets[{5, 1}] = {1000, {{"hr", 94}, {"temp", 37.6}}};
     journal_.sets[{5, 2}] = {2000, {{"hr", 95}}};
-    journal_.alarms[{5, 1}] = {false, 1000, 0, "hr-high", "hr", 131.0, 131.0};
-    journal_.alarms[{5, 2}] = {true, 1500, 1, "hr-high", "hr", 130.0, 131.0};
-    journal_.alarms[{5, 3}] = {false, 1600, 0, "lead-off", "", {}, {}};
+    journal_.alarms[{5, 1}] = {false, 1000, 0, "physiological", 3, "hr-high", "hr", 131.0, 131.0};
+    journal_.alarms[{5, 2}] = {true, 1500, 1, "physiological", 3, "hr-high", "hr", 130.0, 131.0};
+    journal_.alarms[{5, 3}] = {false, 1600, 0, "technical", 1, "lead-off", "", {}, {}};
   }
 
   static v1::MeasurementSet set(std::uint64_t sequence, std::uint64_t tick,
@@ -44,6 +44,8 @@ class Reconciling : public testing::Test {
     v1::Alarm alarm;
     alarm.set_name("devices/urn:dev:os:32473-a/alarms/5-alarms-1");
     alarm.set_boot(5);
+    alarm.set_kind(v1::ALARM_KIND_PHYSIOLOGICAL);
+    alarm.set_priority(v1::ALARM_PRIORITY_HIGH);
     alarm.set_code("hr-high");
     alarm.set_sign("hr");
     alarm.set_value(131);
@@ -56,6 +58,8 @@ class Reconciling : public testing::Test {
     v1::Alarm alarm;
     alarm.set_name("devices/urn:dev:os:32473-a/alarms/5-2-3");
     alarm.set_boot(5);
+    alarm.set_kind(v1::ALARM_KIND_TECHNICAL);
+    alarm.set_priority(v1::ALARM_PRIORITY_LOW);
     alarm.set_code("lead-off");
     alarm.set_start_tick_ms(1600);
     return alarm;
@@ -161,7 +165,9 @@ TEST_F(Reconciling, ComparesWhatAnAlarmSays) {
   };
   EXPECT_EQ(differing([](v1::Alarm& a) { a.set_value(132); }), 10U);
   EXPECT_EQ(differing([](v1::Alarm& a) { a.clear_limit(); }), 10U);
-  EXPECT_EQ(differing([](v1::Alarm& a) { a.set_sign("rr"); }), 10U);
+  EXPECT_EQ(differing([](v1::Alarm& a) { a.set_sign("rr"); }), 11U);
+  EXPECT_EQ(differing([](v1::Alarm& a) { a.set_priority(v1::ALARM_PRIORITY_LOW); }), 11U);
+  EXPECT_EQ(differing([](v1::Alarm& a) { a.set_kind(v1::ALARM_KIND_TECHNICAL); }), 11U);
   EXPECT_EQ(differing([](v1::Alarm& a) { a.set_start_tick_ms(1001); }), 10U);
   EXPECT_EQ(differing([](v1::Alarm& a) { a.set_end_tick_ms(1501); }), 1U);
   EXPECT_EQ(differing([](v1::Alarm& a) { a.set_code("hr-low"); }), 11U);
