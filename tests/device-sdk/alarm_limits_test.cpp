@@ -1,0 +1,158 @@
+#include "alarm_limits.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace wardlink {
+namespace {
+
+using Event = SequencedAlarm::Event;
+using Side = AlarmLimit::Side;
+using Transition = AlarmLimits::Transition;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+signs::SignId id(std::string_view wire) { return signs::find(wire)->id; }
+
+/// One limit on heart rate unless said otherwise; ticks in seconds.
+struct Bench {
+  explicit Bench(double hysteresis = 0, std::uint64_t shortest_s = 0,
+                 std::vector<AlarmLimit> bands = {{Side::high, id("hr"), 131}})
+      : limits({std::move(bands), hysteresis, shortest_s * 1000}) {}
+
+  std::vector<Transition> hr(std::uint64_t second, double value) {
+    std::vector<Transition> out;
+    limits.sample(id("hr"), second * 1000, value, out);
+    return out;
+  }
+  std::vector<Transition> due(std::uint64_t second) {
+    std::vector<Transition> out;
+    limits.due(second * 1000, out);
+    return out;
+  }
+  std::vector<Transition> conclude(std::uint64_t second) {
+    std::vector<Transition> out;
+    limits.conclude(second * 1000, out);
+    return out;
+  }
+  AlarmLimits limits;
+};
+
+Transition raised(std::uint64_t second, double value, std::size_t limit = 0) {
+  return {limit, Event::raised, second * 1000, value};
+}
+Transition ended(std::uint64_t second, double value, std::size_t limit = 0) {
+  return {limit, Event::ended, second * 1000, value};
+}
+
+TEST(AlarmLimits, AreTheOutermostNews2BandsByDefault) {
+  const auto limits = AlarmSettings{}.limits;
+  ASSERT_EQ(limits.size(), 9u);
+  const auto has = [&](std::string_view sign, Side side, double threshold) {
+    return std::any_of(limits.begin(), limits.end(), [&](const AlarmLimit& l) {
+      return l.sign == id(sign) && l.side == side && l.threshold == threshold && l.priority == AlarmPriority::high;
+    });
+  };
+  EXPECT_TRUE(has("hr", Side::high, 131) && has("hr", Side::low, 40) && has("spo2", Side::low, 91));
+  EXPECT_TRUE(has("rr", Side::high, 25) && has("rr", Side::low, 8));
+  EXPECT_TRUE(has("temp", Side::high, 39.1) && has("temp", Side::low, 35.0));
+  EXPECT_TRUE(has("sbp", Side::high, 220) && has("sbp", Side::low, 90));
+}
+
+TEST(AlarmLimits, RaiseAtTheThresholdAndEndAtTheFirstSampleOutside) {
+  Bench bench;
+  EXPECT_THAT(bench.hr(1, 130.999), IsEmpty());
+  EXPECT_THAT(bench.hr(2, 131), ElementsAre(raised(2, 131)));
+  EXPECT_THAT(bench.hr(3, 140), IsEmpty());
+  EXPECT_THAT(bench.hr(4, 130.999), ElementsAre(ended(3, 140)));
+  EXPECT_THAT(bench.hr(5, 130), IsEmpty());
+}
+
+TEST(AlarmLimits, ALowLimitIsTheMirrorImage) {
+  Bench bench(0, 0, {{Side::low, id("hr"), 40}});
+  EXPECT_THAT(bench.hr(1, 40.001), IsEmpty());
+  EXPECT_THAT(bench.hr(2, 40), ElementsAre(raised(2, 40)));
+  EXPECT_THAT(bench.hr(3, 40.001), ElementsAre(ended(2, 40)));
+}
+
+TEST(AlarmLimits, AMissingSampleNeitherOpensNorCloses) {
+  Bench bench;
+  bench.hr(1, 131);
+  std::vector<Transition> out;
+  bench.limits.sample(id("spo2"), 50'000, 97, out);  // another sign: heart rate is missing in that set
+  EXPECT_THAT(out, IsEmpty());
+  EXPECT_THAT(bench.hr(100, 130), ElementsAre(ended(1, 131)));
+}
+
+TEST(AlarmLimits, HysteresisWidensTheBandWhileTheConditionStands) {
+  Bench bench(0.1, 0, {{Side::high, id("hr"), 100}});
+  EXPECT_THAT(bench.hr(1, 95), IsEmpty());  // inside the widened band, but nothing stands
+  EXPECT_THAT(bench.hr(2, 100), ElementsAre(raised(2, 100)));
+  EXPECT_THAT(bench.hr(3, 90), IsEmpty());  // 100·(1−0.1) is not below it
+  EXPECT_THAT(bench.hr(4, 89.9), ElementsAre(ended(3, 90)));
+}
+
+TEST(AlarmLimits, HysteresisOfALowLimitIsAbove) {
+  Bench bench(0.5, 0, {{Side::low, id("hr"), 40}});
+  EXPECT_THAT(bench.hr(1, 40), ElementsAre(raised(1, 40)));
+  EXPECT_THAT(bench.hr(2, 60), IsEmpty());
+  EXPECT_THAT(bench.hr(3, 60.1), ElementsAre(ended(2, 60)));
+}
+
+TEST(AlarmLimits, AConditionContradictedBeforeTheShortestDurationNeverWas) {
+  Bench bench(0, 10);
+  EXPECT_THAT(bench.hr(0, 140), IsEmpty());
+  EXPECT_THAT(bench.hr(9, 130), IsEmpty());
+  EXPECT_THAT(bench.conclude(20), IsEmpty());
+}
+
+TEST(AlarmLimits, AConditionThatStoodLongEnoughIsRaisedWithItsOnset) {
+  Bench bench(0, 10);
+  bench.hr(0, 140);
+  bench.hr(5, 150);
+  EXPECT_THAT(bench.hr(10, 145), ElementsAre(raised(0, 140)));
+  EXPECT_THAT(bench.hr(11, 100), ElementsAre(ended(10, 145)));
+}
+
+TEST(AlarmLimits, TheSampleThatEndsItMayAlsoBeWhatShowsThatItStood) {
+  Bench bench(0, 10);
+  bench.hr(0, 140);
+  EXPECT_THAT(bench.hr(10, 100), ElementsAre(raised(0, 140), ended(0, 140)));
+}
+
+TEST(AlarmLimits, AreRaisedByTheClockBetweenSamples) {
+  Bench bench(0, 10);
+  EXPECT_EQ(bench.limits.next_due(), std::nullopt);
+  bench.hr(3, 140);
+  EXPECT_EQ(bench.limits.next_due(), 13'000u);
+  EXPECT_THAT(bench.due(12), IsEmpty());
+  EXPECT_THAT(bench.due(13), ElementsAre(raised(3, 140)));
+  EXPECT_THAT(bench.due(14), IsEmpty());
+  EXPECT_EQ(bench.limits.next_due(), std::nullopt);
+}
+
+TEST(AlarmLimits, AJumpAcrossEndsOneAlarmBeforeItRaisesTheOther) {
+  Bench bench(0, 0, {{Side::high, id("hr"), 131}, {Side::low, id("hr"), 40}});
+  bench.hr(1, 30);
+  EXPECT_THAT(bench.hr(2, 150), ElementsAre(ended(1, 30, 1), raised(2, 150, 0)));
+}
+
+TEST(AlarmLimits, EndWithTheRecordingAtTheLastSampleInside) {
+  Bench bench(0, 0);
+  bench.hr(1, 131);
+  bench.hr(2, 132);
+  EXPECT_THAT(bench.conclude(60), ElementsAre(ended(2, 132)));
+  EXPECT_THAT(bench.conclude(61), IsEmpty());
+  EXPECT_THAT(bench.hr(62, 140), ElementsAre(raised(62, 140)));  // and may begin again
+}
+
+TEST(AlarmLimits, ASampleOlderThanTheLastChangesNothing) {
+  Bench bench;
+  bench.hr(10, 131);
+  EXPECT_THAT(bench.hr(9, 100), IsEmpty());
+  EXPECT_THAT(bench.hr(11, 100), ElementsAre(ended(10, 131)));
+  EXPECT_THAT(bench.hr(8, 140), IsEmpty());
+}
+
+}  // namespace
+}  // namespace wardlink

@@ -1,0 +1,107 @@
+#include "outbox.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace wardlink {
+namespace {
+
+using coap::DeliveryId;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+SequencedSet set(std::uint64_t sequence) { return {sequence, sequence * 1000, {{1, 70}}}; }
+
+SequencedAlarm alarm(std::uint64_t sequence, AlarmPriority priority = AlarmPriority::high) {
+  SequencedAlarm record{sequence, 0, SequencedAlarm::Event::raised, 0, {}};
+  record.alarm.priority = priority;
+  return record;
+}
+
+template <class Records>
+std::vector<std::uint64_t> numbers(const Records& records) {
+  std::vector<std::uint64_t> all;
+  for (const auto& record : records) all.push_back(record.sequence);
+  return all;
+}
+
+TEST(Outbox, HandsSetsOutOldestFirst) {
+  Outbox outbox(10, 10);
+  for (std::uint64_t i = 1; i <= 4; ++i) EXPECT_TRUE(outbox.push(set(i)));
+  EXPECT_THAT(numbers(outbox.take_sets(3)), ElementsAre(1, 2, 3));
+  EXPECT_EQ(outbox.sets_waiting(), 1u);
+  EXPECT_THAT(numbers(outbox.take_sets(3)), ElementsAre(4));
+  EXPECT_THAT(outbox.take_sets(3), IsEmpty());
+}
+
+TEST(Outbox, DropsTheOldestSetWhenFull) {
+  Outbox outbox(2, 10);
+  outbox.push(set(1));
+  outbox.push(set(2));
+  EXPECT_FALSE(outbox.push(set(3)));
+  EXPECT_THAT(numbers(outbox.take_sets(9)), ElementsAre(2, 3));
+}
+
+TEST(Outbox, SetsGivenBackComeFirstAgainWithinTheBound) {
+  Outbox outbox(3, 10);
+  for (std::uint64_t i = 1; i <= 3; ++i) outbox.push(set(i));
+  auto taken = outbox.take_sets(2);
+  outbox.push(set(4));
+  outbox.push(set(5));
+  EXPECT_EQ(outbox.give_back(std::move(taken)), 2u);  // 1 and 2 are the oldest of five
+  EXPECT_THAT(numbers(outbox.take_sets(9)), ElementsAre(3, 4, 5));
+}
+
+TEST(Outbox, OwesByPriorityThenAge) {
+  Outbox outbox(1, 10);
+  outbox.owe(alarm(1, AlarmPriority::low));
+  outbox.owe(alarm(2, AlarmPriority::high));
+  outbox.owe(alarm(3, AlarmPriority::medium));
+  outbox.owe(alarm(4, AlarmPriority::high));
+  EXPECT_THAT(numbers(outbox.owed(9, 9)), ElementsAre(2, 4, 3, 1));
+  EXPECT_THAT(numbers(outbox.owed(9, 2)), ElementsAre(2, 4));
+  EXPECT_THAT(numbers(outbox.owed(3, 9)), ElementsAre(2, 3, 1));  // 4 is not in the journal yet
+}
+
+TEST(Outbox, AnAckReleasesExactlyWhatItsDeliveryCarried) {
+  // MSG-09
+  Outbox outbox(1, 10);
+  for (std::uint64_t i = 1; i <= 3; ++i) outbox.owe(alarm(i));
+  outbox.carry(DeliveryId{7}, outbox.owed(9, 2));
+  outbox.carry(DeliveryId{8}, outbox.owed(9, 9));
+  EXPECT_THAT(outbox.release(DeliveryId{7}), ElementsAre(1, 2));
+  EXPECT_THAT(numbers(outbox.owed(9, 9)), ElementsAre(3));
+  EXPECT_THAT(outbox.release(DeliveryId{7}), IsEmpty());
+  EXPECT_THAT(outbox.release(DeliveryId{9}), IsEmpty());
+  EXPECT_THAT(outbox.release(DeliveryId{8}), ElementsAre(3));  // 1 and 2 are released once
+  EXPECT_EQ(outbox.alarms_owed(), 0u);
+}
+
+TEST(Outbox, ForgottenDeliveriesLeaveTheDebt) {
+  Outbox outbox(1, 10);
+  outbox.owe(alarm(1));
+  outbox.carry(DeliveryId{7}, outbox.owed(9, 9));
+  outbox.forget_deliveries();
+  EXPECT_THAT(outbox.release(DeliveryId{7}), IsEmpty());
+  EXPECT_EQ(outbox.alarms_owed(), 1u);
+}
+
+TEST(Outbox, RemembersABoundedNumberOfDeliveries) {
+  Outbox outbox(1, 10);
+  outbox.owe(alarm(1));
+  for (std::uint64_t i = 0; i < 100; ++i) outbox.carry(DeliveryId{i}, outbox.owed(9, 9));
+  EXPECT_THAT(outbox.release(DeliveryId{0}), IsEmpty());
+  EXPECT_THAT(outbox.release(DeliveryId{99}), ElementsAre(1));
+}
+
+TEST(Outbox, CountsTheRoomForAlarms) {
+  Outbox outbox(1, 2);
+  EXPECT_TRUE(outbox.fits(2));
+  EXPECT_FALSE(outbox.fits(3));
+  outbox.owe(alarm(1));
+  EXPECT_TRUE(outbox.fits(1));
+  EXPECT_FALSE(outbox.fits(2));
+}
+
+}  // namespace
+}  // namespace wardlink

@@ -1,0 +1,115 @@
+#include "payload.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "coap/senml.hpp"
+
+namespace wardlink {
+namespace {
+
+signs::SignId id(std::string_view wire) { return signs::find(wire)->id; }
+
+coap::senml::Pack decode(const coap::Bytes& bytes) {
+  const auto pack = coap::senml::decode_cbor(bytes);
+  EXPECT_TRUE(pack) << coap::senml::to_string(pack.error());
+  return pack ? *pack : coap::senml::Pack{};
+}
+
+std::string text_of(const coap::senml::Record& record) {
+  if (const auto* number = std::get_if<double>(&record.value))
+    return record.name + "=" + ::testing::PrintToString(*number);
+  if (const auto* text = std::get_if<std::string>(&record.value)) return record.name + "=" + *text;
+  return record.name;
+}
+
+std::vector<std::string> texts(const coap::Bytes& bytes) {
+  std::vector<std::string> all;
+  for (const auto& record : decode(bytes)) all.push_back(text_of(record));
+  return all;
+}
+
+std::vector<SequencedSet> sets(std::size_t count) {
+  std::vector<SequencedSet> all;
+  for (std::size_t i = 1; i <= count; ++i) {
+    all.push_back({i, 1000 * i, {{id("hr"), 94}, {id("spo2"), 97}, {id("rr"), 25}, {id("temp"), 37.6}}});
+  }
+  return all;
+}
+
+std::vector<SequencedAlarm> alarms(std::size_t count) {
+  std::vector<SequencedAlarm> all;
+  for (std::size_t i = 1; i <= count; ++i) {
+    Alarm alarm;
+    alarm.code = "rr-low";
+    alarm.sign = id("rr");
+    alarm.value = 7;
+    alarm.limit = 8;
+    all.push_back({i, 1000 * i, SequencedAlarm::Event::raised, 0, alarm});
+  }
+  return all;
+}
+
+TEST(Payload, NoSetIsAnEmptyArray) {
+  const auto fitted = payload::vitals({});
+  EXPECT_EQ(fitted.bytes, coap::Bytes{0x80});
+  EXPECT_EQ(fitted.count, 0u);
+}
+
+TEST(Payload, ASetOpensWithItsNumberAndTick) {
+  const auto fitted = payload::vitals(sets(1));
+  EXPECT_THAT(texts(fitted.bytes), ::testing::ElementsAre("q=1", "tk=1000", "hr=94", "spo2=97", "rr=25", "temp=37.6"));
+  EXPECT_LE(fitted.bytes.size(), 64u);
+}
+
+TEST(Payload, HoldsAsManyWholeSetsAsFit) {
+  const auto many = sets(100);
+  const auto fitted = payload::vitals(many);
+  EXPECT_LE(fitted.bytes.size(), payload::kMax);
+  EXPECT_GE(fitted.count, 15u);
+  EXPECT_EQ(decode(fitted.bytes).size(), fitted.count * 6);
+  const auto one = payload::vitals(std::span(many).subspan(fitted.count, 1));
+  EXPECT_GT(fitted.bytes.size() + one.bytes.size() - 1, payload::kMax);  // one more would not have fitted
+}
+
+TEST(Payload, TheLargestSetFitsAlone) {
+  std::vector<SequencedSet> one{{(1ull << 53) - 1, (1ull << 53) - 1, {}}};
+  for (const auto& sign : signs::catalogue()) {
+    if (one[0].readings.size() < 16) one[0].readings.push_back({sign.id, 1.0 / 3.0});
+  }
+  EXPECT_EQ(payload::vitals(one).count, 1u);
+}
+
+TEST(Payload, NothingOwedIsTheHeartbeat) {
+  EXPECT_THAT(texts(payload::alarms(0, {}).bytes), ::testing::ElementsAre("owed=0"));
+}
+
+TEST(Payload, ARaisedRecordInTheOrderOfTheContract) {
+  const auto fitted = payload::alarms(5, alarms(1));
+  EXPECT_THAT(texts(fitted.bytes), ::testing::ElementsAre("owed=5", "q=1", "tk=1000", "ev=raised", "kind=phys",
+                                                          "prio=3", "code=rr-low", "lim=8", "rr=7"));
+}
+
+TEST(Payload, AnEndedRecordNamesItsOnset) {
+  auto one = alarms(1);
+  one[0].event = SequencedAlarm::Event::ended;
+  one[0].onset_sequence = 9;
+  one[0].alarm.kind = AlarmKind::technical;
+  one[0].alarm.priority = AlarmPriority::low;
+  one[0].alarm.sign.reset();
+  one[0].alarm.limit.reset();
+  EXPECT_THAT(
+      texts(payload::alarms(1, one).bytes),
+      ::testing::ElementsAre("owed=1", "q=1", "tk=1000", "ev=ended", "on=9", "kind=tech", "prio=1", "code=rr-low"));
+}
+
+TEST(Payload, SaysHowManyAreOwedAlsoWhereTheyDoNotFit) {
+  const auto fitted = payload::alarms(1024, alarms(50));
+  EXPECT_LE(fitted.bytes.size(), payload::kMax);
+  EXPECT_GE(fitted.count, 8u);
+  EXPECT_LT(fitted.count, 50u);
+  EXPECT_EQ(texts(fitted.bytes)[0], "owed=1024");
+}
+
+}  // namespace
+}  // namespace wardlink
