@@ -324,6 +324,7 @@ class CborWriter {
   }
 
   bool decimal(double value) {
+    if (value == 0) return false;  // -0.0: a mantissa has no such zero
     // The shortest digits that name this double and no other, as d.ddde±xx.
     std::array<char, 32> text;
     const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::scientific).ptr;
