@@ -116,6 +116,8 @@ Refusal judge_leaf(X509* leaf, PeerRole role) {
   if (!has_usage(leaf, role == PeerRole::device ? XKU_SSL_CLIENT : XKU_SSL_SERVER)) return wrong_usage(leaf, role);
   if (X509_check_ca(leaf) != 0)
     return {CloseReason::no_client_auth, "an authority's certificate, not a device's", X509_V_ERR_INVALID_PURPOSE};
+  if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
+    return {CloseReason::no_client_auth, "key usage digitalSignature is missing", X509_V_ERR_INVALID_PURPOSE};
   if (!is_p256(X509_get0_pubkey(leaf)))
     return {CloseReason::weak_key, "the key is not on P-256", X509_V_ERR_EE_KEY_TOO_SMALL};
   if (role == PeerRole::server) return {};

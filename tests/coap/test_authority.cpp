@@ -1,0 +1,121 @@
+#include "test_authority.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <memory>
+#include <stdexcept>
+
+namespace coap::testing {
+namespace {
+
+template <auto Free>
+struct Freer {
+  template <class T>
+  void operator()(T* it) const {
+    Free(it);
+  }
+};
+using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
+using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
+
+void must(bool done, const char* what) {
+  if (!done) throw std::runtime_error(what);
+}
+
+std::string text_of(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
+Bio reader(const std::string& text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+
+Key make_key(const std::string& curve) {
+  return Key(curve == "RSA" ? EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{2048})
+                            : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve.c_str()));
+}
+
+void extend(X509* certificate, X509* issuer, const char* name, const std::string& value) {
+  if (value.empty()) return;
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>> extension(
+      X509V3_EXT_conf(nullptr, &context, name, value.c_str()));
+  must(extension && X509_add_ext(certificate, extension.get(), -1) == 1, name);
+}
+
+/// Signed by `issuer`, or by itself where that is null.
+Pair make(const std::string& common_name, const CertificateSpec& spec, const Pair* issuer) {
+  const Key key = make_key(spec.curve);
+  Certificate certificate(X509_new());
+  must(key && certificate, "key");
+  Certificate issuer_certificate;
+  Key issuer_key;
+  if (issuer != nullptr) {
+    issuer_certificate.reset(PEM_read_bio_X509(reader(issuer->certificate_pem).get(), nullptr, nullptr, nullptr));
+    issuer_key.reset(PEM_read_bio_PrivateKey(reader(issuer->private_key_pem).get(), nullptr, nullptr, nullptr));
+    must(issuer_certificate && issuer_key, "issuer");
+  }
+  X509* signer = issuer == nullptr ? certificate.get() : issuer_certificate.get();
+
+  std::uint64_t serial = 0;
+  RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial);
+  ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate.get()), serial >> 1);
+  X509_set_version(certificate.get(), X509_VERSION_3);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), spec.from_seconds);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), spec.to_seconds);
+  X509_NAME* name = X509_get_subject_name(certificate.get());
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(common_name.c_str()), -1,
+                             -1, 0);
+  X509_set_issuer_name(certificate.get(), X509_get_subject_name(signer));
+  X509_set_pubkey(certificate.get(), key.get());
+  extend(certificate.get(), signer, "basicConstraints", spec.basic_constraints);
+  extend(certificate.get(), signer, "keyUsage", spec.key_usage);
+  extend(certificate.get(), signer, "extendedKeyUsage", spec.extended_key_usage);
+  extend(certificate.get(), signer, "subjectAltName", spec.san);
+  must(X509_sign(certificate.get(), issuer_key ? issuer_key.get() : key.get(),
+                 EVP_get_digestbyname(spec.digest.c_str())) > 0,
+       "sign");
+
+  const Bio certificate_text(BIO_new(BIO_s_mem()));
+  const Bio key_text(BIO_new(BIO_s_mem()));
+  must(PEM_write_bio_X509(certificate_text.get(), certificate.get()) == 1 &&
+           PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1,
+       "write");
+  return {text_of(certificate_text.get()), text_of(key_text.get())};
+}
+
+CertificateSpec authority_spec() {
+  CertificateSpec spec;
+  spec.san.clear();
+  spec.extended_key_usage.clear();
+  spec.basic_constraints = "critical,CA:TRUE";
+  spec.key_usage = "critical,keyCertSign,cRLSign";
+  return spec;
+}
+
+}  // namespace
+
+CertificateSpec CertificateSpec::server(std::string names) {
+  CertificateSpec spec;
+  spec.san = std::move(names);
+  spec.extended_key_usage = "serverAuth";
+  return spec;
+}
+
+TestAuthority::TestAuthority(const std::string& name) : own_(make(name, authority_spec(), nullptr)) {}
+
+Pair TestAuthority::issue(const CertificateSpec& spec) const { return make("leaf", spec, &own_); }
+
+TestAuthority TestAuthority::subordinate(const std::string& name) const {
+  return TestAuthority(make(name, authority_spec(), &own_));
+}
+
+Pair TestAuthority::self_signed(const CertificateSpec& spec) { return make("itself", spec, nullptr); }
+
+}  // namespace coap::testing
