@@ -22,21 +22,25 @@ struct ListenerEvent {
   Address address;  // for the audit; never an identity
 };
 
+/// Monotonic counts since the listener was made.
 struct ListenerCounters {
   std::uint64_t datagrams_in = 0, datagrams_out = 0;
   std::uint64_t challenges = 0;         // HelloVerifyRequests sent
   std::uint64_t no_session = 0;         // neither a ClientHello nor of a session
+  std::uint64_t unauthenticated = 0;    // records for a session that it could not authenticate: forged or replayed
   std::uint64_t bad_hello = 0;          // fragmented or malformed ClientHello
   std::uint64_t half_open_refused = 0;  // cap reached
-  std::uint64_t handshakes = 0, sessions_closed = 0;
+  std::uint64_t handshakes = 0;         // completed
+  std::uint64_t handshakes_failed = 0;  // refused, given up or begun again: each told by Closed without Opened
+  std::uint64_t sessions_closed = 0;
 };
 
 class Listener {
  public:
   struct Config {
-    std::size_t max_half_open = 1000;
-    Duration handshake_deadline = std::chrono::seconds{30};
-    Duration idle_limit = std::chrono::minutes{30};
+    std::size_t max_half_open = 1000;                        // beyond it a good ClientHello is dropped and counted
+    Duration handshake_deadline = std::chrono::seconds{30};  // from the cookie to the end of the handshake
+    Duration idle_limit = std::chrono::minutes{30};          // since something authenticated was last heard
     Connection::Config connection;
   };
 
