@@ -1,0 +1,101 @@
+#include "storage/access.hpp"
+
+#include <grpc/grpc_security_constants.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "storage/names.hpp"
+#include "storage/status.hpp"
+
+namespace wardlink::storage {
+
+std::string subject_of(const grpc::ServerContext& context) {
+  std::string subject;
+  // peer_uri holds the SANs of type URI only, so a DNS name that looks like one of ours is not taken for it.
+  for (const auto& uri : context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) {
+    const std::string text(uri.data(), uri.size());
+    if (!text.starts_with("urn:wardlink:")) continue;
+    if (!subject.empty()) return "";
+    subject = text;
+  }
+  return subject;
+}
+
+Scope Guard::admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
+                   const std::vector<std::string>& resources) {
+  const auto subject = subject_of(context);
+  Scope scope;
+  const auto reason = reason_to_refuse(subject, wanted, resources, scope);
+  try {
+    store_.audit({.subject = subject.empty() ? "unknown" : subject,
+                  .method = std::string(method),
+                  .granted = reason.empty(),
+                  .resources = resources,
+                  .reason = reason,
+                  .address = context.peer()});
+  } catch (const std::exception& error) {
+    throw StoreError(StoreError::Kind::away, std::string("the audit cannot be written: ") + error.what());
+  }
+  if (!reason.empty()) throw Refused(reason);
+  return scope;
+}
+
+void Guard::admit_ingest(const grpc::ServerContext& context, std::string_view method) {
+  const auto subject = subject_of(context);
+  Scope scope;
+  const auto reason = reason_to_refuse(subject, roles::ingest, {}, scope);
+  try {
+    store_.audit({.subject = subject.empty() ? "unknown" : subject,
+                  .method = std::string(method),
+                  .granted = reason.empty(),
+                  .reason = reason,
+                  .address = context.peer()});
+  } catch (const std::exception& error) {
+    spdlog::error("the audit of a stream from ingest cannot be written");
+  }
+  if (!reason.empty()) throw Refused(reason);
+}
+
+std::string Guard::reason_to_refuse(const std::string& subject, Roles wanted, const std::vector<std::string>& resources,
+                                    Scope& scope) {
+  if (subject.empty()) return "the certificate names no subject urn:wardlink:…";
+  std::vector<std::string> wards;
+  bool everywhere = false, any = false;
+  for (const auto& grant : store_.grants_of(subject)) {
+    if (std::ranges::find(wanted, std::string_view(grant.role)) == wanted.end()) continue;
+    any = true;
+    everywhere = everywhere || grant.ward.empty();
+    wards.push_back(grant.ward);
+  }
+  if (!any) return "the subject has no grant for this call";
+  if (everywhere) return "";
+  for (const auto& resource : resources) {
+    bool concerns_ward = false;
+    const auto ward = ward_of(resource, concerns_ward);
+    if (concerns_ward && std::ranges::find(wards, ward) == wards.end()) {
+      return "the subject's grants do not reach the ward";
+    }
+  }
+  scope = std::move(wards);
+  return "";
+}
+
+/// A name that does not parse concerns no ward: the call itself will refuse it.
+std::string Guard::ward_of(const std::string& resource, bool& concerns_ward) {
+  try {
+    if (resource.starts_with("wards/")) {
+      concerns_ward = true;
+      return resource.substr(6);
+    }
+    const auto subject = parse_parent("", resource);
+    const auto ward = store_.ward_of(subject);
+    // A device that nobody of a ward wears may be seen; what was measured on it is filtered by who wore it.
+    concerns_ward = subject.kind == Subject::Kind::patient || !ward.empty();
+    return ward;
+  } catch (const InvalidArgument&) {
+    return "";
+  }
+}
+
+}  // namespace wardlink::storage

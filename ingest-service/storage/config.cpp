@@ -1,0 +1,115 @@
+#include "storage/config.hpp"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "storage/names.hpp"
+#include "storage/status.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+constexpr const char* about =
+    "Wardlink's storage service: keeps vital signs and alarms in PostgreSQL, and answers clinicians' programs over "
+    "gRPC.\n"
+    "\n"
+    "Every connection needs a client certificate signed by --ca; its SAN URI (urn:wardlink:...) is the subject, and "
+    "the\n"
+    "grants in the database say what it may call. A first grant comes from the command line:\n"
+    "\n"
+    "  wardlink-storage --database \"$(scripts/private-postgres start DIR)\" \\\n"
+    "    --cert pki/storage.pem --key pki/storage.key --ca pki/service-ca.pem \\\n"
+    "    --grant urn:wardlink:service:ingest=ingest --grant urn:wardlink:client:alice=clinician\n"
+    "\n"
+    "Is it well? Ask with a client's certificate:\n"
+    "\n"
+    "  wardlink-storage --healthcheck --listen 127.0.0.1:50051 \\\n"
+    "    --cert pki/clients/alice.pem --key pki/clients/alice.key --ca pki/service-ca.pem\n";
+
+std::string read_file(const std::string& path, const char* what) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty()) {
+    throw std::runtime_error(std::string("The ") + what + " " + path +
+                             " cannot be read: " + (errno != 0 ? std::strerror(errno) : "it is empty") + ".");
+  }
+  return text.str();
+}
+
+}  // namespace
+
+Grant parse_grant(const std::string& text) {
+  const auto equals = text.rfind('=');
+  if (equals == std::string::npos) throw std::runtime_error("The grant " + text + " is not SUBJECT=ROLE.");
+  Grant grant{text.substr(0, equals), text.substr(equals + 1), ""};
+  if (const auto at = grant.role.find('@'); at != std::string::npos) {
+    try {
+      grant.ward = parse_ward("ward", ward_name(grant.role.substr(at + 1)));
+    } catch (const InvalidArgument&) {
+      throw std::runtime_error("The grant " + text + " names a ward that is not made of a-z, 0-9 and -.");
+    }
+    grant.role.resize(at);
+  }
+  if (!grant.subject.starts_with("urn:wardlink:")) {
+    throw std::runtime_error("The grant " + text + " has a subject that does not begin with urn:wardlink:.");
+  }
+  constexpr std::array<std::string_view, 4> known = {"ingest", "viewer", "clinician", "admin"};
+  if (std::ranges::find(known, grant.role) == known.end()) {
+    throw std::runtime_error("The grant " + text + " has a role that is none of ingest, viewer, clinician, admin.");
+  }
+  return grant;
+}
+
+std::optional<ProgramConfig> read_config(int argc, char** argv, int& exit_code) {
+  ProgramConfig config;
+  std::string certificate, key, authority;
+  std::vector<std::string> grants;
+  CLI::App app(about);
+  app.set_version_flag("--version", "wardlink-storage " WARDLINK_VERSION);
+  app.add_option("--listen", config.server.address, "HOST:PORT to serve on; port 0: the kernel picks one")
+      ->capture_default_str();
+  auto* database = app.add_option("--database", config.database, "PostgreSQL: a libpq connection string or URI");
+  app.add_option("--cert", certificate, "certificate, PEM (with --healthcheck: a client's)")->required();
+  app.add_option("--key", key, "its private key, PEM")->required();
+  app.add_option("--ca", authority, "the authority that signs servers and clients, PEM")->required();
+  app.add_option("--grant", grants, "SUBJECT=ROLE or SUBJECT=ROLE@WARD, made when missing; may be repeated");
+  app.add_option("--ready-file", config.ready_file, "a JSON object is written here once it serves");
+  app.add_flag("--healthcheck", config.healthcheck, "ask the service at --listen; exit code 0 when it serves");
+  try {
+    app.parse(argc, argv);
+    if (!config.healthcheck && database->count() == 0) throw CLI::RequiredError("--database");
+  } catch (const CLI::ParseError& error) {
+    exit_code = app.exit(error) == 0 ? 0 : 1;
+    return std::nullopt;
+  }
+  errno = 0;
+  config.server.certificate = read_file(certificate, "certificate");
+  config.server.key = read_file(key, "key");
+  config.server.authority = read_file(authority, "authority's certificate");
+  for (const auto& text : grants) config.grants.push_back(parse_grant(text));
+  return config;
+}
+
+void write_ready_file(const std::string& path, int port) {
+  const auto unfinished = path + ".new";
+  {
+    std::ofstream file(unfinished, std::ios::trunc);
+    file << "{\"port\":" << port << ",\"metrics_port\":0,\"pid\":" << ::getpid() << "}\n";
+    if (!file.flush()) throw std::runtime_error("The ready file " + path + " cannot be written.");
+  }
+  if (std::rename(unfinished.c_str(), path.c_str()) != 0) {
+    throw std::runtime_error("The ready file " + path + " cannot be written.");
+  }
+}
+
+}  // namespace wardlink::storage

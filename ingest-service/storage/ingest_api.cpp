@@ -1,0 +1,162 @@
+#include "storage/ingest_api.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <unordered_map>
+
+#include "storage/instants.hpp"
+#include "storage/names.hpp"
+#include "storage/status.hpp"
+#include "storage/wire_records.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Cancelled : std::exception {};
+
+Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
+
+class IngestStream {
+ public:
+  IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer)
+      : context_(context), writer_(std::move(writer)) {}
+
+  /// The answer, where one is owed.
+  std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request) {
+    v1::IngestResponse response;
+    switch (request.kind_case()) {
+      case v1::IngestRequest::kAttach:
+        *response.mutable_attach_result() = attach(request.attach());
+        return response;
+      case v1::IngestRequest::kAppend:
+        *response.mutable_append_result() = append(request.append());
+        return response;
+      case v1::IngestRequest::kDetach:
+        sessions_.erase(request.detach().session());
+        return std::nullopt;
+      case v1::IngestRequest::kAudit:
+        audit(request.audit());
+        return std::nullopt;
+      case v1::IngestRequest::KIND_NOT_SET:
+        break;  // of a newer ingest; it cannot count on an answer
+    }
+    return std::nullopt;
+  }
+
+ private:
+  v1::AttachResult attach(const v1::Attach& request) {
+    v1::AttachResult result;
+    result.set_session(request.session());
+    const auto anchor = to_instant(request.anchor());
+    if (const char* why = refusal(request, anchor)) {
+      spdlog::warn("a session was not attached: {}", why);
+      result.set_refusal(why);
+      return result;
+    }
+    const auto attached = persist([&] { return writer_->attach({request.device(), request.boot(), *anchor}); });
+    sessions_[request.session()] = attached.session;
+    *result.mutable_anchor() = to_stamp(attached.session->anchor);
+    for (const auto& [stream, sequence] : attached.watermarks) {
+      auto& watermark = *result.add_watermarks();
+      watermark.set_stream(static_cast<v1::Stream>(stream));
+      watermark.set_sequence(sequence);
+    }
+    return result;
+  }
+
+  static const char* refusal(const v1::Attach& request, const std::optional<Instant>& anchor) {
+    if (!is_urn(request.device())) return "device: must be a URN of at most 63 characters";
+    if (request.boot() >= (1ULL << 53)) return "boot: must be below 2^53";
+    // A thousand years of ticks later PostgreSQL's calendar must still hold.
+    if (!request.has_anchor() || !anchor) return "anchor: is missing or outside of the years 1 to 9999";
+    return nullptr;
+  }
+
+  v1::AppendResult append(const v1::Append& request) {
+    const auto received = now();
+    std::vector<Record> records;
+    records.reserve(static_cast<std::size_t>(request.records_size()));
+    for (const auto& message : request.records()) {
+      const auto session = sessions_.find(message.session());
+      records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second, received));
+    }
+    v1::AppendResult result;
+    result.set_batch(request.batch());
+    for (const auto each : persist([&] { return writer_->append(records); })) {
+      result.add_results(static_cast<v1::RecordResult>(each));
+    }
+    return result;
+  }
+
+  void audit(const v1::AuditEntry& entry) {
+    const AuditFact fact{.subject = entry.subject().empty() ? "unknown" : entry.subject(),
+                         .method = "ingest." + entry.action(),
+                         .granted = entry.granted(),
+                         .resources = {},
+                         .reason = entry.reason(),
+                         .address = entry.address(),
+                         .count = std::max<std::uint64_t>(1, entry.count())};
+    persist([&] { return writer_->audit(fact); });
+  }
+
+  /// Until it is done. The database's absence is ours to wait for; ingest holds its devices' ACKs meanwhile.
+  template <typename Work>
+  std::invoke_result_t<Work> persist(Work&& work) {
+    for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
+      if (context_.IsCancelled()) throw Cancelled();
+      try {
+        auto result = work();
+        if (waiting_) spdlog::info("the database is back");
+        waiting_ = false;
+        return result;
+      } catch (const StoreError& error) {
+        if (error.kind() != StoreError::Kind::away) throw;
+        if (!waiting_) spdlog::warn("a stream waits: {}", error.what());
+        waiting_ = true;
+      }
+      wait(pause);
+    }
+  }
+
+  void wait(std::chrono::milliseconds pause) const {
+    const auto until = std::chrono::steady_clock::now() + pause;
+    while (std::chrono::steady_clock::now() < until) {
+      if (context_.IsCancelled()) throw Cancelled();
+      std::this_thread::sleep_for(25ms);
+    }
+  }
+
+  grpc::ServerContext& context_;
+  std::unique_ptr<RecordWriter> writer_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
+  bool waiting_ = false;
+};
+
+}  // namespace
+
+grpc::Status IngestApi::Ingest(grpc::ServerContext* context,
+                               grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>* stream) {
+  try {
+    guard_.admit_ingest(*context, "IngestService.Ingest");
+    // So that the client can tell at once that it is let in.
+    stream->SendInitialMetadata();
+    IngestStream open(*context, store_.open_writer());
+    v1::IngestRequest request;
+    while (stream->Read(&request)) {
+      const auto response = open.handle(request);
+      if (response && !stream->Write(*response)) break;
+    }
+    return grpc::Status::OK;
+  } catch (const Cancelled&) {
+    return grpc::Status::CANCELLED;
+  } catch (const std::exception& error) {
+    return status_of(error);
+  }
+}
+
+}  // namespace wardlink::storage

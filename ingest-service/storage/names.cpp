@@ -1,0 +1,65 @@
+#include "storage/names.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+#include "storage/status.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+constexpr std::string_view devices = "devices/", patients = "patients/", wards = "wards/";
+
+bool is_uuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? text[i] != '-' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
+  }
+  return true;
+}
+
+bool is_ward(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, [](unsigned char c) {
+    return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-';
+  });
+}
+
+}  // namespace
+
+bool is_urn(std::string_view text) {
+  return text.size() > 4 && text.size() <= 63 && text.starts_with("urn:") &&
+         std::ranges::all_of(text, [](unsigned char c) { return c > 0x20 && c < 0x7f && c != '/'; });
+}
+
+std::string device_name(std::string_view urn) { return std::string(devices).append(urn); }
+std::string patient_name(std::string_view id) { return id.empty() ? "" : std::string(patients).append(id); }
+std::string ward_name(std::string_view id) { return id.empty() ? "" : std::string(wards).append(id); }
+
+std::string parse_device(const std::string& field, const std::string& name) {
+  const auto urn = name.starts_with(devices) ? name.substr(devices.size()) : std::string();
+  if (!is_urn(urn)) throw InvalidArgument(field, "must be devices/{urn}, the URN of at most 63 characters");
+  return urn;
+}
+
+std::string parse_patient(const std::string& field, const std::string& name) {
+  auto id = name.starts_with(patients) ? name.substr(patients.size()) : std::string();
+  if (!is_uuid(id)) throw InvalidArgument(field, "must be patients/{id}, the id as the server drew it");
+  std::ranges::transform(id, id.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return id;
+}
+
+std::string parse_ward(const std::string& field, const std::string& name) {
+  const auto id = name.starts_with(wards) ? name.substr(wards.size()) : std::string();
+  if (!is_ward(id)) throw InvalidArgument(field, "must be wards/{id}, the id of a-z, 0-9 and -, at most 63 characters");
+  return id;
+}
+
+Subject parse_parent(const std::string& field, const std::string& name) {
+  if (name.empty()) return {};
+  if (name.starts_with(patients)) return {Subject::Kind::patient, parse_patient(field, name)};
+  if (name.starts_with(devices)) return {Subject::Kind::device, parse_device(field, name)};
+  throw InvalidArgument(field, "must be patients/{id} or devices/{urn}");
+}
+
+}  // namespace wardlink::storage

@@ -1,0 +1,25 @@
+#pragma once
+// Resource names: patients/{uuid}, devices/{urn}, wards/{id}. Throws InvalidArgument naming the field.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "storage/record_store.hpp"
+
+namespace wardlink::storage {
+
+std::string device_name(std::string_view urn);
+std::string patient_name(std::string_view id);  // "" stays ""
+std::string ward_name(std::string_view id);     // "" stays ""
+
+std::string parse_device(const std::string& field, const std::string& name);
+std::string parse_patient(const std::string& field, const std::string& name);
+std::string parse_ward(const std::string& field, const std::string& name);
+/// A patient or a device; empty = all.
+Subject parse_parent(const std::string& field, const std::string& name);
+
+/// A URN of at most 63 visible ASCII characters.
+bool is_urn(std::string_view text);
+
+}  // namespace wardlink::storage

@@ -1,0 +1,41 @@
+#include "storage/postgres/partitions.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "storage/postgres/text.hpp"
+
+namespace wardlink::storage::postgres {
+
+void Partitions::ensure(pqxx::connection& connection, Instant from, Instant now) {
+  using std::chrono::days;
+  const auto today = std::chrono::floor<days>(now);
+  const auto first = std::clamp(std::chrono::floor<days>(from), today - days{days_back_}, today);
+  ArrayText wanted;
+  std::set<std::chrono::sys_days> missing;
+  const std::lock_guard lock(mutex_);
+  for (auto day = first; day <= today + days{days_ahead}; day += days{1}) {
+    if (known_.contains(day)) continue;
+    missing.insert(day);
+    wanted.add(std::int64_t{day.time_since_epoch().count()});
+  }
+  if (missing.empty()) return;
+
+  pqxx::work tx(connection);
+  tx.exec0("SET LOCAL lock_timeout = '2s'");
+  tx.exec1("SELECT pg_advisory_xact_lock(2002874981)");
+  const auto made = tx.exec_params(
+      "SELECT d.day, make_measurement_partition(d.day)"
+      " FROM (SELECT date '1970-01-01' + n AS day FROM unnest($1::int[]) n) d"
+      " WHERE to_regclass('measurement_set_' || to_char(d.day, 'YYYYMMDD')) IS NULL",
+      wanted.text());
+  tx.commit();
+  for (const auto row : made) {
+    if (row[1].as<bool>()) continue;
+    spdlog::warn("no partition for {}: rows of that day lie in the default partition already", row[0].c_str());
+  }
+  known_.merge(missing);
+}
+
+}  // namespace wardlink::storage::postgres

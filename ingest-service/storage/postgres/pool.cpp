@@ -1,0 +1,43 @@
+#include "storage/postgres/pool.hpp"
+
+#include <chrono>
+
+namespace wardlink::storage::postgres {
+
+Pool::Lease::Lease(Pool& owner) : pool(owner) {
+  {
+    std::unique_lock lock(pool.mutex_);
+    if (!pool.returned_.wait_for(lock, std::chrono::seconds(5), [&] { return pool.leased_ < pool.limit_; })) {
+      throw StoreError(StoreError::Kind::away, "the database is busy");
+    }
+    ++pool.leased_;
+    if (!pool.idle_.empty()) {
+      connection = std::move(pool.idle_.back());
+      pool.idle_.pop_back();
+    }
+  }
+  if (connection) return;
+  try {
+    connection = pool.database_.open();
+    fresh = true;
+  } catch (...) {
+    const std::lock_guard lock(pool.mutex_);
+    --pool.leased_;
+    pool.returned_.notify_one();
+    throw;
+  }
+}
+
+Pool::Lease::~Lease() {
+  const std::lock_guard lock(pool.mutex_);
+  if (sound) pool.idle_.push_back(std::move(connection));
+  --pool.leased_;
+  pool.returned_.notify_one();
+}
+
+void Pool::drop_idle() {
+  const std::lock_guard lock(mutex_);
+  idle_.clear();
+}
+
+}  // namespace wardlink::storage::postgres

@@ -1,0 +1,71 @@
+#pragma once
+// A few connections shared by the threads that answer queries.
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "storage/postgres/connection.hpp"
+
+namespace wardlink::storage::postgres {
+
+/// Any thread. At most `limit` connections; who finds none waits 5 s, then StoreError away.
+class Pool {
+ public:
+  Pool(const Database& database, std::size_t limit) : database_(database), limit_(limit) {}
+
+  /// Runs `work(pqxx::work&)` and commits. A connection that turns out lost before COMMIT is replaced and the work done
+  /// again, once. StoreError away; other SQL errors as they are.
+  template <typename Work>
+  auto transact(Work&& work) {
+    for (bool last = false;; last = true) {
+      Lease lease(*this);
+      bool committing = false;
+      try {
+        return translated([&] {
+          pqxx::work tx(*lease.connection);
+          auto result = work(tx);
+          committing = true;
+          tx.commit();
+          lease.sound = true;
+          return result;
+        });
+      } catch (const StoreError& error) {
+        if (error.kind() != StoreError::Kind::away) {
+          lease.sound = true;
+          throw;
+        }
+        // Idle connections die together when the database restarts.
+        drop_idle();
+        if (last || committing || lease.fresh) throw;
+      } catch (const pqxx::sql_error&) {
+        lease.sound = lease.connection->is_open();
+        throw;
+      }
+    }
+  }
+
+ private:
+  struct Lease {
+    explicit Lease(Pool& owner);
+    ~Lease();
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Pool& pool;
+    std::unique_ptr<Connection> connection;
+    bool fresh = false;  // just opened
+    bool sound = false;  // may be used again
+  };
+
+  void drop_idle();
+
+  const Database& database_;
+  const std::size_t limit_;
+  std::mutex mutex_;
+  std::condition_variable returned_;
+  std::vector<std::unique_ptr<Connection>> idle_;
+  std::size_t leased_ = 0;
+};
+
+}  // namespace wardlink::storage::postgres

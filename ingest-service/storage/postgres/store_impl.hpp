@@ -1,0 +1,46 @@
+#pragma once
+// What PostgresStore is made of; its member functions are spread over the files of this folder.
+
+#include "storage/postgres/partitions.hpp"
+#include "storage/postgres/pool.hpp"
+#include "storage/postgres/text.hpp"
+#include "storage/postgres_store.hpp"
+
+namespace wardlink::storage {
+
+struct PostgresStore::Impl {
+  explicit Impl(const Config& config)
+      : database(config.connection), pool(database, config.max_readers), partitions(config.partition_days_back) {}
+
+  postgres::Database database;
+  postgres::Pool pool;
+  postgres::Partitions partitions;
+};
+
+namespace postgres {
+
+/// $n::text[] of a scope: the empty string stands for "everything" (NULLIF in the statement).
+inline std::string scope_text(const Scope& scope) { return scope ? array_of(*scope) : std::string(); }
+
+inline std::optional<Instant> optional_instant(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return read_instant(field.c_str());
+}
+
+inline std::optional<double> optional_double(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return read_double(field.c_str());
+}
+
+inline std::optional<std::uint64_t> optional_count(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return field.as<std::uint64_t>();
+}
+
+/// For $n::bigint where nothing means unbounded: an empty string, NULLIF in the statement.
+inline std::string instant_text(const std::optional<Instant>& at) { return at ? to_text(*at) : std::string(); }
+
+inline Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
+
+}  // namespace postgres
+}  // namespace wardlink::storage

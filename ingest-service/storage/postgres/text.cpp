@@ -1,0 +1,80 @@
+#include "storage/postgres/text.hpp"
+
+#include <array>
+#include <cassert>
+#include <stdexcept>
+
+namespace wardlink::storage::postgres {
+namespace {
+
+template <typename Number>
+std::string shortest(Number value) {
+  std::array<char, 32> buffer;
+  const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  assert(error == std::errc{});
+  return {buffer.data(), end};
+}
+
+template <typename Number>
+Number read(std::string_view text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) throw std::logic_error("the database sent no number");
+  return value;
+}
+
+}  // namespace
+
+std::string to_text(double value) { return shortest(value); }
+std::string to_text(std::uint64_t value) { return shortest(value); }
+std::string to_text(std::int64_t value) { return shortest(value); }
+std::string to_text(Instant at) { return shortest(at.time_since_epoch().count()); }
+
+double read_double(std::string_view text) { return read<double>(text); }
+std::int64_t read_integer(std::string_view text) { return read<std::int64_t>(text); }
+Instant read_instant(std::string_view micros) { return Instant{std::chrono::microseconds{read_integer(micros)}}; }
+
+void ArrayText::separate() {
+  if (size_++ > 0) items_ += ',';
+}
+
+ArrayText& ArrayText::add(std::string_view plain) {
+  separate();
+  // A nested array's own braces and commas must not be taken for ours.
+  const bool nested = plain.starts_with('{');
+  if (nested) items_ += '"';
+  items_ += plain;
+  if (nested) items_ += '"';
+  return *this;
+}
+
+ArrayText& ArrayText::add_quoted(std::string_view text) {
+  separate();
+  items_ += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') items_ += '\\';
+    items_ += c;
+  }
+  items_ += '"';
+  return *this;
+}
+
+std::string array_of(const std::vector<std::string>& texts) {
+  ArrayText array;
+  for (const auto& text : texts) array.add_quoted(text);
+  return array.text();
+}
+
+std::vector<std::string_view> elements(std::string_view array) {
+  std::vector<std::string_view> found;
+  if (array.size() < 2 || array.front() != '{' || array.back() != '}') return found;
+  array = array.substr(1, array.size() - 2);
+  while (!array.empty()) {
+    const auto comma = array.find(',');
+    found.push_back(array.substr(0, comma));
+    array = comma == std::string_view::npos ? std::string_view{} : array.substr(comma + 1);
+  }
+  return found;
+}
+
+}  // namespace wardlink::storage::postgres

@@ -1,0 +1,120 @@
+#include "storage/postgres/writer.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "storage/postgres/batch.hpp"
+#include "storage/postgres/quarantine.hpp"
+#include "storage/postgres/text.hpp"
+
+namespace wardlink::storage::postgres {
+
+/// With a connection; one that failed is not used again.
+template <typename Work>
+auto Writer::connected(Work&& work) {
+  try {
+    if (!connection_) connection_ = database_.open();
+    return translated(std::forward<Work>(work));
+  } catch (const StoreUnfit& unfit) {
+    // Nothing can be promised to be durable: wait until somebody mends the database.
+    connection_.reset();
+    throw StoreError(StoreError::Kind::away, unfit.what());
+  } catch (const pqxx::sql_error& error) {
+    if (refuses_data(error)) throw;
+    // A schema that someone changed, a right that someone took away: the record is not lost, it waits.
+    throw StoreError(StoreError::Kind::away, "the database refuses to write: " + headline(error));
+  } catch (...) {
+    connection_.reset();
+    throw;
+  }
+}
+
+Attached Writer::attach(const AttachRequest& request) {
+  return connected([&] {
+    Attached attached;
+    Session session{.device = request.device, .boot = request.boot};
+    const auto boot = static_cast<std::int64_t>(request.boot);
+    {
+      pqxx::work tx(*connection_);
+      auto known = tx.exec_prepared("find_device", request.device);
+      if (known.empty()) {
+        tx.exec_prepared0("take_device_in", request.device);
+        known = tx.exec_prepared("find_device", request.device);
+      }
+      session.device_id = known.at(0)[0].as<std::int64_t>();
+      const auto begun = tx.exec_prepared0("begin_boot", session.device_id, boot, to_text(request.anchor));
+      session.anchor = read_instant(tx.exec_prepared1("find_boot", session.device_id, boot)[0].c_str());
+      const auto offset = (request.anchor - session.anchor).count();
+      if (begun.affected_rows() == 0) tx.exec_prepared0("correct_clock", session.device_id, boot, offset);
+      for (const auto row : tx.exec_prepared("watermarks", session.device_id, boot)) {
+        attached.watermarks.emplace(static_cast<Stream>(row[0].as<int>()), row[1].as<std::uint64_t>());
+      }
+      tx.commit();
+    }
+    try {
+      const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+      partitions_.ensure(*connection_, session.anchor, now);
+    } catch (const pqxx::sql_error& error) {
+      if (!connection_->is_open()) throw;
+      spdlog::warn("no partitions made at attach: {}", headline(error));  // the default one takes the rows
+    }
+    attached.session = std::make_shared<const Session>(std::move(session));
+    return attached;
+  });
+}
+
+std::vector<RecordResult> Writer::append(std::span<const Record> records) {
+  std::vector<RecordResult> results(records.size(), RecordResult::not_attached);
+  std::vector<const Record*> attached;
+  for (const auto& record : records) {
+    if (record.session) attached.push_back(&record);
+  }
+  std::vector<RecordResult> written(attached.size());
+  write(attached, written);
+  auto next = written.begin();
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].session) results[i] = *next++;
+  }
+  return results;
+}
+
+/// Halves what the database refuses, until the record it refuses stands alone.
+void Writer::write(std::span<const Record* const> records, std::span<RecordResult> results) {
+  if (records.empty()) return;
+  try {
+    connected([&] {
+      pqxx::work tx(*connection_);
+      const auto made = Batch(tx, records).write();
+      tx.commit();
+      std::ranges::copy(made, results.begin());
+    });
+  } catch (const pqxx::sql_error& error) {
+    if (records.size() == 1) {
+      spdlog::error("the database refuses a record, SQLSTATE {}: to quarantine", error.sqlstate());
+      quarantine_refused(*records.front());
+      results.front() = RecordResult::quarantined;
+      return;
+    }
+    const auto half = records.size() / 2;
+    write(records.first(half), results.first(half));
+    write(records.subspan(half), results.subspan(half));
+  }
+}
+
+void Writer::quarantine_refused(const Record& record) {
+  connected([&] {
+    pqxx::work tx(*connection_);
+    quarantine(tx, record, Unusable{"refused_by_database", "", described(record)});
+    tx.commit();
+  });
+}
+
+bool Writer::audit(const AuditFact& fact) {
+  return connected([&] {
+    pqxx::work tx(*connection_);
+    const bool done = try_audit(tx, fact);
+    tx.commit();
+    return done;
+  });
+}
+
+}  // namespace wardlink::storage::postgres

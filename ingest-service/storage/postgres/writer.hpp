@@ -1,0 +1,31 @@
+#pragma once
+// One stream's writer, on a connection of its own.
+
+#include <memory>
+
+#include "storage/postgres/connection.hpp"
+#include "storage/postgres/partitions.hpp"
+#include "storage/record_store.hpp"
+
+namespace wardlink::storage::postgres {
+
+class Writer final : public RecordWriter {
+ public:
+  Writer(const Database& database, Partitions& partitions) : database_(database), partitions_(partitions) {}
+
+  Attached attach(const AttachRequest& request) override;
+  std::vector<RecordResult> append(std::span<const Record> records) override;
+  bool audit(const AuditFact& fact) override;
+
+ private:
+  template <typename Work>
+  auto connected(Work&& work);
+  void write(std::span<const Record* const> records, std::span<RecordResult> results);
+  void quarantine_refused(const Record& record);
+
+  const Database& database_;
+  Partitions& partitions_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace wardlink::storage::postgres

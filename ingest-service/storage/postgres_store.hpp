@@ -1,0 +1,60 @@
+#pragma once
+// The stores' tenant: PostgreSQL. The only code that sees libpqxx lies behind this header, in postgres/.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "storage/access_store.hpp"
+#include "storage/record_store.hpp"
+#include "storage/registry_store.hpp"
+
+namespace wardlink::storage {
+
+class PostgresStore final : public RecordStore, public RegistryStore, public AccessStore {
+ public:
+  struct Config {
+    std::string connection;        // libpq connection string or URI
+    std::size_t max_readers = 8;   // connections for queries; a call waits at most 5 s for one
+    int partition_days_back = 60;  // how far before today attach() makes daily partitions; older rows lie in one
+  };
+
+  /// Connects, refuses an unfit database (StoreUnfit), brings the schema up to date under a lock, makes the partitions
+  /// of the days to come. StoreError::Kind::away while the database does not answer.
+  explicit PostgresStore(Config config);
+  ~PostgresStore() override;
+
+  /// To be called now and then (hourly will do): partitions for the days to come, fitness again.
+  void maintain();
+  /// Throws StoreError when the database is away.
+  void probe();
+
+  std::unique_ptr<RecordWriter> open_writer() override;
+  std::vector<LatestRow> latest(const Scope& scope, const Subject& subject) override;
+  std::vector<ReadingRow> readings(const ReadingsQuery& query) override;
+  std::vector<AlarmCondition> alarms(const AlarmsQuery& query) override;
+
+  DeviceRow create_device(const std::string& urn) override;
+  std::vector<DeviceRow> devices(const Scope& scope, const std::string& after, std::size_t limit) override;
+  DeviceRow device(const Scope& scope, const std::string& urn) override;
+  AssignmentRow assign(const Scope& scope, const std::string& device, const std::string& patient,
+                       std::optional<Instant> from, const std::string& by) override;
+  AssignmentRow release(const Scope& scope, const std::string& device, std::optional<Instant> until,
+                        const std::string& by) override;
+  PatientRow create_patient(const std::string& display_name, const std::vector<Identifier>& identifiers,
+                            const std::string& ward) override;
+  std::vector<PatientRow> patients(const Scope& scope, const std::string& after, std::size_t limit) override;
+  PatientRow patient(const Scope& scope, const std::string& id) override;
+
+  void ensure_grants(const std::vector<Grant>& grants) override;
+  std::vector<Grant> grants_of(const std::string& subject) override;
+  std::string ward_of(const Subject& subject) override;
+  void audit(const AuditFact& fact) override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace wardlink::storage

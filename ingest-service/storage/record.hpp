@@ -1,0 +1,68 @@
+#pragma once
+// What storage keeps, as plain structs: no protobuf, no SQL.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace wardlink::storage {
+
+/// Microseconds since 1970-01-01 UTC: what PostgreSQL keeps. From year 1 to year 9999.
+using Instant = std::chrono::sys_time<std::chrono::microseconds>;
+
+/// Numbers are in the database and on the wire; never renumbered.
+enum class Stream : std::uint8_t { vitals = 1, alarms = 2, manual = 3, storage = 4 };
+enum class AlarmEvent : std::uint8_t { raised = 1, ended = 2 };
+enum class AlarmKind : std::uint8_t { physiological = 1, technical = 2 };
+enum class AlarmPriority : std::uint8_t { low = 1, medium = 2, high = 3 };
+
+/// A device session as storage knows it, from RecordWriter::attach().
+struct Session {
+  std::int64_t device_id = 0;
+  std::string device;      // URN
+  std::uint64_t boot = 0;  // below 2^53
+  Instant anchor{};        // in force: the first one of this boot
+};
+
+/// The signs sampled together: parallel lists of the same length.
+struct MeasurementSet {
+  std::vector<std::uint16_t> signs;  // ids of the catalogue
+  std::vector<double> values;        // finite
+  std::vector<std::uint16_t> qualities;
+};
+
+struct AlarmFact {
+  AlarmEvent event = AlarmEvent::raised;
+  AlarmKind kind = AlarmKind::physiological;
+  AlarmPriority priority = AlarmPriority::low;
+  std::string code;
+  std::uint16_t sign = 0;  // 0 = none
+  std::optional<double> value, limit;
+  std::uint64_t onset_sequence = 0;  // ended only; 0 = not known
+  bool operator==(const AlarmFact&) const = default;
+};
+
+/// What could not be taken, as it came.
+struct Unusable {
+  std::string reason;  // a name: undecodable, conflict, not_a_number, …
+  std::string resource;
+  std::string payload;  // bytes
+};
+
+struct Record {
+  std::shared_ptr<const Session> session;  // nullptr = not attached
+  Stream stream = Stream::vitals;
+  std::uint64_t sequence = 0;  // with device, boot and stream: the record key. Below 2^63
+  std::uint64_t tick_ms = 0;   // measured_at = anchor + tick
+  Instant received_at;
+  std::variant<MeasurementSet, AlarmFact, Unusable> body;
+};
+
+/// Numbers are those of the wire's RecordResult.
+enum class RecordResult : std::uint8_t { committed = 1, duplicate = 2, quarantined = 3, not_attached = 4 };
+
+}  // namespace wardlink::storage

@@ -1,0 +1,152 @@
+#pragma once
+// The seam to where records are kept: what ingest writes, what clinicians read. Throws StoreError.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/record.hpp"
+
+namespace wardlink::storage {
+
+struct AttachRequest {
+  std::string device;  // URN, from the session's certificate
+  std::uint64_t boot = 0;
+  Instant anchor;  // of the device's tick 0, by ingest's clock
+};
+
+struct Attached {
+  std::shared_ptr<const Session> session;
+  std::map<Stream, std::uint64_t> watermarks;  // highest sequence stored of each stream of this boot
+};
+
+/// Who did what: ingest's own facts, and every API call.
+struct AuditFact {
+  std::string subject, method;
+  bool granted = false;
+  std::vector<std::string> resources{};  // names of what was asked for; never a vital sign, never a patient's name
+  std::string reason{}, address{};
+  std::uint64_t count = 1;
+};
+
+/// Writes what one stream from ingest carries, over a connection of its own. One thread at a time. Every call is
+/// idempotent: after StoreError::Kind::away, call again; the writer connects anew by itself.
+class RecordWriter {
+ public:
+  virtual ~RecordWriter() = default;
+
+  /// Takes the device in when it is not known. The first anchor of a (device, boot) stays; a later one is kept beside
+  /// it as a correction.
+  virtual Attached attach(const AttachRequest& request) = 0;
+
+  /// One result a record, in their order; on return all of them are durable. A record that the database refuses goes to
+  /// quarantine and blocks no other.
+  virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;
+
+  /// False (and logged) when the audit refuses it: that never stops records.
+  virtual bool audit(const AuditFact& fact) = 0;
+};
+
+/// What a subject may see: everything, or the patients of these wards.
+using Scope = std::optional<std::vector<std::string>>;
+
+/// What a question is about.
+struct Subject {
+  enum class Kind { all, patient, device };
+  Kind kind = Kind::all;
+  std::string id;  // uuid or URN
+};
+
+struct LatestValue {
+  std::uint16_t sign = 0;
+  double value = 0;
+  std::uint16_t quality = 0;
+  Instant measured_at;
+};
+
+/// An onset with its end; either may be missing, not both.
+struct AlarmCondition {
+  std::string patient, patient_name;  // who wore the device at `at`; empty = nobody
+  std::string device;
+  std::uint64_t boot = 0;
+  Stream stream = Stream::alarms;
+  std::uint64_t sequence = 0;
+  AlarmKind kind = AlarmKind::physiological;
+  AlarmPriority priority = AlarmPriority::low;
+  std::string code;
+  std::uint16_t sign = 0;
+  std::optional<double> limit, value;
+  std::optional<Instant> start, end;
+  std::optional<std::uint64_t> start_tick_ms, end_tick_ms;
+  Instant received_at;
+  std::int64_t device_id = 0;
+
+  /// The instant that orders conditions.
+  Instant at() const { return start ? *start : *end; }
+};
+
+/// One wearer on one device.
+struct LatestRow {
+  std::string patient, patient_name;  // empty = nobody wears it
+  std::string device;
+  std::vector<LatestValue> values;     // by sign
+  std::vector<AlarmCondition> alarms;  // open, highest priority first, then newest
+  std::optional<Instant> last_received_at;
+};
+
+/// The place of a record in the order of time; the next page begins behind it.
+struct Position {
+  Instant at;
+  std::int64_t device_id = 0;
+  std::uint64_t boot = 0;
+  Stream stream = Stream::vitals;
+  std::uint64_t sequence = 0;
+};
+
+struct ReadingsQuery {
+  Scope scope;
+  Subject subject;                    // patient or device
+  std::vector<std::uint16_t> signs;   // empty = all
+  std::optional<Instant> start, end;  // [start, end) of measured_at
+  std::optional<Position> after;
+  std::size_t limit = 1000;
+};
+
+struct ReadingRow {
+  std::int64_t device_id = 0;
+  std::string device;
+  std::uint64_t boot = 0;
+  Stream stream = Stream::vitals;
+  std::uint64_t sequence = 0, tick_ms = 0;
+  Instant measured_at, received_at;
+  MeasurementSet set;
+};
+
+struct AlarmsQuery {
+  Scope scope;
+  Subject subject;
+  bool open_only = false;
+  std::optional<Instant> start, end;  // [start, end) of AlarmCondition::at()
+  std::optional<Position> after;
+  std::size_t limit = 1000;
+};
+
+/// Any thread.
+class RecordStore {
+ public:
+  virtual ~RecordStore() = default;
+
+  /// Connects at the first call to it.
+  virtual std::unique_ptr<RecordWriter> open_writer() = 0;
+
+  virtual std::vector<LatestRow> latest(const Scope& scope, const Subject& subject) = 0;
+  /// Oldest first.
+  virtual std::vector<ReadingRow> readings(const ReadingsQuery& query) = 0;
+  /// Newest first.
+  virtual std::vector<AlarmCondition> alarms(const AlarmsQuery& query) = 0;
+};
+
+}  // namespace wardlink::storage

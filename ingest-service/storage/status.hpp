@@ -1,0 +1,40 @@
+#pragma once
+// How the API says no: one place where errors become gRPC statuses.
+
+#include <grpcpp/support/status.h>
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include "storage/store_error.hpp"
+
+namespace wardlink::storage {
+
+/// INVALID_ARGUMENT: names the field and says what is wrong with it.
+class InvalidArgument : public std::runtime_error {
+ public:
+  InvalidArgument(const std::string& field, const std::string& why) : std::runtime_error(field + ": " + why) {}
+};
+
+/// PERMISSION_DENIED.
+class Refused : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The status of an exception. What is not foreseen is INTERNAL without its text, which might hold values.
+grpc::Status status_of(const std::exception& error);
+
+/// Runs an API call's body.
+template <typename Body>
+grpc::Status answered(Body&& body) {
+  try {
+    body();
+    return grpc::Status::OK;
+  } catch (const std::exception& error) {
+    return status_of(error);
+  }
+}
+
+}  // namespace wardlink::storage

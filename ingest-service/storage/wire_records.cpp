@@ -1,0 +1,106 @@
+#include "storage/wire_records.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "signs/catalogue.hpp"
+#include "storage/instants.hpp"
+#include "storage/names.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+template <typename Numbers>
+bool fits_small(const Numbers& numbers) {
+  return std::ranges::all_of(numbers, [](auto n) { return n <= std::numeric_limits<std::uint16_t>::max(); });
+}
+
+Unusable as_it_came(const v1::Record& message, const char* reason) { return {reason, "", message.SerializeAsString()}; }
+
+std::variant<MeasurementSet, AlarmFact, Unusable> body_of(const v1::Record& message) {
+  if (message.stream() < v1::STREAM_VITALS || message.stream() > v1::STREAM_MANUAL) {
+    return as_it_came(message, "wrong_stream");
+  }
+  switch (message.body_case()) {
+    case v1::Record::kSigns: {
+      const auto& signs = message.signs();
+      if (!fits_small(signs.sign()) || !fits_small(signs.quality())) return as_it_came(message, "unknown_sign");
+      return MeasurementSet{{signs.sign().begin(), signs.sign().end()},
+                            {signs.value().begin(), signs.value().end()},
+                            {signs.quality().begin(), signs.quality().end()}};
+    }
+    case v1::Record::kAlarm: {
+      const auto& alarm = message.alarm();
+      if (alarm.sign() > std::numeric_limits<std::uint16_t>::max()) return as_it_came(message, "unknown_sign");
+      AlarmFact fact{static_cast<AlarmEvent>(alarm.event()),
+                     static_cast<AlarmKind>(alarm.kind()),
+                     static_cast<AlarmPriority>(alarm.priority()),
+                     alarm.code(),
+                     static_cast<std::uint16_t>(alarm.sign()),
+                     {},
+                     {},
+                     alarm.onset_sequence()};
+      if (alarm.has_value()) fact.value = alarm.value();
+      if (alarm.has_limit()) fact.limit = alarm.limit();
+      return fact;
+    }
+    case v1::Record::kQuarantined:
+      return Unusable{message.quarantined().reason(), message.quarantined().resource(),
+                      message.quarantined().payload()};
+    case v1::Record::BODY_NOT_SET:
+      break;
+  }
+  return as_it_came(message, "no_body");
+}
+
+}  // namespace
+
+Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant now) {
+  Record record;
+  record.session = std::move(session);
+  const bool known = message.stream() >= v1::STREAM_VITALS && message.stream() <= v1::STREAM_STORAGE;
+  record.stream = known ? static_cast<Stream>(message.stream()) : Stream::vitals;
+  record.sequence = message.sequence();
+  record.tick_ms = message.tick_ms();
+  record.received_at = now;
+  if (message.has_received_at()) record.received_at = to_instant(message.received_at()).value_or(now);
+  record.body = body_of(message);
+  return record;
+}
+
+std::string sign_name(std::uint16_t id) {
+  const auto* sign = signs::find(id);
+  return sign != nullptr ? std::string(sign->wire) : "sign-" + std::to_string(id);
+}
+
+std::string sign_unit(std::uint16_t id) {
+  const auto* sign = signs::find(id);
+  return sign != nullptr ? std::string(sign->ucum) : "";
+}
+
+bool implausible(std::uint16_t quality) { return (quality & 1) != 0; }
+
+v1::Alarm to_proto(const AlarmCondition& alarm) {
+  v1::Alarm message;
+  const auto device = device_name(alarm.device);
+  message.set_name(device + "/alarms/" + std::to_string(alarm.boot) + "-" +
+                   std::to_string(static_cast<int>(alarm.stream)) + "-" + std::to_string(alarm.sequence));
+  message.set_patient(patient_name(alarm.patient));
+  message.set_patient_display_name(alarm.patient_name);
+  message.set_device(device);
+  message.set_kind(static_cast<v1::AlarmKind>(alarm.kind));
+  message.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  message.set_code(alarm.code);
+  if (alarm.sign != 0) message.set_sign(sign_name(alarm.sign));
+  if (alarm.limit) message.set_limit(*alarm.limit);
+  if (alarm.value) message.set_value(*alarm.value);
+  if (alarm.start) *message.mutable_start_time() = to_stamp(*alarm.start);
+  if (alarm.end) *message.mutable_end_time() = to_stamp(*alarm.end);
+  if (alarm.start_tick_ms) message.set_start_tick_ms(*alarm.start_tick_ms);
+  if (alarm.end_tick_ms) message.set_end_tick_ms(*alarm.end_tick_ms);
+  message.set_boot(alarm.boot);
+  *message.mutable_received_at() = to_stamp(alarm.received_at);
+  return message;
+}
+
+}  // namespace wardlink::storage
