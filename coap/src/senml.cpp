@@ -103,29 +103,29 @@ std::optional<Error> RecordBuilder::claim(Label label) {
 
 std::optional<Error> RecordBuilder::claim_value(Label label) {
   if (const auto error = claim(label)) return error;
-  if (!std::holds_alternative<std::monostate>(record_.value)) return Error::two_values;
+  if (!std::holds_alternative<std::monostate>(record_->value)) return Error::two_values;
   return std::nullopt;
 }
 
 std::optional<Error> RecordBuilder::text(Label label, std::string_view value) {
   if (label == Label::vs) {
     if (const auto error = claim_value(label)) return error;
-    record_.value = std::string(value);
+    record_->value = std::string(value);
     return std::nullopt;
   }
   if (const auto error = claim(label)) return error;
   switch (label) {
     case Label::bn:
-      record_.base_name = value;
+      record_->base_name = value;
       return std::nullopt;
     case Label::bu:
-      record_.base_unit = value;
+      record_->base_unit = value;
       return std::nullopt;
     case Label::n:
-      record_.name = value;
+      record_->name = value;
       return std::nullopt;
     case Label::u:
-      record_.unit = value;
+      record_->unit = value;
       return std::nullopt;
     default:
       return Error::bad_type;
@@ -136,33 +136,33 @@ std::optional<Error> RecordBuilder::number(Label label, double value) {
   if (!std::isfinite(value)) return Error::bad_number;
   if (label == Label::v) {
     if (const auto error = claim_value(label)) return error;
-    record_.value = value;
+    record_->value = value;
     return std::nullopt;
   }
   if (const auto error = claim(label)) return error;
   switch (label) {
     case Label::bt:
-      record_.base_time = value;
+      record_->base_time = value;
       return std::nullopt;
     case Label::bv:
-      record_.base_value = value;
+      record_->base_value = value;
       return std::nullopt;
     case Label::bs:
-      record_.base_sum = value;
+      record_->base_sum = value;
       return std::nullopt;
     case Label::s:
-      record_.sum = value;
+      record_->sum = value;
       return std::nullopt;
     case Label::t:
-      record_.time = value;
+      record_->time = value;
       return std::nullopt;
     case Label::ut:
-      record_.update_time = value;
+      record_->update_time = value;
       return std::nullopt;
     case Label::bver: {
       const auto version = exact_integer(value);
       if (!version || *version <= 0) return Error::bad_version;  // §4.1: a positive integer
-      record_.base_version = static_cast<std::uint64_t>(*version);
+      record_->base_version = static_cast<std::uint64_t>(*version);
       return std::nullopt;
     }
     default:
@@ -173,14 +173,14 @@ std::optional<Error> RecordBuilder::number(Label label, double value) {
 std::optional<Error> RecordBuilder::boolean(Label label, bool value) {
   if (label != Label::vb) return Error::bad_type;
   if (const auto error = claim_value(label)) return error;
-  record_.value = value;
+  record_->value = value;
   return std::nullopt;
 }
 
 std::optional<Error> RecordBuilder::data(Label label, Bytes value) {
   if (label != Label::vd) return Error::bad_type;
   if (const auto error = claim_value(label)) return error;
-  record_.value = std::move(value);
+  record_->value = std::move(value);
   return std::nullopt;
 }
 

@@ -182,10 +182,8 @@ class CborPackReader {
   }
 
   std::optional<Error> read_record(const Item& map, Record& record) {
-    RecordBuilder builder;
-    const auto error = each(map, [&](const Item& key) { return read_field(key, builder); });
-    record = builder.take();
-    return error;
+    RecordBuilder builder(record);
+    return each(map, [&](const Item& key) { return read_field(key, builder); });
   }
 
   std::optional<Error> read_field(const Item& key, RecordBuilder& builder) {
@@ -315,7 +313,7 @@ class CborWriter {
   void put(Encode encode, Value value) {
     std::array<unsigned char, 9> head;
     const std::size_t size = encode(value, head.data(), head.size());
-    out_.insert(out_.end(), head.begin(), head.begin() + static_cast<std::ptrdiff_t>(size));
+    for (std::size_t i = 0; i < size; ++i) out_.push_back(head[i]);  // mostly one or two
   }
 
   static std::size_t integer_size(std::int64_t value) {

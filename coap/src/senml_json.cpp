@@ -54,16 +54,16 @@ class JsonPackReader : public nlohmann::json_sax<Json> {
     return value([](Label) { return Error::bad_type; });
   }
   bool boolean(bool flag) override {
-    return value([&](Label label) { return record_.boolean(label, flag); });
+    return value([&](Label label) { return record_->boolean(label, flag); });
   }
   bool number_integer(number_integer_t number) override { return take_number(static_cast<double>(number)); }
   bool number_unsigned(number_unsigned_t number) override { return take_number(static_cast<double>(number)); }
   bool number_float(number_float_t number, const string_t&) override { return take_number(number); }
   bool string(string_t& text) override {
     return value([&](Label label) -> std::optional<Error> {
-      if (label != Label::vd) return record_.text(label, text);
+      if (label != Label::vd) return record_->text(label, text);
       auto bytes = from_base64url(text);
-      return bytes ? record_.data(label, std::move(*bytes)) : Error::bad_type;
+      return bytes ? record_->data(label, std::move(*bytes)) : Error::bad_type;
     });
   }
   bool binary(binary_t&) override { return fail(Error::not_json); }
@@ -77,11 +77,11 @@ class JsonPackReader : public nlohmann::json_sax<Json> {
     if (depth_ == 0) return fail(Error::not_a_pack);
     if (depth_ > 1) return nest();
     if (pack_.size() == kMostRecords) return fail(Error::too_large);
-    record_ = RecordBuilder{};
+    record_.emplace(pack_.emplace_back());
     return ++depth_ > 0;
   }
   bool end_object() override {
-    if (--depth_ == 1) pack_.push_back(record_.take());
+    --depth_;
     return true;
   }
   bool key(string_t& name) override {
@@ -111,7 +111,7 @@ class JsonPackReader : public nlohmann::json_sax<Json> {
   }
 
   bool take_number(double number) {
-    return value([&](Label label) { return record_.number(label, number); });
+    return value([&](Label label) { return record_->number(label, number); });
   }
 
   /// An array or object within a record: only in a field that is ignored.
@@ -124,7 +124,7 @@ class JsonPackReader : public nlohmann::json_sax<Json> {
   }
 
   Pack& pack_;
-  RecordBuilder record_;
+  std::optional<RecordBuilder> record_;  // of the last record of the pack
   std::optional<Label> label_;
   std::optional<Error> error_;
   int depth_ = 0;

@@ -62,22 +62,23 @@ inline constexpr std::size_t kMostBytes = 65536;
 inline constexpr std::size_t kDeepestUnknown = 8;  // arrays, maps and tags within a field that is ignored
 inline constexpr std::uint64_t kVersion = 10;      // RFC 8428 §4.1
 
-/// Takes fields in any order; refuses what a record cannot hold.
+/// Takes fields in any order into a fresh record; refuses what a record cannot hold.
 class RecordBuilder {
  public:
+  /// `record` must outlive the builder.
+  explicit RecordBuilder(Record& record) : record_(&record) {}
+
   std::optional<Error> text(Label label, std::string_view value);
   /// NaN and infinity are refused: JSON has neither, and no sensor measures them.
   std::optional<Error> number(Label label, double value);
   std::optional<Error> boolean(Label label, bool value);
   std::optional<Error> data(Label label, Bytes value);
 
-  Record take() { return std::exchange(record_, Record{}); }
-
  private:
   std::optional<Error> claim(Label label);
   std::optional<Error> claim_value(Label label);
 
-  Record record_;
+  Record* record_;
   std::uint32_t seen_ = 0;
 };
 
