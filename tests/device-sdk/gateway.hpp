@@ -1,0 +1,259 @@
+#pragma once
+// A device core and a gateway that talk in virtual time: datagrams take a while, may be lost, and nothing sleeps. The
+// gateway is a coap::Connection in ingest's role; a test decides what it answers and when it commits.
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../coap/memory_channel.hpp"
+#include "coap/link_format.hpp"
+#include "coap/senml.hpp"
+#include "device_core.hpp"
+#include "recorder.hpp"
+
+namespace wardlink::testing {
+
+using coap::Duration;
+using coap::Instant;
+using namespace std::chrono_literals;
+
+inline const std::string kName = "urn:dev:os:32473-0123456789abcdef";
+inline constexpr std::uint64_t kBoot = 4711;
+
+/// A notification as the gateway saw it.
+struct Seen {
+  std::string resource;
+  bool confirmable;
+  Instant at;
+  coap::DeliveryId delivery;
+  coap::senml::Pack pack;
+
+  double value(std::string_view name) const {
+    for (const auto& record : pack) {
+      if (record.name == name) return std::get<double>(record.value);
+    }
+    ADD_FAILURE() << "no record named " << name;
+    return -1;
+  }
+  std::vector<std::uint64_t> sequences() const {
+    std::vector<std::uint64_t> all;
+    for (const auto& record : pack) {
+      if (record.name == "q") all.push_back(static_cast<std::uint64_t>(std::get<double>(record.value)));
+    }
+    return all;
+  }
+};
+
+class World {
+ public:
+  explicit World(AlarmSettings alarms = {}, std::shared_ptr<Journal> journal = nullptr, std::size_t capacity = 4096)
+      : recorder({kBoot, std::move(alarms), capacity, 1024, [this] { return milliseconds(now); }, journal}),
+        core({kName, kBoot, std::chrono::seconds{30}, {}}, seams(journal), recorder) {
+    recorder.open();
+  }
+
+  // -- what the gateway does; a test may change it at any time
+  bool reachable = true;  // false: what is sent to it is lost, and it says nothing
+  bool opens = true;      // false: the handshake never completes
+  bool observes = true;   // asks for both resources after registration
+  bool commits = true;    // acknowledges alarms at once
+  coap::Response rd_answer{coap::code::created, std::nullopt, {}, {}};
+  Duration one_way = 10ms;
+
+  // -- what was seen
+  std::vector<coap::event::RequestReceived> requests;
+  std::vector<Seen> seen;
+  std::vector<Instant> attempts;  // connections begun
+  std::vector<coap::event::ResponseReceived> responses;
+
+  Instant now{};
+  std::optional<coap::Connection> gateway;
+  std::map<coap::ObservationId, std::string> observations;
+  Recorder recorder;
+  DeviceCore core;
+
+  static std::uint64_t milliseconds(Instant at) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count());
+  }
+
+  void start() {
+    core.start(now);
+    pass(1s);
+  }
+
+  void report(std::string_view sign, double value) {
+    ASSERT_EQ(recorder.report({{{signs::find(sign)->id, value}}, {}}), Refusal::none);
+    core.nudge(now);
+    exchange();
+  }
+
+  AlarmId raise(std::string code, AlarmPriority priority = AlarmPriority::high) {
+    Alarm alarm;
+    alarm.code = std::move(code);
+    alarm.priority = priority;
+    const auto id = recorder.raise(alarm);
+    EXPECT_TRUE(id);
+    core.nudge(now);
+    exchange();
+    return id.value_or(AlarmId{});
+  }
+
+  void observe(const std::string& path) {
+    coap::Request request;
+    request.path = path;
+    const auto policy = path == "/alarms" ? coap::AckPolicy::held : coap::AckPolicy::at_once;
+    observations[gateway->observe(std::move(request), policy, now)] = path;
+    exchange();
+  }
+
+  void ask(coap::Code method, const std::string& path) {
+    coap::Request request;
+    request.method = method;
+    request.path = path;
+    gateway->request(std::move(request), now);
+    pass(1s);
+  }
+
+  void acknowledge(const Seen& notification) {
+    gateway->acknowledge(notification.delivery, now);
+    exchange();
+  }
+
+  /// The process behind the address dies and comes back without its sessions.
+  void restart_gateway() {
+    gateway.reset();
+    observations.clear();
+  }
+
+  std::vector<Seen> of(std::string_view resource) const {
+    std::vector<Seen> some;
+    for (const auto& one : seen) {
+      if (one.resource == resource) some.push_back(one);
+    }
+    return some;
+  }
+
+  /// Lets time pass; everybody is woken at each of his deadlines.
+  void pass(Duration duration) {
+    const auto until = now + duration;
+    exchange();
+    for (auto due = next(); due && *due <= until; due = next()) {
+      now = std::max(now, *due);
+      while (!flying_.empty() && flying_.front().at <= now) {
+        auto one = std::move(flying_.front());
+        flying_.pop_front();
+        land(one);
+      }
+      if (const auto at = core.next_deadline(); at && *at <= now) core.handle_timeout(now);
+      if (gateway) {
+        if (const auto at = gateway->next_deadline(); at && *at <= now) gateway->handle_timeout(now);
+      }
+      exchange();
+    }
+    now = until;
+  }
+
+ private:
+  struct Flying {
+    Instant at;
+    bool to_device;
+    coap::Bytes bytes;
+  };
+
+  DeviceCore::Seams seams(std::shared_ptr<Journal> journal) {
+    return {[] { return coap::Result<coap::Address, std::string>(server()); }, [this](Instant) { return connect(); },
+            coap::testing::seeded(7),
+            [this] { return std::chrono::system_clock::time_point{std::chrono::microseconds{now.time_since_epoch()}}; },
+            std::move(journal)};
+  }
+
+  static coap::Address server() { return {{}, 5684}; }
+
+  std::unique_ptr<coap::SecureChannel> connect() {
+    attempts.push_back(now);
+    flying_.clear();  // of the older session
+    if (opens && reachable) {
+      observations.clear();
+      gateway.emplace(std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{kName, "f", 0}),
+                      coap::Connection::Config{}, coap::testing::seeded(attempts.size() + 100), now);
+    }
+    return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{"", "e", 0}, opens && reachable);
+  }
+
+  std::optional<Instant> next() const {
+    auto next = core.next_deadline();
+    const auto earlier = [&](std::optional<Instant> other) {
+      if (other && (!next || *other < *next)) next = other;
+    };
+    if (gateway) earlier(gateway->next_deadline());
+    if (!flying_.empty()) earlier(flying_.front().at);
+    return next;
+  }
+
+  void land(const Flying& one) {
+    if (one.to_device) {
+      core.handle_datagram(server(), one.bytes, now);
+    } else if (gateway && reachable) {
+      gateway->handle_datagram(one.bytes, now);
+    }
+  }
+
+  void exchange() {
+    for (bool more = true; more;) {
+      more = false;
+      while (auto datagram = core.poll_datagram()) {
+        flying_.push_back({now + one_way, false, std::move(datagram->bytes)});
+        more = true;
+      }
+      while (gateway) {
+        auto datagram = gateway->poll_datagram();
+        if (!datagram) break;
+        if (reachable) flying_.push_back({now + one_way, true, std::move(*datagram)});
+        more = true;
+      }
+      while (gateway) {
+        const auto event = gateway->poll_event();
+        if (!event) break;
+        handle(*event);
+        more = true;
+      }
+    }
+  }
+
+  void handle(const coap::Event& event) {
+    if (const auto* request = std::get_if<coap::event::RequestReceived>(&event)) answer(*request);
+    if (const auto* response = std::get_if<coap::event::ResponseReceived>(&event)) responses.push_back(*response);
+    if (const auto* got = std::get_if<coap::event::NotificationReceived>(&event)) {
+      auto pack = coap::senml::decode_cbor(got->payload);
+      ASSERT_TRUE(pack);
+      seen.push_back({observations.at(got->observation), got->confirmable, now, got->delivery, std::move(*pack)});
+      if (commits && got->confirmable) gateway->acknowledge(got->delivery, now);
+    }
+  }
+
+  void answer(const coap::event::RequestReceived& request) {
+    requests.push_back(request);
+    const bool registers = request.path == "/rd";
+    gateway->respond(request.exchange, registers ? rd_answer : coap::Response{coap::code::content, 112, {0x80}, {}},
+                     now);
+    if (registers && rd_answer.code.is_success() && observes) {
+      for (const std::string path : {"/vitals", "/alarms"}) {
+        coap::Request get;
+        get.path = path;
+        const auto policy = path == "/alarms" ? coap::AckPolicy::held : coap::AckPolicy::at_once;
+        observations[gateway->observe(std::move(get), policy, now)] = path;
+      }
+    }
+  }
+
+  std::deque<Flying> flying_;
+};
+
+}  // namespace wardlink::testing

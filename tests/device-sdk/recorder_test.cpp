@@ -1,0 +1,222 @@
+#include "recorder.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <thread>
+
+namespace wardlink {
+namespace {
+
+using Event = SequencedAlarm::Event;
+
+struct Bench {
+  explicit Bench(AlarmSettings alarms = {{{AlarmLimit::Side::high, 1, 131}}, 0, 0}, std::size_t sets = 100,
+                 std::size_t owed = 100)
+      : recorder({1, std::move(alarms), sets, owed, [this] { return clock; }, nullptr}) {
+    recorder.open();
+  }
+  Refusal hr(double value, std::optional<std::uint64_t> tick = {}) { return recorder.report({{{1, value}}, tick}); }
+  std::vector<SequencedAlarm> alarms() { return recorder.owed(~0ull, 1000).records; }
+
+  std::uint64_t clock = 0;
+  Recorder recorder;
+};
+
+Alarm coded(std::string code) {
+  Alarm alarm;
+  alarm.code = std::move(code);
+  return alarm;
+}
+
+TEST(Recorder, RefusesWhatIsNoMeasurement) {
+  Bench bench;
+  EXPECT_EQ(bench.recorder.report({}), Refusal::invalid);
+  EXPECT_EQ(bench.recorder.report({{{1, 70}, {1, 71}}, {}}), Refusal::invalid);
+  EXPECT_EQ(bench.recorder.report({{{0, 70}}, {}}), Refusal::invalid);
+  EXPECT_EQ(bench.recorder.report({{{9999, 70}}, {}}), Refusal::invalid);
+  EXPECT_EQ(bench.hr(std::nan("")), Refusal::invalid);
+  EXPECT_EQ(bench.hr(std::numeric_limits<double>::infinity()), Refusal::invalid);
+  EXPECT_EQ(bench.recorder.status().sets_generated, 0u);
+}
+
+TEST(Recorder, RefusesAlarmsWithoutAProperCode) {
+  Bench bench;
+  EXPECT_FALSE(bench.recorder.raise(coded("")));
+  EXPECT_FALSE(bench.recorder.raise(coded("Lead-Off")));
+  EXPECT_FALSE(bench.recorder.raise(coded("lead off")));
+  EXPECT_FALSE(bench.recorder.raise(coded(std::string(33, 'a'))));
+  EXPECT_TRUE(bench.recorder.raise(coded(std::string(32, 'a'))));
+  EXPECT_TRUE(bench.recorder.raise(coded("lead-off-2")));
+}
+
+TEST(Recorder, TakesNothingBeforeAndAfterItIsOpen) {
+  Bench bench;
+  bench.recorder.shut();
+  EXPECT_EQ(bench.hr(70), Refusal::stopped);
+  EXPECT_FALSE(bench.recorder.raise(coded("fall")));
+  EXPECT_EQ(bench.recorder.end(AlarmId{1}, {}), Refusal::stopped);
+}
+
+TEST(Recorder, NumbersSetsFromOneAndStampsThemWithTheTick) {
+  Bench bench;
+  bench.clock = 500;
+  bench.hr(70);
+  bench.hr(71, 42);
+  const auto sets = bench.recorder.take_sets(9);
+  ASSERT_EQ(sets.size(), 2u);
+  EXPECT_EQ(sets[0].sequence, 1u);
+  EXPECT_EQ(sets[0].tick_ms, 500u);
+  EXPECT_EQ(sets[1].sequence, 2u);
+  EXPECT_EQ(sets[1].tick_ms, 42u);
+}
+
+TEST(Recorder, CountsTheSetsItHadToDrop) {
+  Bench bench({{}, 0, 0}, 3);
+  for (int i = 0; i < 5; ++i) bench.hr(70);
+  const auto status = bench.recorder.status();
+  EXPECT_EQ(status.sets_generated, 5u);
+  EXPECT_EQ(status.sets_dropped, 2u);
+  EXPECT_EQ(status.sets_waiting, 3u);
+}
+
+TEST(Recorder, LimitsMakeRecordsWithOnsetValueAndLimit) {
+  Bench bench;
+  bench.hr(140, 1000);
+  bench.hr(150, 2000);
+  bench.hr(100, 3000);
+  const auto alarms = bench.alarms();
+  ASSERT_EQ(alarms.size(), 2u);
+  EXPECT_EQ(alarms[0].event, Event::raised);
+  EXPECT_EQ(alarms[0].tick_ms, 1000u);
+  EXPECT_EQ(alarms[0].alarm.code, "hr-high");
+  EXPECT_EQ(alarms[0].alarm.value, 140);
+  EXPECT_EQ(alarms[0].alarm.limit, 131);
+  EXPECT_EQ(alarms[1].event, Event::ended);
+  EXPECT_EQ(alarms[1].onset_sequence, 1u);
+  EXPECT_EQ(alarms[1].tick_ms, 2000u);
+  EXPECT_EQ(alarms[1].alarm.value, 150);
+}
+
+TEST(Recorder, ConcludeEndsWhatStands) {
+  Bench bench;
+  bench.hr(140, 1000);
+  bench.recorder.conclude();
+  ASSERT_EQ(bench.alarms().size(), 2u);
+  EXPECT_EQ(bench.alarms()[1].tick_ms, 1000u);
+}
+
+TEST(Recorder, TheDevicesClockRaisesBetweenSamples) {
+  Bench bench({{{AlarmLimit::Side::high, 1, 131}}, 0, 10'000});
+  bench.clock = 5000;
+  bench.hr(140);
+  bench.clock = 14'000;
+  EXPECT_EQ(bench.recorder.raise_due(), std::chrono::milliseconds{1000});
+  EXPECT_EQ(bench.alarms().size(), 0u);
+  bench.clock = 15'000;
+  EXPECT_EQ(bench.recorder.raise_due(), std::nullopt);
+  ASSERT_EQ(bench.alarms().size(), 1u);
+  EXPECT_EQ(bench.alarms()[0].tick_ms, 5000u);
+}
+
+TEST(Recorder, AReplayedSampleIsNotHurriedByTheClock) {
+  // The samples' ticks lie in the past of the device's clock: what contradicts this one may not have been reported yet.
+  Bench bench({{{AlarmLimit::Side::high, 1, 131}}, 0, 10'000});
+  bench.clock = 480'000;
+  bench.hr(140, 3000);
+  bench.recorder.raise_due();
+  EXPECT_EQ(bench.alarms().size(), 0u);
+  bench.hr(100, 4000);
+  EXPECT_EQ(bench.alarms().size(), 0u);
+}
+
+TEST(Recorder, KeepsAPlaceForTheEndOfEveryAlarm) {
+  Bench bench({{}, 0, 0}, 10, 4);
+  const auto first = bench.recorder.raise(coded("first"));
+  const auto second = bench.recorder.raise(coded("second"));
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(bench.recorder.raise(coded("third")));
+  EXPECT_EQ(bench.recorder.end(*first, {}), Refusal::none);
+  EXPECT_EQ(bench.recorder.end(*second, {}), Refusal::none);
+  EXPECT_EQ(bench.recorder.end(*second, {}), Refusal::unknown_alarm);
+  EXPECT_EQ(bench.recorder.status().alarms_owed, 4u);
+}
+
+TEST(Recorder, ALimitWithoutRoomIsRaisedWhenThereIsSome) {
+  Bench bench({{{AlarmLimit::Side::high, 1, 131}}, 0, 0}, 10, 2);
+  const auto fall = bench.recorder.raise(coded("fall"));
+  ASSERT_TRUE(fall);
+  bench.hr(140, 1000);  // no room: the episode stands unrecorded
+  EXPECT_EQ(bench.recorder.status().alarms_owed, 1u);
+  bench.recorder.end(*fall, {});
+  bench.recorder.carry(coap::DeliveryId{1}, bench.alarms());
+  EXPECT_EQ(bench.recorder.release(coap::DeliveryId{1}).size(), 2u);
+  bench.hr(141, 2000);
+  ASSERT_EQ(bench.alarms().size(), 1u);
+  EXPECT_EQ(bench.alarms()[0].tick_ms, 1000u);
+  bench.hr(100, 3000);
+  EXPECT_EQ(bench.alarms().size(), 2u);
+  EXPECT_EQ(bench.recorder.status().alarms_dropped, 0u);
+}
+
+TEST(Recorder, AnEpisodeThatNeverFoundRoomIsCounted) {
+  Bench bench({{{AlarmLimit::Side::high, 1, 131}}, 0, 0}, 10, 2);
+  ASSERT_TRUE(bench.recorder.raise(coded("fall")));
+  bench.hr(140, 1000);
+  bench.hr(100, 2000);
+  EXPECT_EQ(bench.recorder.status().alarms_dropped, 1u);
+  EXPECT_EQ(bench.recorder.status().alarms_owed, 1u);
+}
+
+TEST(Recorder, TellsEachAlarmToTheJournalOnce) {
+  Bench bench;
+  bench.hr(140, 1000);
+  EXPECT_EQ(bench.recorder.take_unjournaled().size(), 1u);
+  EXPECT_EQ(bench.recorder.take_unjournaled().size(), 0u);
+  EXPECT_EQ(bench.recorder.last_alarm(), 1u);
+}
+
+TEST(Recorder, WaitsUntilTheLoopHasTakenAll) {
+  Bench bench;
+  EXPECT_TRUE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
+  bench.hr(70);
+  EXPECT_FALSE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
+  std::thread loop([&] {
+    bench.recorder.take_sets(9);
+    bench.recorder.publish({});
+  });
+  EXPECT_TRUE(bench.recorder.wait_until_drained(std::chrono::minutes{5}));
+  loop.join();
+}
+
+TEST(Recorder, TakesReportsFromManyThreadsInOneOrder) {
+  constexpr int kThreads = 4, kEach = 500;
+  Bench bench({AlarmSettings::news2_extremes(), 0, 0}, kThreads * kEach, 100'000);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&bench, t] {
+      for (int i = 0; i < kEach; ++i) {
+        ASSERT_EQ(bench.hr(i % 2 == 0 ? 70 : 140), Refusal::none);
+        if (t != 0) continue;
+        const auto id = bench.recorder.raise(coded("button"));
+        ASSERT_TRUE(id);
+        ASSERT_EQ(bench.recorder.end(*id, {}), Refusal::none);
+        bench.recorder.status();
+      }
+    });
+  }
+  std::uint64_t expected = 0;
+  const auto drain = [&] {
+    for (const auto& set : bench.recorder.take_sets(100)) EXPECT_EQ(set.sequence, ++expected);
+    bench.recorder.raise_due();
+  };
+  while (bench.recorder.status().sets_generated < kThreads * kEach) drain();
+  for (auto& thread : threads) thread.join();
+  while (bench.recorder.sets_waiting() > 0) drain();
+  EXPECT_EQ(expected, static_cast<std::uint64_t>(kThreads * kEach));
+}
+
+}  // namespace
+}  // namespace wardlink
