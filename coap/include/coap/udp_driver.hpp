@@ -61,8 +61,11 @@ class UdpDriver {
   /// Drains the endpoint and re-arms the timer: call after commanding it outside of its callbacks.
   void wake();
   std::uint16_t port() const;
-  /// Datagrams that the kernel dropped on this socket since it was opened (SO_RXQ_OVFL).
+  /// Datagrams that the kernel dropped on this socket since it was opened, because nobody read fast enough (what
+  /// SO_RXQ_OVFL counts, asked of the socket itself, so that the last drop is seen too).
   std::uint64_t kernel_drops() const;
+  /// Datagrams that the kernel would not send (no buffer, no route). They are lost like any on the way: CoAP repeats.
+  std::uint64_t send_drops() const;
 
  private:
   struct Impl;

@@ -1,0 +1,162 @@
+#include "udp_socket.hpp"
+
+#include <linux/sock_diag.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+namespace coap {
+namespace {
+
+struct FreeResults {
+  void operator()(addrinfo* results) const { freeaddrinfo(results); }
+};
+using Results = std::unique_ptr<addrinfo, FreeResults>;
+
+Results look_up(const std::string& host, std::uint16_t port, int flags, int& error) {
+  addrinfo wanted{};
+  wanted.ai_family = AF_UNSPEC;
+  wanted.ai_socktype = SOCK_DGRAM;
+  wanted.ai_flags = flags | AI_NUMERICSERV;
+  addrinfo* results = nullptr;
+  error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &wanted, &results);
+  return Results(error == 0 ? results : nullptr);
+}
+
+std::string words_of(int error) { return std::system_category().message(error); }
+
+/// Why a socket cannot be had there, and what to do about it.
+std::string explain(int error, const UdpDriver::Config& config) {
+  const std::string port = std::to_string(config.port);
+  switch (error) {
+    case EADDRINUSE:
+      return "UDP port " + port + " on " + config.host +
+             " is in use by another program: stop it or choose another with --port.";
+    case EACCES:
+      return "UDP port " + port + " on " + config.host +
+             " is reserved for the administrator: choose one above 1023 with --port.";
+    case EADDRNOTAVAIL:
+      return "This machine has no address " + config.host + ": listen on one of its own, or on :: for all.";
+    case EMFILE:
+    case ENFILE:
+      return "No file descriptor is left for a UDP socket: raise the limit of open files (ulimit -n).";
+    default:
+      return "UDP port " + port + " on " + config.host + " cannot be opened: " + words_of(error) + ".";
+  }
+}
+
+bool set(int descriptor, int level, int option, int value) {
+  return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
+}
+
+/// A bound socket, or minus the error number.
+int bind_to(const addrinfo& local, const UdpDriver::Config& config) {
+  const int made = socket(local.ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+  if (made < 0) return -errno;
+  if (local.ai_family == AF_INET6) set(made, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (config.reuse_port) set(made, SOL_SOCKET, SO_REUSEPORT, 1);
+  const int size = static_cast<int>(std::min<std::size_t>(config.receive_buffer, 1u << 30));
+  if (!set(made, SOL_SOCKET, SO_RCVBUFFORCE, size)) set(made, SOL_SOCKET, SO_RCVBUF, size);
+  if (bind(made, local.ai_addr, local.ai_addrlen) == 0) return made;
+  const int error = errno;
+  close(made);
+  return -error;
+}
+
+}  // namespace
+
+UdpSocket::UdpSocket(int descriptor, int family) : descriptor_(descriptor), family_(family) {
+  for (std::size_t i = 0; i < batch; ++i) {
+    Slot& slot = slots_[i];
+    slot.part = {slot.bytes.data(), slot.bytes.size()};
+    incoming_[i].msg_hdr.msg_name = &slot.from;
+    incoming_[i].msg_hdr.msg_iov = &slot.part;
+    incoming_[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+UdpSocket::~UdpSocket() { close(descriptor_); }
+
+Result<std::unique_ptr<UdpSocket>, std::string> UdpSocket::open(const UdpDriver::Config& config) {
+  int error = 0;
+  Results local = look_up(config.host, config.port, AI_PASSIVE, error);
+  if (!local) return "The address " + config.host + " to listen on is not known: " + gai_strerror(error) + ".";
+  int family = local->ai_family;
+  int made = bind_to(*local, config);
+  const bool without_ipv6 = made == -EAFNOSUPPORT || made == -EADDRNOTAVAIL;
+  if (without_ipv6 && config.host == "::") {  // a machine without IPv6: all of IPv4
+    local = look_up("0.0.0.0", config.port, AI_PASSIVE, error);
+    family = AF_INET;
+    if (local) made = bind_to(*local, config);
+  }
+  if (made < 0) return explain(-made, config);
+  return std::unique_ptr<UdpSocket>(new UdpSocket(made, family));
+}
+
+std::uint16_t UdpSocket::port() const {
+  SocketAddress own{};
+  socklen_t size = sizeof own;
+  if (getsockname(descriptor_, reinterpret_cast<sockaddr*>(&own), &size) != 0) return 0;
+  return from_socket_address(own).port;
+}
+
+std::uint64_t UdpSocket::kernel_drops() const {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> figures{};
+  socklen_t size = sizeof figures;
+  if (getsockopt(descriptor_, SOL_SOCKET, SO_MEMINFO, figures.data(), &size) != 0) return 0;
+  return figures[SK_MEMINFO_DROPS];
+}
+
+bool UdpSocket::receive(const std::function<void(const Address&, ByteView)>& take) {
+  for (auto& message : incoming_) message.msg_hdr.msg_namelen = sizeof(SocketAddress);
+  const int got = recvmmsg(descriptor_, incoming_.data(), batch, MSG_DONTWAIT, nullptr);
+  for (int i = 0; i < got; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    const mmsghdr& message = incoming_[index];
+    if ((message.msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
+    take(from_socket_address(slots_[index].from), ByteView(slots_[index].bytes).first(message.msg_len));
+  }
+  return got == static_cast<int>(batch);
+}
+
+void UdpSocket::send(std::span<const Datagram> datagrams) {
+  std::array<mmsghdr, batch> outgoing{};
+  std::array<SocketAddress, batch> addresses;
+  std::array<iovec, batch> parts;
+  unsigned count = 0;
+  for (const Datagram& datagram : datagrams.first(std::min(datagrams.size(), batch))) {
+    auto& header = outgoing[count].msg_hdr;
+    header.msg_namelen = to_socket_address(datagram.to, family_, addresses[count]);
+    if (header.msg_namelen == 0) {
+      ++send_drops_;
+      continue;
+    }
+    parts[count] = {const_cast<std::uint8_t*>(datagram.bytes.data()), datagram.bytes.size()};
+    header.msg_name = &addresses[count];
+    header.msg_iov = &parts[count];
+    header.msg_iovlen = 1;
+    ++count;
+  }
+  for (unsigned sent = 0; sent < count;) {
+    const int now = sendmmsg(descriptor_, outgoing.data() + sent, count - sent, MSG_DONTWAIT);
+    if (now < 0 && errno == EINTR) continue;
+    if (now <= 0) ++send_drops_;  // the first one would not go
+    sent += now > 0 ? static_cast<unsigned>(now) : 1;
+  }
+}
+
+Result<Address, std::string> resolve(const std::string& host, std::uint16_t port) {
+  int error = 0;
+  const Results found = look_up(host, port, 0, error);
+  if (!found)
+    return "The host " + host + " is not known (" + gai_strerror(error) + "): check its spelling and the name service.";
+  SocketAddress first{};
+  std::memcpy(&first, found->ai_addr, std::min<std::size_t>(found->ai_addrlen, sizeof first));
+  return from_socket_address(first);
+}
+
+}  // namespace coap

@@ -1,0 +1,457 @@
+// Many sessions behind one socket: who is let in, what a handshake may touch, and what is forgotten in time.
+
+#include "coap/listener.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "../../coap/src/dtls_record.hpp"
+#include "dtls_peers.hpp"
+
+namespace coap {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Authorities;
+using testing::CertificateSpec;
+using testing::client_context;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::server_context;
+
+Address at(std::uint8_t host, std::uint16_t port = 50'000) {
+  return {.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, host}, .port = port};
+}
+
+CertificateSpec named(const std::string& handle) {
+  CertificateSpec spec;
+  spec.san = "URI:urn:dev:os:32473-" + handle;
+  return spec;
+}
+
+/// A device at an address: a channel, and CoAP made by hand.
+struct Device {
+  Device(Address its_address, const std::shared_ptr<DtlsContext>& context)
+      : address(its_address), channel(context->connect(testing::start)) {}
+  explicit Device(Address its_address, const CertificateSpec& spec = {}) : Device(its_address, client_context(spec)) {}
+
+  bool open() const { return channel->state() == SecureChannel::State::open; }
+  std::vector<Bytes> take() {
+    std::vector<Bytes> out;
+    while (auto datagram = channel->poll_datagram()) out.push_back(std::move(*datagram));
+    return out;
+  }
+  /// A sealed NON POST /x with a message id of its own.
+  Bytes post() {
+    Message message;
+    message.type = Type::non;
+    message.code = code::post;
+    message.id = ++last_id;
+    add_uri(message.options, "/x", {});
+    EXPECT_TRUE(channel->send(encode(message)));
+    return take().at(0);
+  }
+
+  Address address;
+  std::unique_ptr<SecureChannel> channel;
+  std::uint16_t last_id = 0;
+};
+
+class ListenerTest : public ::testing::Test {
+ protected:
+  static Listener::Config config() {
+    Listener::Config config;
+    config.max_half_open = 3;
+    return config;
+  }
+  static const std::shared_ptr<DtlsContext>& context() {
+    static const auto shared = server_context();
+    return shared;
+  }
+
+  void give(const Address& from, ByteView datagram) { listener.handle_datagram(from, datagram, now); }
+
+  /// Carries datagrams between the listener and the devices until nothing moves. A device that shares its address with
+  /// another sees what is meant for that one too.
+  void carry(const std::vector<Device*>& devices) {
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (Device* device : devices) {
+        for (const Bytes& datagram : device->take()) {
+          give(device->address, datagram);
+          moved = true;
+        }
+      }
+      while (auto datagram = listener.poll_datagram()) {
+        moved = true;
+        for (Device* device : devices) {
+          if (device->address == datagram->to) device->channel->handle_datagram(datagram->bytes, now);
+        }
+      }
+    }
+  }
+
+  /// As far as a good cookie, and not an answer more.
+  void begin(Device& device) {
+    give(device.address, device.take().at(0));
+    device.channel->handle_datagram(listener.poll_datagram().value().bytes, now);
+    give(device.address, device.take().at(0));
+  }
+  void deliver(Device& device) {
+    while (auto datagram = listener.poll_datagram()) device.channel->handle_datagram(datagram->bytes, now);
+  }
+
+  /// "1 opened", "1 request", "2 closed superseded": the session and what happened.
+  std::vector<std::string> events() {
+    std::vector<std::string> words;
+    while (auto one = listener.poll_event()) {
+      const std::string session = std::to_string(static_cast<std::uint64_t>(one->session));
+      if (std::holds_alternative<event::Opened>(one->event)) words.push_back(session + " opened");
+      if (std::holds_alternative<event::RequestReceived>(one->event)) words.push_back(session + " request");
+      if (const auto* closed = std::get_if<event::Closed>(&one->event))
+        words.push_back(session + " closed " + to_string(closed->reason));
+    }
+    return words;
+  }
+
+  /// A device with a live session, its events seen.
+  std::unique_ptr<Device> connected(Address address, const CertificateSpec& spec = {}) {
+    auto device = std::make_unique<Device>(address, spec);
+    carry({device.get()});
+    EXPECT_TRUE(device->open());
+    events();
+    return device;
+  }
+  bool lives(Device& device) {
+    give(device.address, device.post());
+    const auto seen = events();
+    return seen.size() == 1 && seen[0].ends_with("request");
+  }
+
+  Instant now = testing::start;
+  Listener listener{context(), Bytes(32, 3), config(), secure_random()};
+};
+
+TEST_F(ListenerTest, LetsADeviceIn) {
+  Device device(at(1), named("a"));
+  carry({&device});
+  EXPECT_TRUE(device.open());
+  EXPECT_THAT(events(), ElementsAre("1 opened"));
+  EXPECT_EQ(listener.sessions(), 1u);
+  EXPECT_EQ(listener.half_open(), 0u);
+  EXPECT_EQ(listener.counters().challenges, 1u);
+  EXPECT_EQ(listener.counters().handshakes, 1u);
+  ASSERT_NE(listener.find(SessionId{1}), nullptr);
+  EXPECT_EQ(listener.find(SessionId{1})->peer().uri, "urn:dev:os:32473-a");
+  EXPECT_EQ(listener.address_of(SessionId{1}), at(1));
+  EXPECT_TRUE(lives(device));
+}
+
+TEST_F(ListenerTest, AllocatesNothingBeforeTheCookieComesBack) {  // DTLS-01
+  for (std::uint16_t port = 1000; port < 1100; ++port) {
+    Device device(at(1, port), client_context());
+    const Bytes hello = device.take().at(0);
+    give(device.address, hello);
+    const auto reply = listener.poll_datagram();
+    ASSERT_TRUE(reply);
+    EXPECT_LE(reply->bytes.size(), hello.size());
+    EXPECT_FALSE(listener.poll_datagram());
+  }
+  EXPECT_EQ(listener.half_open(), 0u);
+  EXPECT_EQ(listener.next_deadline(), std::nullopt);
+  EXPECT_THAT(events(), IsEmpty());
+}
+
+TEST_F(ListenerTest, DropsWhatBelongsToNobody) {
+  give(at(1), testing::bytes("garbage"));
+  give(at(1), {});
+  give(at(1), Bytes{23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 9});
+  EXPECT_EQ(listener.counters().no_session, 3u);
+  Device device(at(1));
+  Bytes fragment = device.take().at(0);
+  fragment[dtls::record_header + 11]--;
+  give(at(1), fragment);
+  EXPECT_EQ(listener.counters().bad_hello, 1u);  // DTLS-03
+  EXPECT_EQ(listener.poll_datagram(), std::nullopt);
+  EXPECT_THAT(events(), IsEmpty());
+}
+
+TEST_F(ListenerTest, TellsWhyAHandshakeWasRefused) {  // DTLS-08, DTLS-14
+  const auto good = connected(at(1));
+  CertificateSpec expired = named("b");
+  expired.to_seconds = -60;
+  Device bad(at(2), expired);
+  carry({&bad});
+  EXPECT_EQ(bad.channel->close_reason(), CloseReason::peer_alert) << "the refused one is told";
+  EXPECT_THAT(events(), ElementsAre("2 closed certificate_expired"));
+  EXPECT_EQ(listener.counters().handshakes_failed, 1u);
+  EXPECT_EQ(listener.counters().sessions_closed, 0u);
+  EXPECT_EQ(listener.half_open(), 0u);
+  EXPECT_EQ(listener.find(SessionId{2}), nullptr);
+  EXPECT_TRUE(lives(*good)) << "a good device beside it is not disturbed";
+}
+
+TEST_F(ListenerTest, LetsAGoodDeviceInAfterManyBadOnes) {  // DTLS-08
+  const auto foreign = client_context(testing::TestAuthority("other").issue({}));
+  for (std::uint16_t port = 1000; port < 1050; ++port) {
+    Device bad(at(2, port), foreign);
+    carry({&bad});
+  }
+  EXPECT_EQ(events(), [] {
+    std::vector<std::string> all;
+    for (int i = 1; i <= 50; ++i) all.push_back(std::to_string(i) + " closed unknown_authority");
+    return all;
+  }());
+  EXPECT_TRUE(connected(at(1))->open());
+}
+
+// -- DTLS-12: what a handshake may touch at an address where a session lives
+// -------------------------------------------
+
+TEST_F(ListenerTest, AForgedHelloTouchesNothing) {  // DTLS-12 (a)
+  const auto device = connected(at(1));
+  Device forger(at(1), named("f"));
+  give(at(1), forger.take().at(0));
+  deliver(*device);
+  EXPECT_TRUE(lives(*device));
+  EXPECT_EQ(listener.sessions(), 1u);
+}
+
+TEST_F(ListenerTest, AHandshakeThatNeverFinishesTouchesNothing) {  // DTLS-12 (b), DTLS-20
+  const auto device = connected(at(1));
+  Device forger(at(1), named("f"));
+  begin(forger);
+  EXPECT_EQ(listener.half_open(), 1u);
+  deliver(*device);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(lives(*device)) << "its records go to it first";
+
+  now += 29s;
+  EXPECT_TRUE(lives(*device));
+  listener.handle_timeout(now);
+  EXPECT_EQ(listener.half_open(), 1u);
+  now += 1s;
+  ASSERT_LE(listener.next_deadline(), now);
+  listener.handle_timeout(now);
+  EXPECT_THAT(events(), ElementsAre("2 closed handshake_deadline"));
+  EXPECT_EQ(listener.half_open(), 0u);
+  EXPECT_EQ(listener.sessions(), 1u);
+  EXPECT_TRUE(lives(*device));
+}
+
+TEST_F(ListenerTest, WordsInClearTouchNothing) {  // DTLS-12 (c)
+  const auto device = connected(at(1));
+  const std::vector<Bytes> strange{
+      {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40},  // fatal alert
+      {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0},   // close_notify
+      {20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 1},     testing::bytes("garbage"), Bytes(1'000, 0xff),
+  };
+  for (const Bytes& datagram : strange) {
+    give(at(1), datagram);
+    EXPECT_TRUE(lives(*device));
+  }
+  // In one datagram in front of a record that is real.
+  Bytes mixed = strange[0];
+  const Bytes real = device->post();
+  mixed.insert(mixed.end(), real.begin(), real.end());
+  give(at(1), mixed);
+  EXPECT_THAT(events(), ElementsAre("1 request"));
+}
+
+TEST_F(ListenerTest, AFinishedHandshakeTakesTheAddressOver) {  // DTLS-12 (d)
+  const auto before = connected(at(1), named("a"));
+  Device again(at(1), named("a"));
+  carry({&again});
+  EXPECT_TRUE(again.open());
+  EXPECT_THAT(events(), ElementsAre("1 closed superseded", "2 opened"));
+  EXPECT_EQ(listener.sessions(), 1u);
+  EXPECT_EQ(listener.find(SessionId{1}), nullptr);
+  EXPECT_TRUE(lives(again));
+}
+
+TEST_F(ListenerTest, NothingOfTheOldDeviceIsCreditedToTheNewOne) {  // DTLS-12 (e), I4
+  const auto before = connected(at(1), named("a"));
+  const Bytes on_its_way = before->post();
+  Device other(at(1), named("b"));
+  carry({&other, before.get()});
+  EXPECT_TRUE(other.open());
+  EXPECT_THAT(events(), ElementsAre("1 closed superseded", "2 opened"));
+  EXPECT_EQ(listener.find(SessionId{2})->peer().uri, "urn:dev:os:32473-b");
+  give(at(1), on_its_way);
+  give(at(1), before->post());
+  EXPECT_THAT(events(), IsEmpty());
+  EXPECT_EQ(listener.counters().unauthenticated, 2u);
+  EXPECT_TRUE(lives(other));
+}
+
+TEST_F(ListenerTest, TheOldSessionSpeaksUntilTheNewOneStands) {  // DTLS-12
+  const auto before = connected(at(1), named("a"));
+  Device other(at(1), named("b"));
+  begin(other);
+  deliver(other);
+  EXPECT_TRUE(lives(*before));
+  // The new one's last flight, each datagram with a record of the old session's behind it.
+  for (Bytes datagram : other.take()) {
+    const Bytes record = before->post();
+    Bytes mixed = record;
+    mixed.insert(mixed.end(), datagram.begin(), datagram.end());
+    give(at(1), mixed);
+  }
+  deliver(other);
+  EXPECT_TRUE(other.open());
+  auto seen = events();
+  ASSERT_GE(seen.size(), 3u);
+  EXPECT_EQ(seen.front(), "1 request");
+  EXPECT_EQ(seen[seen.size() - 2], "1 closed superseded");
+  EXPECT_EQ(seen.back(), "2 opened");
+}
+
+TEST_F(ListenerTest, ARepeatedHelloDoesNotBeginAgain) {
+  Device device(at(1));
+  give(at(1), device.take().at(0));
+  deliver(device);
+  const Bytes hello = device.take().at(0);
+  for (int i = 0; i < 5; ++i) give(at(1), hello);
+  EXPECT_EQ(listener.half_open(), 1u);
+  deliver(device);
+  carry({&device});
+  EXPECT_TRUE(device.open());
+  EXPECT_THAT(events(), ElementsAre("1 opened"));
+}
+
+TEST_F(ListenerTest, ADeviceMayBeginAgainInTheMiddle) {
+  Device device(at(1));
+  begin(device);
+  deliver(device);
+  Device rebooted(at(1));
+  carry({&rebooted});
+  EXPECT_TRUE(rebooted.open());
+  EXPECT_THAT(events(), ElementsAre("1 closed superseded", "2 opened"));
+  EXPECT_EQ(listener.half_open(), 0u);
+  EXPECT_EQ(listener.counters().handshakes_failed, 1u);
+}
+
+// -- bounds
+// -------------------------------------------------------------------------------------------------------------
+
+TEST_F(ListenerTest, CapsHandshakesAndFreesThemInTime) {  // DTLS-05, DTLS-19, DTLS-20
+  const auto live = connected(at(9));
+  std::vector<std::unique_ptr<Device>> storm;
+  for (std::uint8_t host = 1; host <= 5; ++host) {
+    storm.push_back(std::make_unique<Device>(at(host), client_context()));
+    begin(*storm.back());
+    while (listener.poll_datagram()) {
+    }
+  }
+  EXPECT_EQ(listener.half_open(), 3u);
+  EXPECT_EQ(listener.counters().half_open_refused, 2u);
+  EXPECT_TRUE(lives(*live));
+  now += 30s;
+  listener.handle_timeout(now);
+  EXPECT_THAT(events(),
+              ElementsAre("2 closed handshake_deadline", "3 closed handshake_deadline", "4 closed handshake_deadline"));
+  EXPECT_EQ(listener.half_open(), 0u);
+  EXPECT_TRUE(connected(at(6))->open());
+  EXPECT_TRUE(lives(*live));
+}
+
+TEST_F(ListenerTest, ClosesASessionThatIsSilent) {
+  const auto device = connected(at(1));
+  now += 29min;
+  listener.handle_timeout(now);
+  EXPECT_TRUE(lives(*device)) << "which puts the limit off";
+  now += 29min;
+  listener.handle_timeout(now);
+  EXPECT_THAT(events(), IsEmpty());
+  Bytes forged = device->post();
+  forged.back() ^= 1;
+  give(at(1), forged);  // a forgery is no sign of life
+  now += 1min;
+  ASSERT_LE(listener.next_deadline(), now);
+  listener.handle_timeout(now);
+  deliver(*device);
+  EXPECT_THAT(events(), ElementsAre("1 closed idle"));
+  EXPECT_EQ(device->channel->close_reason(), CloseReason::peer_closed);
+  EXPECT_EQ(listener.sessions(), 0u);
+  EXPECT_EQ(listener.counters().sessions_closed, 1u);
+  EXPECT_EQ(listener.next_deadline(), std::nullopt);
+}
+
+TEST_F(ListenerTest, LivesThroughForgedRecords) {  // DTLS-18
+  const auto device = connected(at(1));
+  Bytes forged = device->post();
+  for (int i = 0; i < 1000; ++i) {
+    forged[9] = static_cast<std::uint8_t>(i >> 8);
+    forged[10] = static_cast<std::uint8_t>(i);
+    forged.back() = static_cast<std::uint8_t>(i);
+    give(at(1), forged);
+  }
+  EXPECT_EQ(listener.counters().unauthenticated, 1000u);
+  EXPECT_THAT(events(), IsEmpty());
+  EXPECT_TRUE(lives(*device));
+}
+
+TEST_F(ListenerTest, DropsReplayedRecords) {  // DTLS-06
+  const auto device = connected(at(1));
+  const Bytes record = device->post();
+  give(at(1), record);
+  give(at(1), record);
+  EXPECT_THAT(events(), ElementsAre("1 request"));
+  EXPECT_EQ(listener.counters().unauthenticated, 1u);
+}
+
+// -- commands
+// -----------------------------------------------------------------------------------------------------------
+
+TEST_F(ListenerTest, SendsWhatACommandMakes) {
+  const auto first = connected(at(1), named("a"));
+  const auto second = connected(at(2), named("b"));
+  listener.find(SessionId{2})->ping(now);
+  const auto ping = listener.poll_datagram();
+  ASSERT_TRUE(ping);
+  EXPECT_EQ(ping->to, at(2));
+  EXPECT_FALSE(listener.poll_datagram());
+  ASSERT_TRUE(listener.next_deadline());
+  EXPECT_LE(*listener.next_deadline(), now + 3s) << "the ping is repeated";
+  now = *listener.next_deadline();
+  listener.handle_timeout(now);
+  ASSERT_TRUE(listener.poll_datagram());
+}
+
+TEST_F(ListenerTest, ForgetsASessionThatIsClosedByCommand) {
+  const auto device = connected(at(1));
+  listener.find(SessionId{1})->close(CloseReason::superseded, now);
+  deliver(*device);
+  EXPECT_EQ(device->channel->close_reason(), CloseReason::peer_closed);
+  EXPECT_THAT(events(), ElementsAre("1 closed superseded"));
+  EXPECT_EQ(listener.find(SessionId{1}), nullptr);
+  EXPECT_EQ(listener.address_of(SessionId{1}), std::nullopt);
+  EXPECT_EQ(listener.sessions(), 0u);
+}
+
+TEST_F(ListenerTest, ForgetsASessionThatThePeerCloses) {
+  const auto device = connected(at(1));
+  device->channel->close();
+  carry({device.get()});
+  EXPECT_THAT(events(), ElementsAre("1 closed peer_closed"));
+  EXPECT_EQ(listener.sessions(), 0u);
+  EXPECT_TRUE(connected(at(1))->open());
+}
+
+TEST_F(ListenerTest, ClosesAll) {
+  const auto first = connected(at(1), named("a"));
+  const auto second = connected(at(2), named("b"));
+  Device half(at(3));
+  begin(half);
+  listener.close_all(now);
+  carry({first.get(), second.get()});
+  EXPECT_EQ(first->channel->close_reason(), CloseReason::peer_closed);
+  EXPECT_EQ(second->channel->close_reason(), CloseReason::peer_closed);
+  EXPECT_THAT(events(), ::testing::UnorderedElementsAre("1 closed local", "2 closed local", "3 closed local"));
+  EXPECT_EQ(listener.sessions(), 0u);
+  EXPECT_EQ(listener.half_open(), 0u);
+}
+
+}  // namespace
+}  // namespace coap

@@ -1,0 +1,249 @@
+// The driver on real sockets of this machine's loopback, ports picked by the kernel.
+
+#include "coap/udp_driver.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "coap/listener.hpp"
+#include "dtls_peers.hpp"
+
+namespace coap {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::bytes;
+using ::testing::HasSubstr;
+
+Address loopback(std::uint16_t port) {
+  return {.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}, .port = port};
+}
+
+/// Says back what it hears, and notes it.
+struct Echo : Endpoint {
+  void handle_datagram(const Address& from, ByteView datagram, Instant) override {
+    heard.push_back({from, Bytes(datagram.begin(), datagram.end())});
+    if (answers) out.push_back({from, Bytes(datagram.begin(), datagram.end())});
+    if (on_datagram) on_datagram();
+  }
+  void handle_timeout(Instant now) override {
+    timeouts.push_back(now);
+    deadline.reset();
+    if (on_timeout) on_timeout();
+  }
+  std::optional<Datagram> poll_datagram() override {
+    if (out.empty()) return std::nullopt;
+    Datagram first = std::move(out.front());
+    out.erase(out.begin());
+    return first;
+  }
+  std::optional<Instant> next_deadline() const override { return deadline; }
+
+  bool answers = true;
+  std::vector<Datagram> heard, out;
+  std::vector<Instant> timeouts;
+  std::optional<Instant> deadline;
+  std::function<void()> on_datagram, on_timeout;
+};
+
+UdpDriver::Config local(const std::string& host = "127.0.0.1", std::uint16_t port = 0) {
+  UdpDriver::Config config;
+  config.host = host;
+  config.port = port;
+  return config;
+}
+
+std::unique_ptr<UdpDriver> opened(EventLoop& loop, Endpoint& endpoint, const UdpDriver::Config& config = local()) {
+  auto driver = UdpDriver::open(loop, config, endpoint);
+  if (!driver) throw std::runtime_error(driver.error());
+  return std::move(*driver);
+}
+
+TEST(UdpDriver, CarriesMoreThanABatchBothWays) {
+  EventLoop loop;
+  Echo server, client;
+  client.answers = false;
+  const auto listening = opened(loop, server);
+  const auto calling = opened(loop, client);
+  constexpr std::size_t count = 100;
+  for (std::size_t i = 0; i < count; ++i) client.out.push_back({loopback(listening->port()), Bytes(i, 'x')});
+  client.on_datagram = [&] {
+    if (client.heard.size() == count) loop.stop();
+  };
+  calling->wake();
+  loop.run();
+  ASSERT_EQ(server.heard.size(), count);
+  EXPECT_EQ(server.heard[0].to, loopback(calling->port()));
+  std::size_t total = 0;
+  for (const Datagram& datagram : client.heard) total += datagram.bytes.size();
+  EXPECT_EQ(total, count * (count - 1) / 2);
+  EXPECT_EQ(listening->kernel_drops(), 0u);
+  EXPECT_EQ(calling->send_drops(), 0u);
+}
+
+TEST(UdpDriver, TheWildcardTakesIPv4AndIPv6) {
+  EventLoop loop;
+  Echo server, client;
+  client.answers = false;
+  const auto listening = opened(loop, server, local("::"));
+  const auto calling = opened(loop, client, local("::"));
+  std::vector<Address> ways{loopback(listening->port())};
+  Echo probe;
+  const bool has_ipv6 = static_cast<bool>(UdpDriver::open(loop, local("::1"), probe));
+  if (has_ipv6) ways.push_back({.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, .port = listening->port()});
+  for (const Address& way : ways) client.out.push_back({way, bytes("hello")});
+  client.on_datagram = [&] {
+    if (client.heard.size() == ways.size()) loop.stop();
+  };
+  calling->wake();
+  loop.run();
+  for (std::size_t i = 0; i < ways.size(); ++i) EXPECT_EQ(client.heard[i].to, ways[i]);
+}
+
+TEST(UdpDriver, RingsAtTheDeadlineAndNotBefore) {
+  EventLoop loop;
+  Echo endpoint;
+  const Instant due = EventLoop::now() + 30ms;
+  endpoint.deadline = due;
+  endpoint.on_timeout = [&] { loop.stop(); };
+  const auto driver = opened(loop, endpoint);
+  loop.run();
+  ASSERT_EQ(endpoint.timeouts.size(), 1u);
+  EXPECT_GE(endpoint.timeouts[0], due);
+}
+
+TEST(UdpDriver, AnEarlierDeadlineRingsFirstAndALaterOneIsNotForgotten) {
+  EventLoop loop;
+  Echo endpoint;
+  endpoint.deadline = EventLoop::now() + 1h;
+  const auto driver = opened(loop, endpoint);
+  Instant second{};
+  endpoint.on_timeout = [&] {
+    if (endpoint.timeouts.size() == 2) return loop.stop();
+    endpoint.deadline = second = EventLoop::now() + 20ms;
+  };
+  loop.post([&] {
+    endpoint.deadline = EventLoop::now() + 10ms;
+    driver->wake();
+  });
+  loop.run();
+  ASSERT_EQ(endpoint.timeouts.size(), 2u);
+  EXPECT_GE(endpoint.timeouts[1], second);
+}
+
+TEST(UdpDriver, APostponedDeadlineDoesNotRingEarly) {
+  EventLoop loop;
+  Echo endpoint;
+  endpoint.deadline = EventLoop::now() + 5ms;
+  const auto driver = opened(loop, endpoint);
+  const Instant later = EventLoop::now() + 40ms;
+  endpoint.deadline = later;
+  driver->wake();
+  endpoint.on_timeout = [&] { loop.stop(); };
+  loop.run();
+  ASSERT_EQ(endpoint.timeouts.size(), 1u);
+  EXPECT_GE(endpoint.timeouts[0], later);
+}
+
+TEST(UdpDriver, SaysInOneSentenceThatAPortIsTaken) {
+  EventLoop loop;
+  Echo first, second;
+  const auto driver = opened(loop, first);
+  const auto refused = UdpDriver::open(loop, local("127.0.0.1", driver->port()), second);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), "UDP port " + std::to_string(driver->port()) +
+                                 " on 127.0.0.1 is in use by another program: stop it or choose another with --port.");
+  const auto foreign = UdpDriver::open(loop, local("192.0.2.1"), second);
+  ASSERT_FALSE(foreign);
+  EXPECT_THAT(foreign.error(), HasSubstr("This machine has no address 192.0.2.1"));
+  const auto nonsense = UdpDriver::open(loop, local("no such host!"), second);
+  ASSERT_FALSE(nonsense);
+  EXPECT_THAT(nonsense.error(), HasSubstr("no such host!"));
+}
+
+TEST(UdpDriver, ShardsShareAPort) {
+  EventLoop loop;
+  Echo first, second;
+  auto config = local();
+  config.reuse_port = true;
+  const auto one = opened(loop, first, config);
+  config.port = one->port();
+  const auto two = opened(loop, second, config);
+  EXPECT_EQ(one->port(), two->port());
+}
+
+TEST(UdpDriver, CountsWhatTheKernelDrops) {
+  EventLoop loop;
+  Echo server, client;
+  server.answers = false;
+  auto config = local();
+  config.receive_buffer = 4096;
+  const auto listening = opened(loop, server, config);
+  const auto calling = opened(loop, client);
+  for (int i = 0; i < 200; ++i) client.out.push_back({loopback(listening->port()), Bytes(1000, 'x')});
+  calling->wake();  // nobody reads meanwhile: the loop does not run yet
+  EXPECT_GT(listening->kernel_drops(), 0u) << "known though no later datagram has arrived";
+  const std::uint64_t dropped = listening->kernel_drops();
+  server.on_datagram = [&] {
+    if (server.heard.size() == 200 - dropped) loop.stop();
+  };
+  loop.run();
+  EXPECT_EQ(server.heard.size() + dropped, 200u);
+}
+
+TEST(UdpDriver, CountsWhatItCannotSend) {
+  EventLoop loop;
+  Echo client, server;
+  const auto listening = opened(loop, server);
+  const auto calling = opened(loop, client);
+  client.out.push_back({loopback(listening->port()), Bytes(70'000, 'x')});  // larger than UDP
+  client.out.push_back({{.ip = {0x20, 0x01}, .port = 9}, bytes("IPv6 from an IPv4 socket")});
+  client.out.push_back({loopback(listening->port()), bytes("after them")});
+  server.on_datagram = [&] { loop.stop(); };
+  calling->wake();
+  loop.run();
+  EXPECT_EQ(calling->send_drops(), 2u);
+  EXPECT_EQ(server.heard.at(0).bytes, bytes("after them"));
+}
+
+TEST(UdpDriver, MayBeDestroyedWhileItWaits) {
+  EventLoop loop;
+  Echo endpoint;
+  endpoint.deadline = EventLoop::now() + 1ms;
+  auto driver = opened(loop, endpoint);
+  loop.post([&] { driver.reset(); });
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(driver, nullptr);
+}
+
+TEST(EventLoop, RunsPostedWorkInOrderOnItsThread) {
+  EventLoop loop;
+  std::vector<int> order;
+  std::thread other([&] {
+    for (int i = 0; i < 100; ++i) loop.post([&order, i] { order.push_back(i); });
+    loop.post([&] { loop.stop(); });
+  });
+  loop.run();
+  other.join();
+  ASSERT_EQ(order.size(), 100u);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST(Resolve, KnowsAddressesAndNames) {
+  const auto v4 = resolve("127.0.0.1", 5684);
+  ASSERT_TRUE(v4);
+  EXPECT_EQ(*v4, loopback(5684));
+  const auto v6 = resolve("::1", 5684);
+  ASSERT_TRUE(v6);
+  EXPECT_EQ(to_string(*v6), "[::1]:5684");
+  EXPECT_TRUE(resolve("localhost", 1));
+  const auto unknown = resolve("no such host!", 1);
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error(), HasSubstr("no such host!"));
+}
+
+}  // namespace
+}  // namespace coap
