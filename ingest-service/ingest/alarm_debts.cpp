@@ -1,4 +1,4 @@
-#include "alarm_debts.hpp"
+#include "ingest/alarm_debts.hpp"
 
 #include <algorithm>
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "coap/connection.hpp"
-#include "record_sink.hpp"
+#include "ingest/record_sink.hpp"
 
 namespace wardlink::ingest {
 

@@ -1,4 +1,4 @@
-#include "audit_tally.hpp"
+#include "ingest/audit_tally.hpp"
 
 namespace wardlink::ingest {
 namespace {

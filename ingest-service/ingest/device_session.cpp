@@ -1,4 +1,4 @@
-#include "device_session.hpp"
+#include "ingest/device_session.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -34,6 +34,8 @@ DeviceSession::DeviceSession(SinkSession name, Shared& shared, std::string addre
 
 void DeviceSession::handle(const coap::Event& event, coap::Connection* connection, coap::Instant now) {
   if (std::holds_alternative<coap::event::Closed>(event)) return ended();
+  // What it brought in its last breath is taken all the same.
+  if (const auto* one = std::get_if<coap::event::NotificationReceived>(&event)) on_notification(*one, connection, now);
   if (connection == nullptr) return;  // gone: Closed is on its way
   std::visit([&](const auto& one) { on(one, *connection, now); }, event);
   run_watches(*connection, now);
@@ -49,6 +51,9 @@ void DeviceSession::ended() {
   if (registered()) shared_.sink.detach(name_);
   shared_.stats.held_acks -= debts_.held();
   debts_ = AlarmDebts(0);
+  watches_ = {};
+  heartbeat_check_.reset();
+  lifetime_check_.reset();
 }
 
 // -- what the device asks
@@ -131,8 +136,8 @@ std::optional<Resource> DeviceSession::resource_of(coap::ObservationId observati
   return std::nullopt;
 }
 
-void DeviceSession::on(const coap::event::NotificationReceived& notification, coap::Connection& connection,
-                       coap::Instant now) {
+void DeviceSession::on_notification(const coap::event::NotificationReceived& notification, coap::Connection* connection,
+                                    coap::Instant now) {
   const auto resource = resource_of(notification.observation);
   if (!resource) return;
   auto& stats = shared_.stats;
@@ -144,7 +149,7 @@ void DeviceSession::on(const coap::event::NotificationReceived& notification, co
 }
 
 void DeviceSession::take_notification(Resource resource, const coap::event::NotificationReceived& notification,
-                                      coap::Connection& connection, coap::Instant now) {
+                                      coap::Connection* connection, coap::Instant now) {
   const WallTime received_at = shared_.calendar();
   auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(received_at));
   for (const Fact& fact : facts)
@@ -163,7 +168,7 @@ void DeviceSession::take_notification(Resource resource, const coap::event::Noti
   shared_.stats.alarms_refused += taken.refused;
   for (auto& [ticket, fact] : taken.to_append) append(ticket, std::move(fact), received_at);
   // Nothing in it, or the heartbeat: nothing to wait for.
-  if (taken.complete) connection.acknowledge(notification.delivery, now);
+  if (taken.complete && connection != nullptr) connection->acknowledge(notification.delivery, now);
 }
 
 std::uint64_t DeviceSession::latest_tick(WallTime received_at) const {

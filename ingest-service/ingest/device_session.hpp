@@ -11,13 +11,13 @@
 #include <optional>
 #include <string>
 
-#include "alarm_debts.hpp"
-#include "audit_tally.hpp"
 #include "coap/connection.hpp"
-#include "intake.hpp"
-#include "record_sink.hpp"
-#include "registration.hpp"
-#include "stats.hpp"
+#include "ingest/alarm_debts.hpp"
+#include "ingest/audit_tally.hpp"
+#include "ingest/intake.hpp"
+#include "ingest/record_sink.hpp"
+#include "ingest/registration.hpp"
+#include "ingest/stats.hpp"
 
 namespace wardlink::ingest {
 
@@ -76,7 +76,6 @@ class DeviceSession {
 
   void on(const coap::event::Opened&, coap::Connection&, coap::Instant);
   void on(const coap::event::RequestReceived&, coap::Connection&, coap::Instant);
-  void on(const coap::event::NotificationReceived&, coap::Connection&, coap::Instant);
   void on(const coap::event::ObservationEnded&, coap::Connection&, coap::Instant);
   void on(const coap::event::NotificationRejected&, coap::Connection&, coap::Instant);
   template <class Other>
@@ -89,8 +88,10 @@ class DeviceSession {
   coap::Response refuse(Refusal refusal, const char* reason);
   void accept(const Registration& registration, const coap::PeerIdentity& peer, coap::Instant now);
 
+  void on_notification(const coap::event::NotificationReceived& notification, coap::Connection* connection,
+                       coap::Instant now);
   void take_notification(Resource resource, const coap::event::NotificationReceived& notification,
-                         coap::Connection& connection, coap::Instant now);
+                         coap::Connection* connection, coap::Instant now);
   std::uint64_t latest_tick(WallTime received_at) const;
   void append(Ticket ticket, Fact fact, WallTime received_at);
   void note(std::string action, std::string reason, coap::Instant now);

@@ -1,9 +1,9 @@
-#include "grpc_lane.hpp"
+#include "ingest/grpc_lane.hpp"
 
 #include <algorithm>
 #include <chrono>
 
-#include "record_proto.hpp"
+#include "ingest/record_proto.hpp"
 
 namespace wardlink::ingest {
 namespace {
@@ -124,11 +124,6 @@ void GrpcLane::keep_streaming() {
 }
 
 void GrpcLane::serve(Stream& stream) {
-  if (channel_->GetState(false) == GRPC_CHANNEL_READY) {
-    const std::lock_guard lock(mutex_);
-    connected_ = true;
-    ++streams_;
-  }
   std::thread reader([this, &stream] { read(stream); });
   while (const auto request = next())
     if (!stream.Write(*request)) break;
@@ -169,6 +164,12 @@ std::optional<v1::IngestRequest> GrpcLane::next() {
 }
 
 void GrpcLane::read(Stream& stream) {
+  stream.WaitForInitialMetadata();  // storage sends it once it has let this stream in
+  if (channel_->GetState(false) == GRPC_CHANNEL_READY) {
+    const std::lock_guard lock(mutex_);
+    connected_ = true;
+    ++streams_;
+  }
   v1::IngestResponse response;
   while (stream.Read(&response))
     if (!take(response)) break;
@@ -205,7 +206,7 @@ void GrpcLane::note_first_answer() {
     backoff_ = config_.first_backoff;
     was_lost = std::exchange(told_loss_, false);
   }
-  if (was_lost) notice_("storage answers again on the stream of " + std::string(to_string(config_.queue.stream)));
+  if (was_lost) notice_({config_.queue.stream, true, ""});
   deliver_({StorageBack{config_.queue.stream}});
 }
 
@@ -214,15 +215,27 @@ void GrpcLane::note_loss(const grpc::Status& status) {
     const std::lock_guard lock(mutex_);
     if (std::exchange(told_loss_, true)) return;
   }
-  const std::string why = status.ok() ? "storage ended it" : status.error_message();
-  notice_("the stream of " + std::string(to_string(config_.queue.stream)) + " to storage is away (" + why +
-          "); trying again until it is back");
+  notice_({config_.queue.stream, false, status.ok() ? "it was closed" : status.error_message()});
 }
 
 void GrpcLane::wait_before_retry() {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, backoff_, [this] { return stopping_ || (draining_ && queue_.drained()); });
   if (!first_answer_) backoff_ = std::min(backoff_ * 2, config_.longest_backoff);
+}
+
+void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
+  sum.queue.shed_vitals += one.queue.shed_vitals;
+  sum.queue.shed_quarantined += one.queue.shed_quarantined;
+  sum.queue.alarms_refused += one.queue.alarms_refused;
+  sum.queue.audits_dropped += one.queue.audits_dropped;
+  sum.queue.appended += one.queue.appended;
+  sum.queue.resent += one.queue.resent;
+  sum.queue.parked += one.queue.parked;
+  sum.queue.superseded += one.queue.superseded;
+  sum.waiting += one.waiting;
+  sum.connected = sum.connected && one.connected;
+  sum.streams += one.streams;
 }
 
 }  // namespace wardlink::ingest

@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "lane_queue.hpp"
+#include "ingest/lane_queue.hpp"
 #include "wardlink/v1/ingest.grpc.pb.h"
 
 namespace wardlink::ingest {
@@ -30,8 +30,14 @@ class GrpcLane {
     bool connected = false;
     std::uint64_t streams = 0;  // opened since the start
   };
-  /// One sentence for the operator: the stream is lost (why), or is back. From the lane's own thread.
-  using Notice = std::function<void(const std::string&)>;
+  /// For the operator: the stream is away (and why, in gRPC's words), or is back. Once for each change, from the lane's
+  /// own threads.
+  struct Change {
+    wardlink::ingest::Stream stream;
+    bool back;
+    std::string why;
+  };
+  using Notice = std::function<void(const Change&)>;
 
   GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice);
   /// Ends the stream; what is unanswered stays so.
@@ -86,5 +92,8 @@ class GrpcLane {
 
   std::thread thread_;  // last: it uses all of the above
 };
+
+/// `connected` becomes: both are.
+void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one);
 
 }  // namespace wardlink::ingest

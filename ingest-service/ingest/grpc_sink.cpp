@@ -1,4 +1,4 @@
-#include "grpc_sink.hpp"
+#include "ingest/grpc_sink.hpp"
 
 namespace wardlink::ingest {
 namespace {
@@ -15,6 +15,10 @@ std::shared_ptr<grpc::Channel> connect(const GrpcSink::Config& config, Stream st
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);  // also how long one attempt may take
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // A storage host that vanishes without a word is noticed within 30 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   return grpc::CreateCustomChannel(config.storage, grpc::SslCredentials(tls), arguments);
 }
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "grpc_lane.hpp"
-#include "record_sink.hpp"
+#include "ingest/grpc_lane.hpp"
+#include "ingest/record_sink.hpp"
 
 namespace wardlink::ingest {
 

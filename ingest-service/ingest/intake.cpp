@@ -1,11 +1,11 @@
-#include "intake.hpp"
+#include "ingest/intake.hpp"
 
 #include <algorithm>
 #include <array>
 
 #include "coap/option.hpp"
 #include "coap/senml.hpp"
-#include "senml_facts.hpp"
+#include "ingest/senml_facts.hpp"
 
 namespace wardlink::ingest {
 namespace {

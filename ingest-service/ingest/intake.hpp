@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "coap/address.hpp"
-#include "record.hpp"
+#include "ingest/record.hpp"
 
 namespace wardlink::ingest {
 

@@ -1,4 +1,4 @@
-#include "lane_queue.hpp"
+#include "ingest/lane_queue.hpp"
 
 #include <algorithm>
 #include <iterator>

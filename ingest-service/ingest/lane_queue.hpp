@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "coap/instant.hpp"
-#include "record_sink.hpp"
+#include "ingest/record_sink.hpp"
 
 namespace wardlink::ingest {
 

@@ -1,4 +1,4 @@
-#include "owners.hpp"
+#include "ingest/owners.hpp"
 
 namespace wardlink::ingest {
 

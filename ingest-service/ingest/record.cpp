@@ -1,4 +1,4 @@
-#include "record.hpp"
+#include "ingest/record.hpp"
 
 #include <array>
 

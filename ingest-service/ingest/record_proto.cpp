@@ -1,4 +1,4 @@
-#include "record_proto.hpp"
+#include "ingest/record_proto.hpp"
 
 namespace wardlink::ingest {
 namespace {

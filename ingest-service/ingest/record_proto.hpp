@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "lane_queue.hpp"
+#include "ingest/lane_queue.hpp"
 #include "wardlink/v1/ingest.pb.h"
 
 namespace wardlink::ingest {

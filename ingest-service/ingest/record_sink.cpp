@@ -1,4 +1,4 @@
-#include "record_sink.hpp"
+#include "ingest/record_sink.hpp"
 
 #include <array>
 

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "record.hpp"
+#include "ingest/record.hpp"
 
 namespace wardlink::ingest {
 

@@ -1,4 +1,4 @@
-#include "registration.hpp"
+#include "ingest/registration.hpp"
 
 #include <charconv>
 #include <string_view>

@@ -9,7 +9,7 @@
 
 #include "coap/connection.hpp"
 #include "coap/result.hpp"
-#include "intake.hpp"
+#include "ingest/intake.hpp"
 
 namespace wardlink::ingest {
 

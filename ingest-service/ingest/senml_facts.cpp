@@ -1,4 +1,4 @@
-#include "senml_facts.hpp"
+#include "ingest/senml_facts.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -5,7 +5,7 @@
 
 #include "coap/result.hpp"
 #include "coap/senml.hpp"
-#include "record.hpp"
+#include "ingest/record.hpp"
 
 namespace wardlink::ingest {
 

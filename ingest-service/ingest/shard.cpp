@@ -1,4 +1,4 @@
-#include "shard.hpp"
+#include "ingest/shard.hpp"
 
 #include <utility>
 
@@ -100,7 +100,8 @@ void Shard::dispatch(const coap::ListenerEvent& event, coap::Instant now) {
   entry.session->handle(event.event, connection, now);
   if (closing != nullptr) return closed(event.session, entry, *closing);
   rearm(event.session, entry);
-  if (std::holds_alternative<coap::event::Opened>(event.event)) claim(event.session, entry.session->device(), now);
+  const bool opened = std::holds_alternative<coap::event::Opened>(event.event) && connection != nullptr;
+  if (opened) claim(event.session, entry.session->device(), now);
 }
 
 void Shard::refused(const coap::ListenerEvent& event, const coap::event::Closed& closed, coap::Instant now) {

@@ -11,9 +11,9 @@
 
 #include "coap/listener.hpp"
 #include "coap/udp_driver.hpp"
-#include "device_session.hpp"
-#include "owners.hpp"
-#include "stats.hpp"
+#include "ingest/device_session.hpp"
+#include "ingest/owners.hpp"
+#include "ingest/stats.hpp"
 
 namespace wardlink::ingest {
 

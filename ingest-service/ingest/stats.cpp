@@ -1,4 +1,4 @@
-#include "stats.hpp"
+#include "ingest/stats.hpp"
 
 namespace wardlink::ingest {
 namespace {

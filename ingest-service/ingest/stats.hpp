@@ -6,8 +6,8 @@
 
 #include "coap/connection.hpp"
 #include "coap/listener.hpp"
-#include "intake.hpp"
-#include "record_sink.hpp"
+#include "ingest/intake.hpp"
+#include "ingest/record_sink.hpp"
 
 namespace wardlink::ingest {
 

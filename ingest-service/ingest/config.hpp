@@ -1,0 +1,31 @@
+#pragma once
+// What the administrator says on the command line, with the files it names read in.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "coap/credentials.hpp"
+#include "ingest/grpc_sink.hpp"
+
+namespace wardlink::ingest {
+
+struct Config {
+  std::string listen = "::";  // IPv6 and IPv4
+  std::uint16_t port = 5684;  // UDP; 0 = the kernel picks
+  unsigned shards = 0;        // 0 = as many as there are cores
+  coap::Credentials dtls;     // trusted_ca: the authority of devices
+  bool allow_ccm_8 = false;
+  std::string storage = "localhost:50051";
+  StorageCredentials storage_credentials;
+  std::size_t readings_capacity = 65'536;  // a shard
+  std::uint16_t metrics_port = 9464;       // TCP on 127.0.0.1; 0 = the kernel picks
+  std::string ready_file;                  // empty = none
+  bool healthcheck = false;                // ask a running one, then exit
+};
+
+/// Reads the command line. Empty: there is nothing to run (--help, --version, or a mistake, which has been told), and
+/// `exit_code` says how to end. Throws std::runtime_error with one sentence when a file cannot be used.
+std::optional<Config> read_config(int argc, char** argv, int& exit_code);
+
+}  // namespace wardlink::ingest

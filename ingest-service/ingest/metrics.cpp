@@ -1,0 +1,193 @@
+#include "ingest/metrics.hpp"
+
+#include <prometheus/client_metric.h>
+#include <prometheus/collectable.h>
+#include <prometheus/exposer.h>
+#include <prometheus/metric_family.h>
+
+#include <stdexcept>
+
+namespace wardlink::ingest {
+namespace {
+
+using prometheus::MetricFamily;
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+/// Collects families: counter("name", "help"), then a sample each.
+class Families {
+ public:
+  Families& counter(const std::string& name, const std::string& help) {
+    return family(name + "_total", help, prometheus::MetricType::Counter);
+  }
+  Families& gauge(const std::string& name, const std::string& help) {
+    return family(name, help, prometheus::MetricType::Gauge);
+  }
+  Families& sample(std::uint64_t value, Labels labels = {}) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.counter.value = metric.gauge.value = static_cast<double>(value);
+    families_.back().metric.push_back(std::move(metric));
+    return *this;
+  }
+  std::vector<MetricFamily> take() && { return std::move(families_); }
+
+ private:
+  Families& family(const std::string& name, const std::string& help, prometheus::MetricType type) {
+    families_.push_back({"wardlink_ingest_" + name, help, type, {}});
+    return *this;
+  }
+  std::vector<MetricFamily> families_;
+};
+
+const char* name_of(Resource resource) { return path(resource) + 1; }
+
+void add_network(Families& to, const ShardStats& s) {
+  to.counter("datagrams", "UDP datagrams").sample(s.listener.datagrams_in, {{"direction", "in"}});
+  to.sample(s.listener.datagrams_out, {{"direction", "out"}});
+  to.counter("kernel_drops", "Datagrams that the kernel dropped on ingest's sockets").sample(s.kernel_drops);
+  to.counter("datagrams_dropped", "Datagrams that led nowhere, by reason")
+      .sample(s.listener.no_session, {{"reason", "no_session"}})
+      .sample(s.listener.unauthenticated, {{"reason", "unauthenticated"}})
+      .sample(s.listener.bad_hello, {{"reason", "bad_hello"}})
+      .sample(s.listener.half_open_refused, {{"reason", "half_open_cap"}});
+  to.gauge("sessions", "Sessions that stand").sample(s.sessions);
+  to.gauge("half_open", "Handshakes under way").sample(s.half_open);
+  to.counter("challenges", "HelloVerifyRequests sent").sample(s.listener.challenges);
+  to.counter("handshakes", "Handshakes completed").sample(s.listener.handshakes);
+}
+
+void add_ends(Families& to, const ShardStats& s) {
+  to.counter("handshakes_refused", "Handshakes that ended without a session, by reason");
+  for (std::size_t i = 0; i < close_reason_count; ++i)
+    if (s.refused_handshakes[i] != 0)
+      to.sample(s.refused_handshakes[i], {{"reason", to_string(static_cast<coap::CloseReason>(i))}});
+  to.counter("sessions_closed", "Sessions that ended, by reason");
+  for (std::size_t i = 0; i < close_reason_count; ++i)
+    if (s.closed_sessions[i] != 0)
+      to.sample(s.closed_sessions[i], {{"reason", to_string(static_cast<coap::CloseReason>(i))}});
+}
+
+void add_messages(Families& to, const coap::ConnectionCounters& c) {
+  to.counter("messages", "CoAP messages").sample(c.messages_in, {{"direction", "in"}});
+  to.sample(c.messages_out, {{"direction", "out"}});
+  to.counter("retransmissions", "Confirmable messages sent again").sample(c.retransmissions);
+  to.counter("duplicates", "Messages received again").sample(c.duplicates);
+  to.counter("malformed", "Messages that were not CoAP").sample(c.malformed);
+  to.counter("resets", "Resets").sample(c.resets_in, {{"direction", "in"}});
+  to.sample(c.resets_out, {{"direction", "out"}});
+}
+
+void add_notifications(Families& to, const SessionStats& s) {
+  to.counter("registrations", "Registrations of devices")
+      .sample(s.registrations, {{"result", "accepted"}})
+      .sample(s.registrations_refused, {{"result", "refused"}});
+  to.counter("observations", "Times that a resource was observed").sample(s.observations);
+  to.counter("observations_ended", "Observations that their device ended").sample(s.observations_ended);
+  to.counter("notifications", "Notifications under a token that stood; con = Confirmable, non = all else");
+  for (Resource resource : {Resource::vitals, Resource::alarms})
+    for (std::size_t con = 0; con < 2; ++con)
+      to.sample(s.notifications[static_cast<std::size_t>(resource)][con],
+                {{"resource", name_of(resource)}, {"type", con == 0 ? "non" : "con"}});
+  to.counter("notifications_stale", "Notifications older than one seen before").sample(s.stale_notifications);
+  to.counter("notifications_rejected", "Notifications under a token that did not stand")
+      .sample(s.rejected_tokens[0], {{"reason", "unknown"}})
+      .sample(s.rejected_tokens[1], {{"reason", "retired"}});
+  to.gauge("held_acks", "Alarm notifications whose ACK waits for storage").sample(s.held_acks);
+}
+
+void add_records(Families& to, const SessionStats& s) {
+  to.counter("records", "Records by what became of them");
+  for (std::size_t stream = 0; stream < stream_count; ++stream)
+    for (std::size_t result = 0; result < record_result_count; ++result)
+      to.sample(s.records[stream][result], {{"stream", to_string(static_cast<Stream>(stream + 1))},
+                                            {"result", to_string(static_cast<RecordResult>(result))}});
+  to.counter("quarantined", "Payloads that could not be taken, or not whole, by reason");
+  for (std::size_t i = 0; i < quarantine_reason_count; ++i)
+    to.sample(s.quarantined[i], {{"reason", to_string(static_cast<QuarantineReason>(i))}});
+}
+
+void add_sink(Families& to, const ServiceStats& s) {
+  const auto& readings = s.lanes[0].queue;
+  const auto& alarms = s.lanes[1].queue;
+  to.counter("shed", "Records dropped for want of room, by reason; never alarms")
+      .sample(readings.shed_vitals, {{"reason", "shed_vitals"}})
+      .sample(readings.shed_quarantined, {{"reason", "shed_quarantined"}});
+  to.counter("alarms_refused", "Alarm records not taken for want of room; their devices owe them")
+      .sample(alarms.alarms_refused, {{"reason", "queue_full"}})
+      .sample(s.shards.session.alarms_refused, {{"reason", "session_full"}});
+  to.counter("audits_dropped", "Audit entries lost for want of room").sample(readings.audits_dropped);
+  to.gauge("sink_connected", "Streams to storage that stand")
+      .sample(s.connected[0], {{"stream", "vitals"}})
+      .sample(s.connected[1], {{"stream", "alarms"}});
+  to.gauge("sink_waiting", "Records that storage has not answered")
+      .sample(s.lanes[0].waiting, {{"stream", "vitals"}})
+      .sample(s.lanes[1].waiting, {{"stream", "alarms"}});
+  to.counter("sink_streams", "Streams to storage opened")
+      .sample(s.lanes[0].streams, {{"stream", "vitals"}})
+      .sample(s.lanes[1].streams, {{"stream", "alarms"}});
+  to.counter("sink_resent", "Records sent again after a stream was lost")
+      .sample(readings.resent, {{"stream", "vitals"}})
+      .sample(alarms.resent, {{"stream", "alarms"}});
+  to.gauge("shards", "Threads that share the port").sample(s.shard_count);
+}
+
+std::vector<MetricFamily> families(const ServiceStats& stats) {
+  Families all;
+  add_network(all, stats.shards);
+  add_ends(all, stats.shards);
+  add_messages(all, stats.shards.connections);
+  add_notifications(all, stats.shards.session);
+  add_records(all, stats.shards.session);
+  add_sink(all, stats);
+  return std::move(all).take();
+}
+
+class Collector final : public prometheus::Collectable {
+ public:
+  explicit Collector(StatsSource source) : source_(std::move(source)) {}
+  std::vector<MetricFamily> Collect() const override { return families(source_()); }
+
+ private:
+  StatsSource source_;
+};
+
+}  // namespace
+
+struct MetricsServer::Impl {
+  std::shared_ptr<Collector> collector;
+  prometheus::Exposer exposer;
+
+  Impl(const std::string& address, StatsSource source)
+      : collector(std::make_shared<Collector>(std::move(source))), exposer(address, 1) {
+    exposer.RegisterCollectable(collector);
+  }
+};
+
+MetricsServer::MetricsServer(std::uint16_t port, StatsSource source) {
+  const std::string address = "127.0.0.1:" + std::to_string(port);
+  try {
+    impl_ = std::make_unique<Impl>(address, std::move(source));
+  } catch (const std::exception&) {
+    throw std::runtime_error("Cannot serve metrics on TCP port " + std::to_string(port) +
+                             " of 127.0.0.1: is another program using it? Choose another with --metrics-port.");
+  }
+}
+
+MetricsServer::~MetricsServer() = default;
+
+std::uint16_t MetricsServer::port() const {
+  return static_cast<std::uint16_t>(impl_->exposer.GetListeningPorts().at(0));
+}
+
+void print_summary(std::ostream& out, const ServiceStats& stats) {
+  for (const auto& family : families(stats))
+    for (const auto& metric : family.metric) {
+      if (family.type != prometheus::MetricType::Counter || metric.counter.value == 0) continue;
+      out << family.name;
+      for (std::size_t i = 0; i < metric.label.size(); ++i)
+        out << (i == 0 ? "{" : ",") << metric.label[i].name << "=\"" << metric.label[i].value << '"';
+      out << (metric.label.empty() ? " " : "} ") << static_cast<std::uint64_t>(metric.counter.value) << '\n';
+    }
+}
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,157 @@
+#include "ingest/service.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <future>
+#include <stdexcept>
+#include <thread>
+
+#include "coap/udp_driver.hpp"
+#include "ingest/shard.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+WallTime wall_now() {
+  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+coap::Bytes draw_secret() {
+  coap::Bytes secret(32);
+  coap::secure_random()(secret);
+  return secret;
+}
+
+template <class T>
+T checked(coap::Result<T, std::string> result) {
+  if (!result) throw std::runtime_error(result.error());
+  return std::move(*result);
+}
+
+}  // namespace
+
+/// One thread and what it owns. The sink's threads post to the loop, so the sink goes first.
+struct Service::Worker {
+  coap::EventLoop loop;
+  std::unique_ptr<Shard> shard;
+  std::unique_ptr<coap::UdpDriver> driver;
+  std::unique_ptr<GrpcSink> sink;
+  std::thread thread;
+  mutable ShardStats last;
+
+  /// Runs on the loop's thread; false when that does not answer in time.
+  template <class Work>
+  bool run(Work work, std::chrono::milliseconds patience) const {
+    auto done = std::make_shared<std::promise<void>>();
+    auto future = done->get_future();
+    const_cast<coap::EventLoop&>(loop).post([work = std::move(work), done] {
+      work();
+      done->set_value();
+    });
+    return future.wait_for(patience) == std::future_status::ready;
+  }
+};
+
+Service::Service(const Config& config) {
+  coap::DtlsOptions options;
+  options.allow_ccm_8 = config.allow_ccm_8;
+  const auto context = checked(coap::DtlsContext::server(config.dtls, options));
+  const auto secret = draw_secret();
+  const unsigned shards = config.shards != 0 ? config.shards : std::max(1u, std::thread::hardware_concurrency());
+  GrpcSink::Config sink{config.storage, config.storage_credentials, config.readings_capacity};
+  for (unsigned i = 0; i < shards; ++i) {
+    Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
+    const auto deliver = [&worker](std::vector<SinkEvent> events) {
+      worker.loop.post([&worker, events = std::move(events)] { worker.shard->handle_sink(events); });
+    };
+    worker.sink = std::make_unique<GrpcSink>(sink, deliver, [this](const auto& change) { tell(change); });
+    Shard::Environment environment{wall_now, coap::EventLoop::now,
+                                   [&worker](std::function<void()> work) { worker.loop.post(std::move(work)); },
+                                   [&worker] { worker.driver->wake(); }};
+    worker.shard = std::make_unique<Shard>(context, secret, Shard::Config{}, coap::secure_random(), *worker.sink,
+                                           owners_, std::move(environment));
+  }
+  open_sockets(config);
+  for (auto& worker : workers_) worker->thread = std::thread([&loop = worker->loop] { loop.run(); });
+}
+
+Service::~Service() { stop(std::chrono::milliseconds{0}); }
+
+void Service::open_sockets(const Config& config) {
+  coap::UdpDriver::Config socket;
+  socket.host = config.listen;
+  socket.port = config.port;
+  // A socket that shares its port would share it with another program too: the first one is alone, to find out.
+  {
+    Worker& first = *workers_.front();
+    const auto probe = checked(coap::UdpDriver::open(first.loop, socket, *first.shard));
+    socket.port = probe->port();
+  }
+  socket.reuse_port = workers_.size() > 1;
+  for (auto& worker : workers_) worker->driver = checked(coap::UdpDriver::open(worker->loop, socket, *worker->shard));
+  port_ = socket.port;
+}
+
+void Service::tell(const GrpcLane::Change& change) {
+  const std::lock_guard lock(telling_);
+  auto& away = away_.at(static_cast<std::size_t>(change.stream) - 1);
+  const char* what = change.stream == Stream::alarms ? "alarms" : "readings";
+  if (change.back && --away == 0) spdlog::info("storage takes {} again", what);
+  if (!change.back && away++ == 0)
+    spdlog::warn("storage does not take {} ({}); trying again until it does", what, change.why);
+}
+
+bool Service::stop(std::chrono::milliseconds patience) {
+  {
+    const std::lock_guard lock(collecting_);
+    if (std::exchange(stopped_, true)) return true;
+  }
+  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto left = [&] {
+    const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    return std::max(span, std::chrono::milliseconds{0});
+  };
+  bool all = true;
+  for (auto& worker : workers_)
+    if (worker->thread.joinable()) worker->run([&shard = *worker->shard] { shard.close_all(); }, left());
+  for (auto& worker : workers_) all = worker->sink && worker->sink->drain(left()) && all;
+  final_ = collect();
+  for (auto& worker : workers_) {
+    worker->loop.stop();
+    if (worker->thread.joinable()) worker->thread.join();
+  }
+  for (auto& worker : workers_) worker->sink.reset();
+  workers_.clear();
+  return all;
+}
+
+ServiceStats Service::stats() const {
+  const std::lock_guard lock(collecting_);
+  return stopped_ ? final_ : collect();
+}
+
+ServiceStats Service::collect() const {
+  ServiceStats sum;
+  sum.shard_count = workers_.size();
+  for (std::size_t i = 0; i < stream_count; ++i) sum.lanes[i].connected = true;
+  for (const auto& worker : workers_) {
+    auto fresh = std::make_shared<ShardStats>();
+    const Worker& one = *worker;
+    const auto work = [&one, fresh] {
+      *fresh = one.shard->stats();
+      fresh->kernel_drops = one.driver->kernel_drops();
+    };
+    if (one.thread.joinable() && one.run(work, std::chrono::milliseconds{500})) one.last = *fresh;
+    add(sum.shards, one.last);
+    if (!one.sink) continue;
+    const auto sink = one.sink->stats();
+    for (std::size_t i = 0; i < stream_count; ++i) {
+      const auto& lane = i == 0 ? sink.readings : sink.alarms;
+      add(sum.lanes[i], lane);
+      sum.connected[i] += lane.connected ? 1 : 0;
+    }
+  }
+  return sum;
+}
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,57 @@
+#pragma once
+// Ingest as a whole: a thread a shard, each with its event loop, its UDP socket and its sink, and the registry of
+// owners between them.
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ingest/config.hpp"
+#include "ingest/grpc_sink.hpp"
+#include "ingest/owners.hpp"
+#include "ingest/stats.hpp"
+
+namespace wardlink::ingest {
+
+/// All shards together.
+struct ServiceStats {
+  ShardStats shards;
+  std::array<GrpcLane::Stats, stream_count> lanes;      // by stream; `connected` = all of them are
+  std::array<std::uint64_t, stream_count> connected{};  // streams that stand
+  std::uint64_t shard_count = 0;
+};
+
+/// Made, stopped and destroyed on one thread.
+class Service {
+ public:
+  /// Serves when it returns; storage may be away. Throws std::runtime_error with one sentence.
+  explicit Service(const Config& config);
+  /// stop(), where it was not called.
+  ~Service();
+
+  /// UDP
+  std::uint16_t port() const { return port_; }
+  /// Closes all sessions, hands over what waits for at most `patience`, and ends the threads. False: something was
+  /// left.
+  bool stop(std::chrono::milliseconds patience);
+  /// Any thread until stop(); then the last numbers. A shard that does not answer within half a second shows its last.
+  ServiceStats stats() const;
+
+ private:
+  struct Worker;
+  void open_sockets(const Config& config);
+  void tell(const GrpcLane::Change& change);
+  ServiceStats collect() const;
+
+  Owners owners_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::uint16_t port_ = 0;
+  std::mutex telling_;
+  std::array<std::size_t, stream_count> away_{};
+  mutable std::mutex collecting_;
+  bool stopped_ = false;
+  ServiceStats final_;
+};
+
+}  // namespace wardlink::ingest

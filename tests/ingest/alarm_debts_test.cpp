@@ -1,0 +1,72 @@
+// Which ACK waits for which record.
+
+#include "ingest/alarm_debts.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace wardlink::ingest {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr coap::Instant start{};
+constexpr coap::DeliveryId first{1}, second{2};
+
+Fact fact(std::uint64_t sequence, std::uint64_t tick = 0) { return {Stream::alarms, sequence, tick, AlarmFact{}}; }
+
+class AlarmDebtsTest : public ::testing::Test {
+ protected:
+  AlarmDebts::Taken take(coap::DeliveryId delivery, std::vector<Fact> facts) {
+    return debts_.take(delivery, std::move(facts), start, [this] { return Ticket{++last_}; });
+  }
+  AlarmDebts debts_{4};
+  std::uint64_t last_ = 0;
+};
+
+TEST_F(AlarmDebtsTest, AnAckWaitsForEveryRecordOfItsNotification) {  // I1, MSG-09
+  const auto taken = take(first, {fact(1), fact(2)});
+  ASSERT_THAT(taken.to_append, SizeIs(2));
+  EXPECT_FALSE(taken.complete);
+  EXPECT_THAT(debts_.settle(taken.to_append[1].first, RecordResult::committed), IsEmpty());
+  const auto released = debts_.settle(taken.to_append[0].first, RecordResult::duplicate);
+  ASSERT_THAT(released, SizeIs(1));
+  EXPECT_EQ(released[0].delivery, first);
+  EXPECT_TRUE(debts_.empty());
+}
+
+TEST_F(AlarmDebtsTest, NothingInItIsCompleteAtOnce) { EXPECT_TRUE(take(first, {}).complete); }
+
+TEST_F(AlarmDebtsTest, ARecordThatComesAgainIsNotCarriedTwice) {
+  const auto taken = take(first, {fact(1)});
+  const auto again = take(second, {fact(1), fact(2)});
+  ASSERT_THAT(again.to_append, SizeIs(1));
+  EXPECT_EQ(again.to_append[0].second.sequence, 2u);
+  EXPECT_THAT(debts_.settle(taken.to_append[0].first, RecordResult::committed), SizeIs(1));
+  EXPECT_THAT(debts_.settle(again.to_append[0].first, RecordResult::committed), SizeIs(1));
+}
+
+TEST_F(AlarmDebtsTest, OtherContentUnderTheSameKeyIsCarriedForStorageToJudge) {
+  take(first, {fact(1, 10)});
+  EXPECT_THAT(take(second, {fact(1, 11)}).to_append, SizeIs(1));
+}
+
+TEST_F(AlarmDebtsTest, ARefusedRecordsAckNeverLeaves) {  // I1
+  const auto taken = take(first, {fact(1), fact(2)});
+  EXPECT_THAT(debts_.settle(taken.to_append[0].first, RecordResult::refused), IsEmpty());
+  EXPECT_THAT(debts_.settle(taken.to_append[1].first, RecordResult::committed), IsEmpty());
+  EXPECT_EQ(debts_.held(), 0u);
+}
+
+TEST_F(AlarmDebtsTest, BeyondTheCapacityNothingIsTakenAndTheAckStays) {  // I8
+  const auto taken = take(first, {fact(1), fact(2), fact(3), fact(4), fact(5)});
+  EXPECT_THAT(taken.to_append, SizeIs(4));
+  EXPECT_EQ(taken.refused, 1u);
+  EXPECT_FALSE(taken.complete);
+  for (const auto& [ticket, unused] : taken.to_append)
+    EXPECT_THAT(debts_.settle(ticket, RecordResult::committed), IsEmpty());
+}
+
+}  // namespace
+}  // namespace wardlink::ingest
