@@ -180,6 +180,7 @@ TEST(Numbers, AreWrittenInTheirShortestMeaning) {
       {1e300, "c4 82 19 01 2c 01"},
       {1764000000.125, "fb 41 da 49 20 40 08 00 00"},
       {0.1 + 0.2, "fb 3f d3 33 33 33 33 33 34"},
+      {1.2345678e-20, "fb 3b cd 26 81 23 77 65 44"},  // a decimal fraction would be no shorter
       {-0.0, "fb 80 00 00 00 00 00 00 00"},
   };
   for (const auto& [number, bytes] : numbers) EXPECT_EQ(to_hex(number_bytes(number)), to_hex(hex(bytes))) << number;
