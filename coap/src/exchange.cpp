@@ -233,7 +233,7 @@ ObserverId Connection::respond_observed(ExchangeId id, Response response, Instan
   const auto exchange = impl_->take_exchange(id);
   if (!exchange) return {};
   const auto observer = impl_->admit(*exchange);
-  const auto sequence = ++impl_->observers.find(observer)->sequence;
+  const auto sequence = impl_->observers.find(observer)->next();
   impl_->answer(*exchange, impl_->to_message(response, exchange->token, sequence), now);
   return observer;
 }
@@ -254,7 +254,7 @@ DeliveryId Connection::notify(ObserverId id, Response response, Reliability reli
   const auto delivery = impl_->fresh<DeliveryId>();
   auto* observer = impl_->observers.find(id);
   if (impl_->closed || observer == nullptr) return delivery;
-  auto message = impl_->to_message(response, observer->token, ++observer->sequence & 0xffffffu);
+  auto message = impl_->to_message(response, observer->token, observer->next());
   if (reliability == Reliability::con) {
     message.type = Type::con;
     impl_->slot(slot).submit({std::move(message), {Owner::Kind::notification, {}, id, delivery}});

@@ -47,8 +47,15 @@ std::optional<ObservationId> ObservationTable::by_token(const Token& token) cons
 
 ObserverId ObserverList::add(const Token& token, ObserverId fresh) {
   if (const auto known = by_token(token)) return *known;
-  entries_.emplace(fresh, Entry{token});
+  entries_.emplace(fresh, Entry{token, left_off_});
   return fresh;
+}
+
+void ObserverList::remove(ObserverId id) {
+  const auto at = entries_.find(id);
+  if (at == entries_.end()) return;
+  left_off_ = std::max(left_off_, at->second.sequence);
+  entries_.erase(at);
 }
 
 ObserverList::Entry* ObserverList::find(ObserverId id) {

@@ -58,14 +58,18 @@ class ObserverList {
  public:
   struct Entry {
     Token token;
-    std::uint32_t sequence = 0;  // Observe value of the last notification, strictly increasing (§4.4)
+    std::uint32_t sequence = 0;  // of notifications, strictly increasing (§4.4)
+
+    /// The Observe value of the next one: 24 bits (§2).
+    std::uint32_t next() { return ++sequence & 0xffffffu; }
   };
 
-  /// The observer of that token anew (its sequence goes on), or a new one under `fresh`.
+  /// The observer of that token anew, or a new one under `fresh`. The sequence goes on, also where the observer was
+  /// removed meanwhile: its client may not know (§4.4).
   ObserverId add(const Token& token, ObserverId fresh);
   Entry* find(ObserverId id);
   std::optional<ObserverId> by_token(const Token& token) const;
-  void remove(ObserverId id) { entries_.erase(id); }
+  void remove(ObserverId id);
   std::vector<ObserverId> all() const;
 
   /// NON notifications can be reset too, by message id (§3.6): the last 64 are remembered.
@@ -74,6 +78,7 @@ class ObserverList {
 
  private:
   std::unordered_map<ObserverId, Entry> entries_;
+  std::uint32_t left_off_ = 0;  // the highest sequence of an observer that was removed
   std::vector<std::pair<std::uint16_t, ObserverId>> non_;
   std::size_t next_non_ = 0;
 };

@@ -86,6 +86,18 @@ TEST(Freshness, FollowsRfc7641Section34) {  // OBS-01
   EXPECT_TRUE(is_newer(7, t, 6, t + seconds{128} + microseconds{1}));
 }
 
+TEST(ObserverList, GoesOnInTwentyFourBitsForEachNewObserver) {  // OBS-03
+  ObserverList observers;
+  const auto first = observers.add(Token{Bytes{1}}, ObserverId{1});
+  observers.find(first)->sequence = (1u << 24) - 2;
+  EXPECT_EQ(observers.find(first)->next(), (1u << 24) - 1);
+  EXPECT_EQ(observers.find(first)->next(), 0u) << "the option has three bytes";
+  EXPECT_EQ(observers.add(Token{Bytes{1}}, ObserverId{2}), first);
+  observers.remove(first);
+  const auto second = observers.add(Token{Bytes{1}}, ObserverId{2});
+  EXPECT_EQ(observers.find(second)->next(), 1u) << "its client may not know that it was removed";
+}
+
 TEST(TokenBook, NeverIssuesTwiceEvenWhenChanceRepeats) {  // OBS-11
   std::uint8_t draws = 0;
   Random random = [&](std::span<std::uint8_t> out) {
