@@ -1,5 +1,6 @@
 // wardlink-storage: from start to signal.
 
+#include <grpc/support/log.h>
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -9,6 +10,7 @@
 #include <ctime>
 #include <iostream>
 #include <memory>
+#include <string_view>
 
 #include "storage/config.hpp"
 #include "storage/healthcheck.hpp"
@@ -39,6 +41,16 @@ class StopSignal {
  private:
   sigset_t signals_;
 };
+
+/// What gRPC says of itself goes to the log as one line; that a handshake was refused is worth a warning.
+void log_grpc(gpr_log_func_args* said) {
+  const std::string_view message = said->message;
+  if (message.find("Handshake failed") != std::string_view::npos) {
+    spdlog::warn("a TLS handshake was refused: {}", message.substr(message.rfind(':') + 1));
+  } else {
+    spdlog::debug("grpc: {}", message);
+  }
+}
 
 /// Waits for PostgreSQL; nullptr when told to stop meanwhile.
 std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const StopSignal& stop) {
@@ -83,10 +95,14 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   const auto config = read_config(argc, argv, exit_code);
   if (!config) return exit_code;
-  if (config->healthcheck) return healthcheck(config->server);
+  if (config->healthcheck) {
+    gpr_set_log_function([](gpr_log_func_args*) {});  // the answer is one sentence
+    return healthcheck(config->server);
+  }
 
   const StopSignal stop;
   spdlog::set_default_logger(spdlog::stderr_color_mt("storage"));
+  gpr_set_log_function(log_grpc);
   // A database that hangs must not hold up the start for ever.
   setenv("PGCONNECT_TIMEOUT", "5", 0);
   setenv("PGAPPNAME", "wardlink-storage", 0);

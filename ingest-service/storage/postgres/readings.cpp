@@ -25,11 +25,11 @@ constexpr const char* wearers =
 // Of what was measured on the present wearer only; on nobody, where nobody wears it.
 constexpr const char* values =
     "SELECT l.device_id, l.sign_id, l.value, l.quality, micros(l.measured_at) FROM latest l"
-    " LEFT JOIN assignment then ON then.device_id = l.device_id AND upper_inf(then.recorded)"
-    "   AND then.held @> l.measured_at"
-    " LEFT JOIN assignment now ON now.device_id = l.device_id AND upper_inf(now.recorded)"
-    "   AND now.held @> clock_timestamp()"
-    " WHERE l.device_id = ANY ($1::bigint[]) AND then.patient_id IS NOT DISTINCT FROM now.patient_id"
+    " LEFT JOIN assignment worn ON worn.device_id = l.device_id AND upper_inf(worn.recorded)"
+    "   AND worn.held @> l.measured_at"
+    " LEFT JOIN assignment wears ON wears.device_id = l.device_id AND upper_inf(wears.recorded)"
+    "   AND wears.held @> clock_timestamp()"
+    " WHERE l.device_id = ANY ($1::bigint[]) AND worn.patient_id IS NOT DISTINCT FROM wears.patient_id"
     " ORDER BY l.device_id, l.sign_id";
 
 // $1 scope, $2 patient, $3 device, $4 signs, $5 start, $6 end, $7 to $11 the position before, $12 limit.

@@ -1,0 +1,131 @@
+#include "cluster.hpp"
+
+#include <libpq-fe.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+namespace wardlink::storage::test {
+namespace {
+
+const std::string script = WARDLINK_SOURCE_DIR "/scripts/private-postgres";
+
+const std::string& shared_connection() {
+  static const std::string connection = [] {
+    std::string folder, text;
+    if (const char* file = std::getenv("WARDLINK_TEST_CLUSTER")) {
+      std::ifstream told(file);
+      std::getline(told, folder);
+      std::getline(told, text);
+    }
+    if (!text.empty()) return text;
+    static Cluster own;
+    return own.connection();
+  }();
+  return connection;
+}
+
+}  // namespace
+
+std::string run(const std::vector<std::string>& command) {
+  std::array<int, 2> ends{};
+  if (pipe(ends.data()) != 0) throw std::runtime_error("no pipe");
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    std::vector<char*> arguments;
+    for (const auto& each : command) arguments.push_back(const_cast<char*>(each.c_str()));
+    arguments.push_back(nullptr);
+    execv(arguments[0], arguments.data());
+    _exit(127);
+  }
+  close(ends[1]);
+  std::string output;
+  std::array<char, 4096> buffer;
+  for (ssize_t got; (got = read(ends[0], buffer.data(), buffer.size())) > 0;) {
+    output.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error(command[0] + " failed: " + output);
+  while (!output.empty() && output.back() == '\n') output.pop_back();
+  return output;
+}
+
+Cluster::Cluster(const std::vector<std::string>& options) {
+  std::string name = "/tmp/wardlink-test-pg.XXXXXX";
+  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder in /tmp");
+  chmod(name.c_str(), 0755);
+  folder_ = name;
+  start(options);
+}
+
+Cluster::~Cluster() {
+  try {
+    stop();
+  } catch (const std::exception&) {  // stopped already
+  }
+  std::filesystem::remove_all(folder_);
+}
+
+void Cluster::start(const std::vector<std::string>& options) {
+  std::vector<std::string> command = {script, "start", folder_ + "/cluster"};
+  for (const auto& option : options) {
+    command.push_back("--option");
+    command.push_back(option);
+  }
+  connection_ = run(command);
+}
+
+void Cluster::stop() { run({script, "stop", folder_ + "/cluster"}); }
+
+struct Sql::Impl {
+  PGconn* connection = nullptr;
+};
+
+Sql::Sql(const std::string& connection) : impl_(std::make_unique<Impl>()) {
+  impl_->connection = PQconnectdb(connection.c_str());
+  if (PQstatus(impl_->connection) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(impl_->connection));
+}
+
+Sql::~Sql() { PQfinish(impl_->connection); }
+
+std::string Sql::ask(const std::string& statement) {
+  std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(impl_->connection, statement.c_str()), &PQclear);
+  const auto status = PQresultStatus(result.get());
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+    const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+    throw std::runtime_error(std::string(state != nullptr ? state : "") + " " + PQerrorMessage(impl_->connection));
+  }
+  return PQntuples(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "";
+}
+
+void Sql::wait_until(const std::string& condition) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (ask("SELECT " + condition) != "t") {
+    if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("never came true: " + condition);
+    ask("SELECT pg_sleep(0.01)");
+  }
+}
+
+ScratchDatabase::ScratchDatabase() {
+  static std::atomic<int> count = 0;
+  name_ = "test_" + std::to_string(getpid()) + "_" + std::to_string(++count);
+  Sql(shared_connection()).ask("CREATE DATABASE " + name_);
+  connection_ = shared_connection() + " dbname=" + name_;
+}
+
+ScratchDatabase::~ScratchDatabase() { Sql(shared_connection()).ask("DROP DATABASE " + name_ + " WITH (FORCE)"); }
+
+}  // namespace wardlink::storage::test

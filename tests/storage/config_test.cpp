@@ -1,0 +1,77 @@
+#include "storage/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "storage/instants.hpp"
+#include "storage/names.hpp"
+#include "storage/page_token.hpp"
+#include "storage/status.hpp"
+#include "wardlink/v1/vitals.pb.h"
+
+namespace wardlink::storage {
+namespace {
+
+TEST(Config, GrantsAreSubjectRoleAndPerhapsWard) {
+  const auto grant = parse_grant("urn:wardlink:client:a=viewer");
+  EXPECT_EQ(grant.subject, "urn:wardlink:client:a");
+  EXPECT_EQ(grant.role, "viewer");
+  EXPECT_EQ(parse_grant("urn:wardlink:client:a=clinician@icu").ward, "icu");
+  for (const auto* wrong : {"", "urn:wardlink:client:a", "urn:wardlink:client:a=king", "urn:other:a=viewer",
+                            "urn:wardlink:client:a=viewer@", "urn:wardlink:client:a=viewer@I C U"}) {
+    EXPECT_THROW(parse_grant(wrong), std::runtime_error) << wrong;
+  }
+}
+
+TEST(Names, OnlyWhatTheServerGivesOutParses) {
+  EXPECT_EQ(parse_device("f", "devices/urn:dev:os:32473-a"), "urn:dev:os:32473-a");
+  EXPECT_EQ(parse_patient("f", "patients/0A000000-0000-4000-8000-000000000000"),
+            "0a000000-0000-4000-8000-000000000000");
+  EXPECT_EQ(parse_parent("f", "").kind, Subject::Kind::all);
+  for (const auto* wrong : {"devices/", "devices/x", "devices/urn:a b", "devices/urn:a/b", "patients/1", "beds/1"}) {
+    EXPECT_THROW(parse_parent("f", wrong), InvalidArgument) << wrong;
+  }
+  EXPECT_FALSE(is_urn("urn:" + std::string(60, 'a')));
+  EXPECT_TRUE(is_urn("urn:" + std::string(59, 'a')));
+}
+
+TEST(Instants, SurviveTheWireToTheMicrosecond) {
+  for (const std::int64_t micros : {0L, -1L, 1'763'851'234'567'891L, -62'135'596'800'000'000L}) {
+    const Instant at{std::chrono::microseconds{micros}};
+    EXPECT_EQ(to_instant(to_stamp(at)), at);
+  }
+  google::protobuf::Timestamp stamp;
+  stamp.set_seconds(253'402'300'800);
+  EXPECT_FALSE(to_instant(stamp));
+  stamp.set_seconds(0);
+  stamp.set_nanos(1'000'000'000);
+  EXPECT_FALSE(to_instant(stamp));
+}
+
+TEST(PageToken, ComesBackForTheSameRequest) {
+  v1::ListReadingsRequest request;
+  request.set_parent("patients/x");
+  const Position position{Instant{std::chrono::microseconds{5}}, 7, (1ULL << 53) - 1, Stream::manual, 9};
+  const auto back = read_place(read_page_token(request, make_page_token(request, to_place(position))));
+  EXPECT_EQ(back.at, position.at);
+  EXPECT_EQ(back.device_id, 7);
+  EXPECT_EQ(back.boot, position.boot);
+  EXPECT_EQ(back.stream, Stream::manual);
+  EXPECT_EQ(back.sequence, 9U);
+}
+
+TEST(PageToken, AForgedPlaceIsRefused) {
+  const v1::ListReadingsRequest request;
+  for (const auto* place :
+       {"", "1", "1,2,3,4", "1,2,3,4,5,6", "1,2,-3,1,5", "1,2,3,9,5", "x,2,3,1,5", "9223372036854775807,2,3,1,5"}) {
+    EXPECT_THROW(read_place(read_page_token(request, make_page_token(request, place))), InvalidArgument) << place;
+  }
+}
+
+TEST(PageToken, SizesHaveABound) {
+  EXPECT_EQ(page_size_of(0), 1000U);
+  EXPECT_EQ(page_size_of(20000), 10000U);
+  EXPECT_THROW(page_size_of(-1), InvalidArgument);
+}
+
+}  // namespace
+}  // namespace wardlink::storage

@@ -1,0 +1,75 @@
+// PostgreSQL stops and comes back, or is unfit. Each on a cluster of its own. I1, I2, I8; MSG-07's half of storage.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "service.hpp"
+#include "storage/store_error.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr const char* device = "urn:dev:os:32473-a";
+
+grpc::Status read_latest(const test::Service& service) {
+  grpc::ClientContext context;
+  v1::GetLatestResponse response;
+  return v1::VitalsService::NewStub(service.channel("clients/admin"))->GetLatest(&context, {}, &response);
+}
+
+TEST(Outage, AnAlarmWaitsInItsStreamUntilItIsDurable) {
+  test::Cluster cluster;
+  test::Service service(cluster.connection());
+  service.store.ensure_grants(
+      {{"urn:wardlink:service:ingest", "ingest", ""}, {"urn:wardlink:client:admin", "admin", ""}});
+  test::IngestTalk talk(service.channel("ingest-client"));
+  talk.attach(1, device, 7, 1'700'000'000);
+  cluster.stop();
+  EXPECT_EQ(read_latest(service).error_code(), grpc::StatusCode::UNAVAILABLE);
+  v1::IngestRequest request;
+  request.mutable_append()->set_batch(1);
+  test::add_alarm(*request.mutable_append(), 1, 1, 1000, "hr-high", v1::AlarmFact::RAISED);
+  ASSERT_TRUE(talk.send(request));
+  cluster.start();
+  EXPECT_THAT(talk.hear().append_result().results(), ElementsAre(v1::RECORD_RESULT_COMMITTED));
+  EXPECT_EQ(test::Sql(cluster.connection()).ask("SELECT count(*) FROM alarm_event"), "1");
+  EXPECT_TRUE(read_latest(service).ok());
+}
+
+TEST(Outage, AStreamThatWaitsCanBeCancelledAndTheServiceStopped) {
+  test::Cluster cluster;
+  auto service = std::make_unique<test::Service>(cluster.connection());
+  service->store.ensure_grants({{"urn:wardlink:service:ingest", "ingest", ""}});
+  test::IngestTalk talk(service->channel("ingest-client")), other(service->channel("ingest-client"));
+  talk.attach(1, device, 7, 1'700'000'000);
+  other.attach(1, device, 7, 1'700'000'000);
+  cluster.stop();
+  v1::IngestRequest request;
+  test::add_alarm(*request.mutable_append(), 1, 1, 1000, "hr-high", v1::AlarmFact::RAISED);
+  talk.send(request);
+  other.send(request);
+  talk.cancel();
+  EXPECT_EQ(talk.finish().error_code(), grpc::StatusCode::CANCELLED);
+  service.reset();  // ends the other
+  EXPECT_FALSE(other.finish().ok());
+}
+
+TEST(Outage, RefusesAClusterThatMayLoseCommits) {
+  test::Cluster cluster({"fsync=off"});
+  EXPECT_THROW(PostgresStore({.connection = cluster.connection()}), StoreUnfit);
+  cluster.stop();
+  cluster.start({"full_page_writes=off"});
+  EXPECT_THROW(PostgresStore({.connection = cluster.connection()}), StoreUnfit);
+  cluster.stop();
+  EXPECT_THROW(PostgresStore({.connection = cluster.connection()}), StoreError);
+  cluster.start();
+  EXPECT_NO_THROW(PostgresStore({.connection = cluster.connection()}));
+}
+
+}  // namespace
+}  // namespace wardlink::storage
