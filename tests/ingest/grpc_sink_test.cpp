@@ -1,0 +1,247 @@
+// The way to storage over real mutual-TLS gRPC: what is carried, what is sent again, what is shed.
+
+#include "ingest/grpc_sink.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ingest/scripted_storage.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+using coap::testing::Authorities;
+using coap::testing::CertificateSpec;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::ScriptedStorage;
+using ::testing::SizeIs;
+using Log = ScriptedStorage::Log;
+using Mood = ScriptedStorage::Mood;
+
+constexpr SinkSession one{1};
+
+CertificateSpec ingest_client() {
+  CertificateSpec spec;
+  spec.san = "URI:urn:wardlink:service:ingest";
+  return spec;
+}
+
+Record vitals(std::uint64_t sequence, SinkSession session = one) {
+  return {session, Ticket::none, WallTime{}, {Stream::vitals, sequence, 0, SignValues{{{4, 37.6, false}}}}};
+}
+Record alarm(std::uint64_t sequence, SinkSession session = one) {
+  return {session, Ticket{sequence}, WallTime{}, {Stream::alarms, sequence, 0, AlarmFact{}}};
+}
+
+class GrpcSinkTest : public ::testing::Test {
+ protected:
+  GrpcSink::Config config() {
+    const auto& authority = Authorities::get().services;
+    const auto pair = authority.issue(ingest_client());
+    GrpcSink::Config config;
+    config.storage = storage.address();
+    config.credentials = {pair.certificate_pem, pair.private_key_pem, authority.certificate_pem()};
+    return config;
+  }
+  std::unique_ptr<GrpcSink> make(const GrpcSink::Config& config) {
+    return std::make_unique<GrpcSink>(
+        config, [this](std::vector<SinkEvent> events) { take(std::move(events)); },
+        [this](const GrpcLane::Change& change) {
+          const std::lock_guard lock(mutex);
+          changes.push_back(change);
+          changed.notify_all();
+        });
+  }
+  std::unique_ptr<GrpcSink> make() { return make(config()); }
+
+  void attach(GrpcSink& sink, SinkSession session = one) {
+    sink.attach({session, "urn:dev:os:32473-a", 5, WallTime{std::chrono::milliseconds{1500}}, "f00d"});
+  }
+  bool wait(const std::function<bool()>& wished) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds{20}, wished);
+  }
+  std::size_t count(RecordResult result) const {
+    std::size_t n = 0;
+    for (const auto& answer : answers) n += answer.result == result ? 1 : 0;
+    return n;
+  }
+
+  ScriptedStorage storage;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<RecordAnswered> answers;
+  std::size_t back = 0;
+  std::vector<GrpcLane::Change> changes;
+
+ private:
+  void take(std::vector<SinkEvent> events) {
+    const std::lock_guard lock(mutex);
+    for (const auto& event : events)
+      if (const auto* answer = std::get_if<RecordAnswered>(&event))
+        answers.push_back(*answer);
+      else
+        ++back;
+    changed.notify_all();
+  }
+};
+
+TEST_F(GrpcSinkTest, CarriesRecordsAndTellsWhatBecameOfThem) {
+  auto sink = make();
+  attach(*sink);
+  for (std::uint64_t i = 1; i <= 500; ++i) sink->append(vitals(i));
+  ASSERT_TRUE(wait([&] { return answers.size() == 500; }));
+  EXPECT_EQ(count(RecordResult::committed), 500u);
+  std::vector<std::uint64_t> expected(500);
+  for (std::uint64_t i = 0; i < 500; ++i) expected[i] = i + 1;
+  EXPECT_EQ(storage.log().sequences, expected);
+  for (const auto size : storage.log().batches) EXPECT_LE(size, 256u);
+  EXPECT_TRUE(sink->stats().readings.connected);
+}
+
+TEST_F(GrpcSinkTest, AlarmsHaveAConnectionOfTheirOwn) {
+  auto sink = make();
+  attach(*sink);
+  sink->append(vitals(1));
+  sink->append(alarm(2));
+  ASSERT_TRUE(wait([&] { return answers.size() == 2; }));
+  const auto peers = storage.log().peers;
+  ASSERT_EQ(peers.size(), 2u);
+  EXPECT_NE(peers.at(v1::STREAM_VITALS), peers.at(v1::STREAM_ALARMS));
+}
+
+TEST_F(GrpcSinkTest, ADeafReadingsStreamHoldsNoAlarmUp) {
+  auto sink = make();
+  attach(*sink);
+  storage.be(Mood::silent);
+  for (std::uint64_t i = 1; i <= 10'000; ++i) sink->append(vitals(i));
+  ASSERT_TRUE(storage.wait([](const Log& log) { return log.batches.size() >= 4; }));
+  storage.be(Mood::commit);
+  sink->append(alarm(1));
+  ASSERT_TRUE(wait([&] { return !answers.empty(); }));
+  EXPECT_EQ(answers.front().stream, Stream::alarms);
+}
+
+TEST_F(GrpcSinkTest, StorageMayBeAwayAtTheStart) {  // I8
+  storage.close();
+  auto sink = make();
+  attach(*sink);
+  sink->append(vitals(1));
+  sink->append(alarm(2));
+  ASSERT_TRUE(wait([&] { return changes.size() == 2; }));  // it says so, once a stream
+  EXPECT_FALSE(changes.front().back);
+  EXPECT_FALSE(changes.front().why.empty());
+  EXPECT_FALSE(sink->stats().alarms.connected);
+  storage.open();
+  ASSERT_TRUE(wait([&] { return answers.size() == 2 && back == 2; }));
+  EXPECT_TRUE(std::all_of(answers.begin(), answers.end(), [](const auto& a) { return is_durable(a.result); }));
+}
+
+TEST_F(GrpcSinkTest, AfterALossAttachesAnewAndSendsTheUnansweredAgain) {  // I1, I2, I8
+  auto sink = make();
+  attach(*sink);
+  sink->append(alarm(1));
+  ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
+  storage.be(Mood::silent);
+  sink->append(alarm(2));
+  sink->append(alarm(3));
+  ASSERT_TRUE(storage.wait([](const Log& log) { return log.sequences.size() == 3; }));
+  storage.close();
+  sink->append(alarm(4));
+  storage.forget();
+  storage.be(Mood::commit);
+  storage.open();
+  ASSERT_TRUE(wait([&] { return answers.size() == 4; }));
+  EXPECT_THAT(storage.log().sequences, ElementsAre(2, 3, 4));
+  EXPECT_THAT(storage.log().attached, SizeIs(2));  // on each of the two streams
+  EXPECT_EQ(sink->stats().alarms.queue.resent, 2u);
+  std::vector<std::uint64_t> tickets;
+  for (const auto& answer : answers) tickets.push_back(static_cast<std::uint64_t>(answer.ticket));
+  EXPECT_THAT(tickets, ElementsAre(1, 2, 3, 4));  // each told once
+}
+
+TEST_F(GrpcSinkTest, AStreamThatStorageEndsIsOpenedAgain) {
+  auto sink = make();
+  attach(*sink);
+  storage.be(Mood::hang_up);
+  sink->append(vitals(1));
+  ASSERT_TRUE(storage.wait([](const Log& log) { return log.batches.size() >= 3; }));
+  storage.be(Mood::commit);
+  ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
+  EXPECT_TRUE(is_durable(answers[0].result));
+}
+
+TEST_F(GrpcSinkTest, ASessionThatStorageForgotIsAttachedAgain) {
+  auto sink = make();
+  attach(*sink);
+  attach(*sink, SinkSession{2});
+  storage.be(Mood::forgetful);
+  for (std::uint64_t i = 1; i <= 3; ++i) sink->append(alarm(i));
+  sink->append(alarm(4, SinkSession{2}));
+  ASSERT_TRUE(wait([&] { return answers.size() == 4; }));
+  EXPECT_EQ(count(RecordResult::committed), 4u);
+  EXPECT_GE(sink->stats().alarms.queue.parked, 2u);
+  EXPECT_EQ(sink->stats().alarms.streams, 1u);  // for nobody else's sake was the stream given up
+}
+
+TEST_F(GrpcSinkTest, WithoutRoomVitalsAreShedNeverAlarms) {  // MSG-06, I3
+  storage.close();
+  auto small = config();
+  small.readings_capacity = 100;
+  auto sink = make(small);
+  attach(*sink);
+  for (std::uint64_t i = 1; i <= 150; ++i) sink->append(vitals(i));
+  for (std::uint64_t i = 1; i <= 150; ++i) sink->append(alarm(i));
+  EXPECT_EQ(sink->stats().readings.queue.shed_vitals, 50u);
+  EXPECT_EQ(count(RecordResult::shed), 50u);
+  storage.open();
+  ASSERT_TRUE(wait([&] { return answers.size() == 300; }));
+  EXPECT_EQ(count(RecordResult::committed), 250u);
+  EXPECT_EQ(sink->stats().alarms.queue.alarms_refused, 0u);
+}
+
+TEST_F(GrpcSinkTest, AnotherAuthoritysCertificateIsRefused) {  // GRPC-01
+  auto wrong = config();
+  const auto pair = Authorities::get().devices.issue(ingest_client());
+  wrong.credentials.certificate_pem = pair.certificate_pem;
+  wrong.credentials.private_key_pem = pair.private_key_pem;
+  auto sink = make(wrong);
+  attach(*sink);
+  sink->append(alarm(1));
+  ASSERT_TRUE(wait([&] { return changes.size() == 2; }));
+  EXPECT_THAT(storage.log().attached, IsEmpty());
+  EXPECT_EQ(sink->stats().alarms.waiting, 1u);
+}
+
+TEST_F(GrpcSinkTest, AStorageThatOurAuthorityDidNotSignIsRefused) {  // GRPC-01
+  auto wrong = config();
+  wrong.credentials.trusted_ca_pem = Authorities::get().devices.certificate_pem();
+  auto sink = make(wrong);
+  attach(*sink);
+  sink->append(alarm(1));
+  ASSERT_TRUE(wait([&] { return changes.size() == 2; }));
+  EXPECT_THAT(storage.log().attached, IsEmpty());
+}
+
+TEST_F(GrpcSinkTest, DrainsInGoodOrder) {
+  auto sink = make();
+  attach(*sink);
+  for (std::uint64_t i = 1; i <= 1000; ++i) sink->append(vitals(i));
+  sink->detach(one);
+  sink->audit({"", "handshake", false, "the last word", "", 1});
+  EXPECT_TRUE(sink->drain(std::chrono::seconds{20}));
+  EXPECT_THAT(storage.log().sequences, SizeIs(1000));
+  EXPECT_THAT(storage.log().audited, ElementsAre("the last word"));
+}
+
+TEST_F(GrpcSinkTest, ADrainWithoutStorageEndsInTimeAndSaysSo) {
+  storage.close();
+  auto sink = make();
+  attach(*sink);
+  sink->append(alarm(1));
+  EXPECT_FALSE(sink->drain(std::chrono::milliseconds{10}));
+}
+
+}  // namespace
+}  // namespace wardlink::ingest

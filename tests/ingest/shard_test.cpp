@@ -1,0 +1,304 @@
+// Shards with real DTLS in virtual time: one owner a device, refused handshakes, and what the sink's answers set free.
+
+#include "ingest/shard.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <numeric>
+
+#include "coap/dtls_peers.hpp"
+#include "coap/memory_channel.hpp"
+#include "ingest/memory_sink.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+using coap::testing::Authorities;
+using coap::testing::CertificateSpec;
+using std::chrono::seconds;
+using ::testing::IsEmpty;
+using testing::MemorySink;
+using ::testing::SizeIs;
+
+CertificateSpec named(const std::string& handle) {
+  CertificateSpec spec;
+  spec.san = "URI:urn:dev:os:32473-" + handle;
+  return spec;
+}
+
+coap::Address address(std::uint16_t port) {
+  return {.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}, .port = port};
+}
+
+/// A wearable made by hand: it registers and answers observations with nothing.
+struct Device {
+  Device(std::size_t its_shard, std::uint16_t port, const std::shared_ptr<coap::DtlsContext>& context,
+         std::string its_urn, coap::Instant now)
+      : shard(its_shard),
+        place(address(port)),
+        urn(std::move(its_urn)),
+        connection(context->connect(now), {}, coap::testing::seeded(port), now) {}
+
+  void handle(const coap::Event& event, coap::Instant now) {
+    if (const auto* end = std::get_if<coap::event::Closed>(&event)) closed = end->reason;
+    if (const auto* ack = std::get_if<coap::event::NotificationAcknowledged>(&event))
+      acknowledged.push_back(ack->delivery);
+    if (std::holds_alternative<coap::event::Opened>(event)) introduce(now);
+    const auto* request = std::get_if<coap::event::RequestReceived>(&event);
+    if (request == nullptr || request->observe != 0) return;
+    coap::Response nothing;
+    nothing.content_format = coap::content_format::senml_json;
+    const std::string json = request->path == "/alarms" ? R"([{"n":"owed","v":0}])" : "[]";
+    nothing.payload.assign(json.begin(), json.end());
+    observers[request->path] = connection.respond_observed(request->exchange, nothing, now);
+  }
+  void introduce(coap::Instant now) {
+    coap::Request time;
+    time.path = "/time";
+    time.queries = {"tk=0"};
+    connection.request(time, now);
+    coap::Request registration;
+    registration.method = coap::code::post;
+    registration.path = "/rd";
+    registration.queries = {"ep=" + urn, "lt=3600", "boot=1"};
+    registration.content_format = coap::content_format::link;
+    const std::string links = "</vitals>;obs,</alarms>;obs";
+    registration.payload.assign(links.begin(), links.end());
+    connection.request(registration, now);
+  }
+  coap::DeliveryId notify(const std::string& path, const std::string& json, coap::Instant now) {
+    coap::Response response;
+    response.content_format = coap::content_format::senml_json;
+    response.payload.assign(json.begin(), json.end());
+    const bool alarms = path == "/alarms";
+    return connection.notify(observers.at(path), response, alarms ? coap::Reliability::con : coap::Reliability::non,
+                             alarms ? coap::Slot::alarm : coap::Slot::ordinary, now);
+  }
+
+  std::size_t shard;
+  coap::Address place;
+  std::string urn;
+  coap::Connection connection;
+  std::map<std::string, coap::ObserverId> observers;
+  std::vector<coap::DeliveryId> acknowledged;
+  std::optional<coap::CloseReason> closed;
+};
+
+const std::string one_set = R"([{"n":"q","v":1},{"n":"tk","v":0},{"n":"hr","v":72}])";
+const std::string one_alarm =
+    R"([{"n":"owed","v":1},{"n":"q","v":1},{"n":"tk","v":0},{"n":"ev","vs":"raised"},{"n":"kind","vs":"phys"},)"
+    R"({"n":"prio","v":3},{"n":"code","vs":"hr-high"},{"n":"hr","v":140}])";
+
+/// Two shards, their threads being the test's: what is posted waits until it is let run.
+class ShardTest : public ::testing::Test {
+ protected:
+  struct Thread {
+    std::unique_ptr<MemorySink> sink;
+    std::unique_ptr<Shard> shard;
+    std::deque<std::function<void()>> posted;
+  };
+
+  ShardTest() {
+    static const auto context = coap::testing::server_context();
+    for (std::size_t i = 0; i < threads.size(); ++i) {
+      Thread& thread = threads[i];
+      thread.sink = std::make_unique<MemorySink>([&thread](auto events) { thread.shard->handle_sink(events); });
+      Shard::Environment environment{
+          [this] { return WallTime{seconds{1'764'000'000}} + (now - coap::testing::start); }, [this] { return now; },
+          [&thread](std::function<void()> work) { thread.posted.push_back(std::move(work)); }, [] {}};
+      thread.shard = std::make_unique<Shard>(context, coap::Bytes(32, 7), Shard::Config{}, coap::testing::seeded(i + 1),
+                                             *thread.sink, owners, environment);
+    }
+  }
+
+  Device& connect(std::size_t shard, std::uint16_t port, const CertificateSpec& spec) {
+    const auto context = coap::testing::client_context(spec);
+    devices.push_back(std::make_unique<Device>(shard, port, context, spec.san.substr(4), now));
+    carry();
+    return *devices.back();
+  }
+
+  bool run_posted() {
+    bool ran = false;
+    for (Thread& thread : threads)
+      while (!thread.posted.empty()) {
+        const auto work = std::move(thread.posted.front());
+        thread.posted.pop_front();
+        work();
+        ran = true;
+      }
+    return ran;
+  }
+
+  void carry() {
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (auto& device : devices) {
+        while (const auto datagram = device->connection.poll_datagram()) {
+          moved = true;
+          threads[device->shard].shard->handle_datagram(device->place, *datagram, now);
+        }
+        while (const auto event = device->connection.poll_event()) moved = true, device->handle(*event, now);
+      }
+      for (std::size_t i = 0; i < threads.size(); ++i)
+        while (const auto datagram = threads[i].shard->poll_datagram()) {
+          moved = true;
+          for (auto& device : devices)
+            if (device->shard == i && device->place == datagram->to)
+              device->connection.handle_datagram(datagram->bytes, now);
+        }
+      if (run_posts && run_posted()) moved = true;
+    }
+  }
+
+  MemorySink& sink(std::size_t i) { return *threads[i].sink; }
+  ShardStats stats(std::size_t i) { return threads[i].shard->stats(); }
+
+  coap::Instant now = coap::testing::start;
+  bool run_posts = true;
+  Owners owners;
+  std::array<Thread, 2> threads;
+  std::vector<std::unique_ptr<Device>> devices;
+};
+
+TEST_F(ShardTest, AReadingCarriesTheIdentityOfItsSession) {  // I4, DTLS-13
+  Device& a = connect(0, 40'001, named("aaaa"));
+  Device& b = connect(0, 40'002, named("bbbb"));
+  a.notify("/vitals", one_set, now);
+  b.notify("/vitals", one_set, now);
+  carry();
+  ASSERT_THAT(sink(0).records, SizeIs(2));
+  ASSERT_THAT(sink(0).attached, SizeIs(2));
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(sink(0).records[i].session, sink(0).attached[i].session);
+  EXPECT_EQ(sink(0).attached[0].device, "urn:dev:os:32473-aaaa");
+  EXPECT_EQ(sink(0).attached[1].device, "urn:dev:os:32473-bbbb");
+  EXPECT_EQ(stats(0).sessions, 2u);
+  EXPECT_EQ(stats(0).listener.handshakes, 2u);
+}
+
+TEST_F(ShardTest, ANewerSessionOnTheSameShardTakesOver) {
+  Device& older = connect(0, 40'001, named("aaaa"));
+  Device& newer = connect(0, 40'002, named("aaaa"));
+  EXPECT_EQ(older.closed, coap::CloseReason::peer_closed);
+  EXPECT_THAT(newer.observers, SizeIs(2));
+  EXPECT_EQ(stats(0).closed_sessions[static_cast<std::size_t>(coap::CloseReason::superseded)], 1u);
+  EXPECT_THAT(sink(0).detached, SizeIs(1));
+  newer.notify("/vitals", one_set, now);
+  carry();
+  EXPECT_THAT(sink(0).records, SizeIs(1));
+}
+
+TEST_F(ShardTest, OnAnotherShardTheOlderIsClosedBeforeTheNewerIsObserved) {
+  Device& older = connect(0, 40'001, named("aaaa"));
+  run_posts = false;
+  Device& newer = connect(1, 40'002, named("aaaa"));
+  EXPECT_THAT(sink(1).attached, SizeIs(1));  // registered already
+  EXPECT_THAT(newer.observers, IsEmpty());
+  EXPECT_FALSE(older.closed);
+  run_posts = true;
+  carry();
+  EXPECT_EQ(older.closed, coap::CloseReason::peer_closed);
+  EXPECT_THAT(newer.observers, SizeIs(2));
+  EXPECT_EQ(stats(0).sessions, 0u);
+  EXPECT_EQ(stats(1).sessions, 1u);
+}
+
+TEST_F(ShardTest, ASessionThatEndedBeforeItWasSupersededHoldsNothingUp) {
+  Device& older = connect(0, 40'001, named("aaaa"));
+  run_posts = false;
+  Device& newer = connect(1, 40'002, named("aaaa"));
+  older.connection.close(coap::CloseReason::local, now);
+  carry();
+  run_posts = true;
+  carry();
+  EXPECT_THAT(newer.observers, SizeIs(2));
+}
+
+TEST_F(ShardTest, ARefusedHandshakeIsCountedAuditedAndDisturbsNobody) {  // DTLS-08, DTLS-14, I9
+  Device& good = connect(0, 40'001, named("aaaa"));
+  auto wrong = named("bbbb");
+  wrong.extended_key_usage = "serverAuth";
+  connect(0, 40'002, wrong);
+  connect(0, 40'003, wrong);
+  const auto refused = stats(0).refused_handshakes;
+  EXPECT_EQ(std::accumulate(refused.begin(), refused.end(), std::uint64_t{0}), 2u);
+  const auto reason = std::find(refused.begin(), refused.end(), 2u) - refused.begin();
+  const std::string word = to_string(static_cast<coap::CloseReason>(reason));
+  EXPECT_EQ(sink(0).audited("handshake", false, word), 1u);  // the second within a minute is told at its end
+  now += seconds{61};
+  threads[0].shard->handle_timeout(now);
+  EXPECT_EQ(sink(0).audited("handshake", false, word), 2u);
+  EXPECT_EQ(sink(0).audited("handshake", true, ""), 1u);
+  good.notify("/vitals", one_set, now);
+  carry();
+  EXPECT_THAT(sink(0).records, SizeIs(1));
+}
+
+TEST_F(ShardTest, ACommitSetsTheAckFree) {  // I1
+  Device& device = connect(0, 40'001, named("aaaa"));
+  const auto before = device.acknowledged.size();
+  const auto delivery = device.notify("/alarms", one_alarm, now);
+  carry();
+  EXPECT_THAT(device.acknowledged, SizeIs(before));
+  sink(0).answer(RecordResult::committed);
+  carry();
+  EXPECT_THAT(device.acknowledged, ::testing::Contains(delivery));
+  EXPECT_EQ(stats(0).session.records[1][0], 1u);  // alarms, committed
+}
+
+TEST_F(ShardTest, AnAnswerForAPastSessionIsCountedAndHarmsNobody) {
+  Device& device = connect(0, 40'001, named("aaaa"));
+  device.notify("/alarms", one_alarm, now);
+  device.notify("/vitals", one_set, now);
+  carry();
+  device.connection.close(coap::CloseReason::local, now);
+  carry();
+  EXPECT_EQ(stats(0).sessions, 0u);
+  EXPECT_EQ(stats(0).session.held_acks, 0u);
+  sink(0).answer(RecordResult::committed);
+  EXPECT_EQ(stats(0).session.records[0][0], 1u);
+  EXPECT_EQ(stats(0).session.records[1][0], 1u);
+}
+
+TEST_F(ShardTest, CountersOfPastSessionsStay) {
+  Device& device = connect(0, 40'001, named("aaaa"));
+  device.notify("/vitals", one_set, now);
+  carry();
+  const auto before = stats(0).connections;
+  EXPECT_GE(before.non_in, 1u);
+  device.connection.close(coap::CloseReason::local, now);
+  carry();
+  EXPECT_EQ(stats(0).connections.non_in, before.non_in);
+  EXPECT_EQ(stats(0).connections.con_in, before.con_in);
+}
+
+TEST_F(ShardTest, AtTheEndEverySessionIsClosedAndDetached) {
+  Device& a = connect(0, 40'001, named("aaaa"));
+  Device& b = connect(0, 40'002, named("bbbb"));
+  threads[0].shard->close_all();
+  carry();
+  EXPECT_EQ(a.closed, coap::CloseReason::peer_closed);
+  EXPECT_EQ(b.closed, coap::CloseReason::peer_closed);
+  EXPECT_THAT(sink(0).detached, SizeIs(2));
+  EXPECT_EQ(stats(0).sessions, 0u);
+}
+
+TEST_F(ShardTest, TimersOfASessionRunWithoutAnyTraffic) {
+  Device& device = connect(0, 40'001, named("aaaa"));
+  const auto heard = stats(0).session.observations;
+  ASSERT_TRUE(threads[0].shard->next_deadline());
+  const auto end = now + seconds{96};
+  while (now < end) {
+    now = std::max(now + std::chrono::milliseconds{1}, std::min(end, *threads[0].shard->next_deadline()));
+    threads[0].shard->handle_timeout(now);
+    device.connection.handle_timeout(now);
+    carry();
+  }
+  EXPECT_EQ(stats(0).session.observations, heard + 1);  // /alarms was silent for too long
+}
+
+}  // namespace
+}  // namespace wardlink::ingest
