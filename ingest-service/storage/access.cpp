@@ -9,6 +9,26 @@
 #include "storage/status.hpp"
 
 namespace wardlink::storage {
+namespace {
+
+/// Names only. What is no name may be anything that a caller typed into the wrong field, a patient's name too.
+std::vector<std::string> recordable(std::vector<std::string> resources) {
+  for (auto& resource : resources) {
+    if (resource == "patients/-" || resource == "devices/-" || resource == "wards/") continue;
+    try {
+      if (resource.starts_with("wards/")) {
+        parse_ward("", resource);
+      } else {
+        parse_parent("", resource);
+      }
+    } catch (const InvalidArgument&) {
+      resource = "malformed";
+    }
+  }
+  return resources;
+}
+
+}  // namespace
 
 std::string subject_of(const grpc::ServerContext& context) {
   std::string subject;
@@ -31,7 +51,7 @@ Scope Guard::admit(const grpc::ServerContext& context, std::string_view method, 
     store_.audit({.subject = subject.empty() ? "unknown" : subject,
                   .method = std::string(method),
                   .granted = reason.empty(),
-                  .resources = resources,
+                  .resources = recordable(resources),
                   .reason = reason,
                   .address = context.peer()});
   } catch (const std::exception& error) {

@@ -160,10 +160,12 @@ TEST_F(ApiTest, GrantsDecide) {
 }
 
 TEST_F(ApiTest, EveryCallLeavesAnAuditRowWithoutNames) {
-  const auto ann = create_patient("Ann Secret", "icu").name();
+  const auto ann = create_patient("Ann Secret", "wards/icu").name();
   v1::GetLatestResponse response;
   latest("viewer", response, ann);
   EXPECT_EQ(database.ask("SELECT resources[1] FROM audit WHERE method = 'VitalsService.GetLatest'"), ann);
+  EXPECT_EQ(latest("viewer", response, "patients/Ann Secret").error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(database.ask("SELECT count(*) FROM audit WHERE resources[1] = 'malformed'"), "1");
   EXPECT_EQ(database.ask("SELECT count(*) FROM audit WHERE audit::text LIKE '%Secret%'"), "0");
 }
 
