@@ -6,14 +6,16 @@
 namespace coap {
 
 std::optional<std::uint16_t> MessageIds::draw(Instant now) {
+  if (begins_used_block() && now < available_at()) return std::nullopt;
   const auto index = drawn_ % kAll;
-  if (index % kBlock == 0 && drawn_ >= kAll && now < available_at()) return std::nullopt;
-  last_use_[index / kBlock] = now;
+  last_use_[index / kBlock] = last_draw_ = now;
   ++drawn_;
   return static_cast<std::uint16_t>(first_ + index);
 }
 
-Instant MessageIds::available_at() const { return last_use_[drawn_ % kAll / kBlock] + lifetime_; }
+Instant MessageIds::available_at() const {
+  return begins_used_block() ? last_use_[drawn_ % kAll / kBlock] + lifetime_ : last_draw_;
+}
 
 std::optional<Deduplication::Seen> Deduplication::check(std::uint16_t id, Instant now, Duration lifetime) {
   forget(now);

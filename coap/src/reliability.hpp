@@ -21,15 +21,19 @@ class MessageIds {
 
   /// Empty when the next id was in use too recently: try again at available_at().
   std::optional<std::uint16_t> draw(Instant now);
+  /// An instant that has passed, when the next id may be drawn at once.
   Instant available_at() const;
 
  private:
   static constexpr std::uint64_t kBlock = 1024;
   static constexpr std::uint64_t kAll = 65536;
 
+  bool begins_used_block() const { return drawn_ >= kAll && drawn_ % kBlock == 0; }
+
   std::uint16_t first_;
   Duration lifetime_;
   std::uint64_t drawn_ = 0;
+  Instant last_draw_{};
   std::array<Instant, kAll / kBlock> last_use_{};  // one instant a block of ids: bytes, not kilobytes
 };
 
