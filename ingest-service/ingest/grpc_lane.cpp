@@ -78,6 +78,7 @@ void GrpcLane::audit(AuditEntry entry) {
 bool GrpcLane::drain(std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
   draining_ = true;
+  if (!connected_ && context_ != nullptr && queue_.drained()) context_->TryCancel();
   changed_.notify_all();
   return changed_.wait_for(lock, patience, [this] { return finished_ && queue_.drained(); });
 }
@@ -107,8 +108,11 @@ void GrpcLane::keep_streaming() {
       broken_ = false;
       first_answer_ = false;
       queue_.restart();
+      // The first failure is told, with its reason. From then on the call waits for the connection: gRPC's synchronous
+      // client makes no progress with one unless a call is waiting.
+      context.set_wait_for_ready(told_loss_);
     }
-    // Returns when the connection stands or has failed; TryCancel ends the wait.
+    // Returns when the connection stands or, the first time, has failed; TryCancel ends the wait.
     const auto stream = stub_->Ingest(&context);
     serve(*stream);
     const grpc::Status status = stream->Finish();
@@ -128,12 +132,7 @@ void GrpcLane::serve(Stream& stream) {
   while (const auto request = next())
     if (!stream.Write(*request)) break;
   close_in_order(stream);
-  {
-    // Whichever side ended first ends the other.
-    const std::lock_guard lock(mutex_);
-    context_->TryCancel();
-  }
-  reader.join();
+  reader.join();  // it ends when the stream does: a failed Write() says that it has
 }
 
 /// All is answered: storage takes what is still in the pipe (audit entries), then ends the stream itself.
@@ -171,12 +170,12 @@ void GrpcLane::read(Stream& stream) {
     ++streams_;
   }
   v1::IngestResponse response;
-  while (stream.Read(&response))
-    if (!take(response)) break;
+  bool kept = true;
+  while (kept && stream.Read(&response)) kept = take(response);
   {
     const std::lock_guard lock(mutex_);
     broken_ = true;
-    if (context_ != nullptr) context_->TryCancel();
+    if (!kept) context_->TryCancel();
   }
   changed_.notify_all();
 }

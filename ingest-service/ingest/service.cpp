@@ -22,6 +22,15 @@ coap::Bytes draw_secret() {
   return secret;
 }
 
+/// Nobody: for finding out whether a port is free.
+class NoEndpoint final : public coap::Endpoint {
+ public:
+  void handle_datagram(const coap::Address&, coap::ByteView, coap::Instant) override {}
+  void handle_timeout(coap::Instant) override {}
+  std::optional<coap::Datagram> poll_datagram() override { return std::nullopt; }
+  std::optional<coap::Instant> next_deadline() const override { return std::nullopt; }
+};
+
 template <class T>
 T checked(coap::Result<T, std::string> result) {
   if (!result) throw std::runtime_error(result.error());
@@ -56,6 +65,7 @@ Service::Service(const Config& config) {
   coap::DtlsOptions options;
   options.allow_ccm_8 = config.allow_ccm_8;
   const auto context = checked(coap::DtlsContext::server(config.dtls, options));
+  port_ = find_port(config);
   const auto secret = draw_secret();
   const unsigned shards = config.shards != 0 ? config.shards : std::max(1u, std::thread::hardware_concurrency());
   GrpcSink::Config sink{config.storage, config.storage_credentials, config.readings_capacity};
@@ -77,19 +87,22 @@ Service::Service(const Config& config) {
 
 Service::~Service() { stop(std::chrono::milliseconds{0}); }
 
-void Service::open_sockets(const Config& config) {
+/// A socket that shares its port shares it with another program too: the first one is alone, to find out.
+std::uint16_t Service::find_port(const Config& config) {
   coap::UdpDriver::Config socket;
   socket.host = config.listen;
   socket.port = config.port;
-  // A socket that shares its port would share it with another program too: the first one is alone, to find out.
-  {
-    Worker& first = *workers_.front();
-    const auto probe = checked(coap::UdpDriver::open(first.loop, socket, *first.shard));
-    socket.port = probe->port();
-  }
+  coap::EventLoop loop;
+  NoEndpoint nobody;
+  return checked(coap::UdpDriver::open(loop, socket, nobody))->port();
+}
+
+void Service::open_sockets(const Config& config) {
+  coap::UdpDriver::Config socket;
+  socket.host = config.listen;
+  socket.port = port_;
   socket.reuse_port = workers_.size() > 1;
   for (auto& worker : workers_) worker->driver = checked(coap::UdpDriver::open(worker->loop, socket, *worker->shard));
-  port_ = socket.port;
 }
 
 void Service::tell(const GrpcLane::Change& change) {

@@ -40,6 +40,7 @@ class Service {
 
  private:
   struct Worker;
+  static std::uint16_t find_port(const Config& config);
   void open_sockets(const Config& config);
   void tell(const GrpcLane::Change& change);
   ServiceStats collect() const;
