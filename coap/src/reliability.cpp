@@ -18,7 +18,7 @@ Instant MessageIds::available_at() const {
 }
 
 std::optional<Deduplication::Seen> Deduplication::check(std::uint16_t id, Instant now, Duration lifetime) {
-  forget(now);
+  forget_expired(now);
   const auto [at, is_new] = entries_.try_emplace(id, Entry{now + lifetime});
   auto& entry = at->second;
   if (!is_new && now < entry.expiry) {
@@ -29,6 +29,7 @@ std::optional<Deduplication::Seen> Deduplication::check(std::uint16_t id, Instan
   entry = Entry{now + lifetime};
   std::erase_if(responses_, [&](const auto& r) { return r.first == id; });
   order_.emplace_back(id, entry.expiry);
+  if (order_.size() > max_messages_) forget_oldest();
   return std::nullopt;
 }
 
@@ -42,13 +43,15 @@ void Deduplication::answered(std::uint16_t id, Bytes response) {
   if (responses_.size() > max_responses_) responses_.pop_front();
 }
 
-void Deduplication::forget(Instant now) {
-  while (!order_.empty() && (order_.front().second <= now || order_.size() >= max_messages_)) {
-    const auto [id, expiry] = order_.front();
-    order_.pop_front();
-    const auto at = entries_.find(id);
-    if (at != entries_.end() && at->second.expiry == expiry) entries_.erase(at);
-  }
+void Deduplication::forget_expired(Instant now) {
+  while (!order_.empty() && order_.front().second <= now) forget_oldest();
+}
+
+void Deduplication::forget_oldest() {
+  const auto [id, expiry] = order_.front();
+  order_.pop_front();
+  const auto at = entries_.find(id);
+  if (at != entries_.end() && at->second.expiry == expiry) entries_.erase(at);
 }
 
 void ConfirmableSlot::submit(Confirmable item) {

@@ -58,7 +58,8 @@ class Deduplication {
     Instant expiry;
     Reply reply = Reply::none;
   };
-  void forget(Instant now);
+  void forget_expired(Instant now);
+  void forget_oldest();
 
   std::size_t max_messages_;
   std::size_t max_responses_;
