@@ -89,6 +89,8 @@ void Connection::Impl::receive(ByteView plaintext, Instant now) {
   }
   if (message.code.is_request()) {
     receive_request(message, now);
+  } else if (critical_fault(message.options)) {
+    reject_critical(message);
   } else {
     receive_response(message, now);
   }
@@ -115,6 +117,10 @@ void Connection::Impl::receive_ack(const Message& message, Instant now) {
     const bool carries_response = !message.code.is_empty();
     // Only a request is answered inside an ACK, and only under its own token (RFC 7252 §5.3.2).
     if (carries_response && (owner.kind != Owner::Kind::request || match->token != message.token)) return;
+    if (critical_fault(message.options)) {
+      ++counters.malformed;  // RFC 7252 §5.4.1: rejected, which for an ACK means ignored (§4.2)
+      return;
+    }
     if (match->current && &one == &slot(Slot::ordinary) && one.in_flight()->retransmissions == 0) {
       measure_round_trip(now - one.in_flight()->first_sent);
     }

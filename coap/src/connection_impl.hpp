@@ -61,6 +61,7 @@ struct Connection::Impl {
   void receive_response(const Message& message, Instant now);
   void receive_notification(ObservationId id, const Message& message, Instant now);
   void reject(const Message& message);
+  void reject_critical(const Message& message);
   void acknowledge_now(const Message& message);
   void request_failed(RequestId id, event::Failure why);
   std::optional<RequestId> pending_by_token(const Token& token) const;

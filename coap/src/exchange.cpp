@@ -204,6 +204,20 @@ void Connection::Impl::reject(const Message& message) {
   emit(event::NotificationRejected{retired ? Why::retired : Why::unknown, message.type == Type::con});
 }
 
+/// RFC 7252 §5.4.1: a response with an option that must be understood is rejected: a CON by a Reset (§4.2), a NON in
+/// silence (§4.3). The peer drops an observer that resets (RFC 7641 §3.6), so the observation has ended.
+void Connection::Impl::reject_critical(const Message& message) {
+  ++counters.malformed;
+  if (message.type != Type::con) return;
+  seen.answered(message.id, Deduplication::Reply::rst);
+  send_empty(Type::rst, message.id);
+  const auto observation = observations.by_token(message.token);
+  if (!observation) return;
+  if (const auto request = pending_by_token(message.token)) complete(*request);
+  observations.remove(*observation);
+  emit(event::ObservationEnded{*observation, code::empty});
+}
+
 void Connection::Impl::expire_exchanges(Instant now) {
   for (auto& [id, exchange] : exchanges) {
     if (!exchange.confirmable || exchange.acknowledged || now < exchange.ack_deadline) continue;
