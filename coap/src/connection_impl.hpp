@@ -86,7 +86,11 @@ struct Connection::Impl {
   // Few at a time (NSTART bounds both sides), so ordered maps serve.
   std::map<RequestId, Pending> pending;
   std::map<ExchangeId, Exchange> exchanges;
-  std::map<DeliveryId, std::uint16_t> held;  // notifications whose ACK is owed, by message id
+  struct Held {
+    std::uint16_t id;
+    Instant until;  // RFC 7252 §4.4: then the id may name another message
+  };
+  std::map<DeliveryId, Held> held;  // notifications whose ACK is owed
   std::deque<Event> events;
   std::optional<Duration> round_trip;
   Instant last_heard;

@@ -172,7 +172,8 @@ void Connection::Impl::receive_notification(ObservationId id, const Message& mes
   const bool confirmable = message.type == Type::con;
   const auto delivery = fresh<DeliveryId>();
   if (confirmable && entry.policy == AckPolicy::held && message.code.is_success()) {
-    held.emplace(delivery, message.id);
+    std::erase_if(held, [&](const auto& h) { return h.second.until <= now; });
+    held.emplace(delivery, Held{message.id, now + config.exchange_lifetime});
   } else {
     acknowledge_now(message);
   }
@@ -310,12 +311,14 @@ void Connection::cancel(ObservationId id, Instant now) {
   impl_->send_request(request, token, Impl::Pending::Kind::cancellation, id, 1, now);
 }
 
-void Connection::acknowledge(DeliveryId delivery, Instant) {
+void Connection::acknowledge(DeliveryId delivery, Instant now) {
   const auto at = impl_->held.find(delivery);
   if (impl_->closed || at == impl_->held.end()) return;
-  impl_->seen.answered(at->second, Deduplication::Reply::ack);
-  impl_->send_empty(Type::ack, at->second);
+  const auto [id, until] = at->second;
   impl_->held.erase(at);
+  if (until <= now) return;  // its sender gave up long ago, and would take the ACK for another's
+  impl_->seen.answered(id, Deduplication::Reply::ack);
+  impl_->send_empty(Type::ack, id);
 }
 
 }  // namespace coap

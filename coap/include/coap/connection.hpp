@@ -206,7 +206,8 @@ class Connection {
   void refresh(ObservationId observation, Instant now);
   /// GET with Observe 1 under the same token; what still comes under it is answered with RST (RFC 7641 §3.6).
   void cancel(ObservationId observation, Instant now);
-  /// Sends the ACK of a held notification. An unknown delivery is ignored.
+  /// Sends the ACK of a held notification. An unknown delivery is ignored, and so is one that is older than
+  /// exchange_lifetime: its message id may name another alarm by now, which the ACK would release.
   void acknowledge(DeliveryId delivery, Instant now);
 
   /// An empty Confirmable message (RFC 7252 §4.3); its RST proves life.
