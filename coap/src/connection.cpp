@@ -162,7 +162,7 @@ void Connection::Impl::expire(Slot which, Instant now) {
   if (!one.in_flight() || now < one.in_flight()->deadline) return;
   if (peer_is_silent(one)) return close(CloseReason::peer_silent, "no answer to two retransmissions, nothing heard");
   if (one.exhausted({{}, config.max_retransmit})) return give_up(one);
-  const auto successor_id = one.has_successor() ? ids.draw(now) : std::nullopt;
+  const auto successor_id = one.has_successor() ? draw_id(now) : std::nullopt;
   transmit(one.retransmit(now, successor_id), Type::con);
   ++counters.retransmissions;
   // A held ACK is not a dead peer: ask in the other slot. Any authenticated answer proves life.
@@ -185,11 +185,20 @@ void Connection::Impl::give_up(ConfirmableSlot& one) {
   if (owner.kind == Owner::Kind::request) request_failed(owner.request, event::Failure::timeout);
 }
 
+/// RFC 7252 §4.4: an id that comes again names the new message only.
+std::optional<std::uint16_t> Connection::Impl::draw_id(Instant now) {
+  const auto id = ids.draw(now);
+  for (auto& one : slots) {
+    if (id) one.forget_superseded(*id);
+  }
+  return id;
+}
+
 void Connection::Impl::pump(Instant now) {
   if (closed || !opened) return;
   for (auto& one : slots) {
     if (!one.idle_with_work()) continue;
-    const auto id = ids.draw(now);
+    const auto id = draw_id(now);
     if (!id) return;
     one.start(*id, now, draw_timing(config, random));
     transmit(one.in_flight()->datagram, Type::con);

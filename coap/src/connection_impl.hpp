@@ -27,6 +27,7 @@ struct Connection::Impl {
   void expire(Slot which, Instant now);
   bool peer_is_silent(const ConfirmableSlot& slot) const;
   void give_up(ConfirmableSlot& slot);
+  std::optional<std::uint16_t> draw_id(Instant now);
   void pump(Instant now);  // puts waiting Confirmable messages in flight
   void transmit(const Bytes& datagram, Type type);
   void transmit(const Message& message);

@@ -81,7 +81,7 @@ void Connection::Impl::answer(const Exchange& exchange, Message message, Instant
     message.type = Type::con;
     slot(Slot::ordinary).submit({std::move(message), {Owner::Kind::response}});
     pump(now);
-  } else if (const auto id = ids.draw(now)) {
+  } else if (const auto id = draw_id(now)) {
     message.type = Type::non;
     message.id = *id;
     transmit(message);
@@ -274,7 +274,7 @@ DeliveryId Connection::notify(ObserverId id, Response response, Reliability reli
     message.type = Type::con;
     impl_->slot(slot).submit({std::move(message), {Owner::Kind::notification, {}, id, delivery}});
     impl_->pump(now);
-  } else if (const auto message_id = impl_->ids.draw(now)) {
+  } else if (const auto message_id = impl_->draw_id(now)) {
     message.type = Type::non;
     message.id = *message_id;
     impl_->observers.sent_non(*message_id, id);

@@ -111,6 +111,10 @@ std::optional<ConfirmableSlot::Match> ConfirmableSlot::match(std::uint16_t id) c
 
 void ConfirmableSlot::finish(std::uint16_t id) {
   if (in_flight_ && in_flight_->item.message.id == id) in_flight_.reset();
+  forget_superseded(id);
+}
+
+void ConfirmableSlot::forget_superseded(std::uint16_t id) {
   std::erase_if(superseded_, [&](const auto& s) { return s.first == id; });
 }
 

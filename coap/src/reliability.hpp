@@ -117,6 +117,7 @@ class ConfirmableSlot {
   std::optional<Match> match(std::uint16_t id) const;
   /// Ends the message in flight, or forgets the superseded one.
   void finish(std::uint16_t id);
+  void forget_superseded(std::uint16_t id);
   /// Removes all that is in flight, superseded or waiting for that observer, and names it.
   std::vector<DeliveryId> remove(ObserverId observer);
   void remove(RequestId request);
