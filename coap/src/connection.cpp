@@ -140,6 +140,7 @@ void Connection::Impl::receive_reset(const Message& message) {
     if (owner.kind == Owner::Kind::notification) return lose_observer(owner.observer, event::Failure::reset);
     one.finish(message.id);
     if (owner.kind == Owner::Kind::request) request_failed(owner.request, event::Failure::reset);
+    if (owner.kind == Owner::Kind::response) lose_observer(owner.observer, event::Failure::reset);
     return;
   }
   if (const auto observer = observers.by_non(message.id)) lose_observer(*observer, event::Failure::reset);
@@ -183,6 +184,7 @@ void Connection::Impl::give_up(ConfirmableSlot& one) {
   if (owner.kind == Owner::Kind::notification) return lose_observer(owner.observer, event::Failure::timeout);
   one.finish(current.message.id);
   if (owner.kind == Owner::Kind::request) request_failed(owner.request, event::Failure::timeout);
+  if (owner.kind == Owner::Kind::response) lose_observer(owner.observer, event::Failure::timeout);
 }
 
 /// RFC 7252 §4.4: an id that comes again names the new message only.

@@ -68,7 +68,7 @@ struct Connection::Impl {
   std::optional<RequestId> pending_by_token(const Token& token) const;
   void complete(RequestId id);
   std::optional<Exchange> take_exchange(ExchangeId id);
-  void answer(const Exchange& exchange, Message message, Instant now);
+  void answer(const Exchange& exchange, Message message, Instant now, ObserverId observer = {});
   Message to_message(const Response& response, const Token& token, std::optional<std::uint32_t> observe) const;
   ObserverId admit(const Exchange& exchange);
   void lose_observer(ObserverId id, event::Failure why);

@@ -70,7 +70,7 @@ Message Connection::Impl::to_message(const Response& response, const Token& toke
   return message;
 }
 
-void Connection::Impl::answer(const Exchange& exchange, Message message, Instant now) {
+void Connection::Impl::answer(const Exchange& exchange, Message message, Instant now, ObserverId observer) {
   if (exchange.confirmable && !exchange.acknowledged) {
     message.type = Type::ack;
     message.id = exchange.id;
@@ -79,7 +79,7 @@ void Connection::Impl::answer(const Exchange& exchange, Message message, Instant
     seen.answered(exchange.id, std::move(bytes));
   } else if (exchange.confirmable) {
     message.type = Type::con;
-    slot(Slot::ordinary).submit({std::move(message), {Owner::Kind::response}});
+    slot(Slot::ordinary).submit({std::move(message), {Owner::Kind::response, {}, observer}});
     pump(now);
   } else if (const auto id = draw_id(now)) {
     message.type = Type::non;
@@ -249,7 +249,7 @@ ObserverId Connection::respond_observed(ExchangeId id, Response response, Instan
   if (!exchange) return {};
   const auto observer = impl_->admit(*exchange);
   const auto sequence = impl_->observers.find(observer)->next();
-  impl_->answer(*exchange, impl_->to_message(response, exchange->token, sequence), now);
+  impl_->answer(*exchange, impl_->to_message(response, exchange->token, sequence), now, observer);
   return observer;
 }
 

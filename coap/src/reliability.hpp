@@ -72,7 +72,7 @@ class Deduplication {
 struct Owner {
   enum class Kind : std::uint8_t { request, response, notification, ping } kind;
   RequestId request{};
-  ObserverId observer{};
+  ObserverId observer{};  // of a notification, or of the response that took it in
   DeliveryId delivery{};
 };
 
