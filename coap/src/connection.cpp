@@ -125,7 +125,7 @@ void Connection::Impl::receive_ack(const Message& message, Instant now) {
       measure_round_trip(now - one.in_flight()->first_sent);
     }
     one.finish(message.id);
-    if (owner.kind == Owner::Kind::notification) emit(event::NotificationAcknowledged{owner.delivery});
+    if (owner.kind == Owner::Kind::notification) notification_acknowledged(owner);
     if (carries_response) receive_response(message, now);
     return;
   }
@@ -185,6 +185,14 @@ void Connection::Impl::give_up(ConfirmableSlot& one) {
   one.finish(current.message.id);
   if (owner.kind == Owner::Kind::request) request_failed(owner.request, event::Failure::timeout);
   if (owner.kind == Owner::Kind::response) lose_observer(owner.observer, event::Failure::timeout);
+}
+
+void Connection::Impl::notification_acknowledged(const Owner& owner) {
+  emit(event::NotificationAcknowledged{owner.delivery});
+  const auto* observer = observers.find(owner.observer);
+  if (observer == nullptr || observer->last != owner.delivery) return;
+  observers.remove(owner.observer);
+  for (auto& one : slots) one.remove(owner.observer);
 }
 
 /// RFC 7252 §4.4: an id that comes again names the new message only.

@@ -72,6 +72,7 @@ struct Connection::Impl {
   Message to_message(const Response& response, const Token& token, std::optional<std::uint32_t> observe) const;
   ObserverId admit(const Exchange& exchange);
   void lose_observer(ObserverId id, event::Failure why);
+  void notification_acknowledged(const Owner& owner);
   void expire_exchanges(Instant now);
 
   std::unique_ptr<SecureChannel> channel;

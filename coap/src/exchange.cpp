@@ -268,10 +268,13 @@ std::pair<ObserverId, DeliveryId> Connection::respond_observed_separately(Exchan
 DeliveryId Connection::notify(ObserverId id, Response response, Reliability reliability, Slot slot, Instant now) {
   const auto delivery = impl_->fresh<DeliveryId>();
   auto* observer = impl_->observers.find(id);
-  if (impl_->closed || observer == nullptr) return delivery;
-  auto message = impl_->to_message(response, observer->token, observer->next());
+  if (impl_->closed || observer == nullptr || observer->last) return delivery;
+  // RFC 7641 §4.2: an error is the last notification. It carries no Observe option, and there is no observer any more.
+  const bool last = !response.code.is_success();
+  auto message = impl_->to_message(response, observer->token, last ? std::nullopt : std::optional{observer->next()});
   if (reliability == Reliability::con) {
     message.type = Type::con;
+    if (last) observer->last = delivery;
     impl_->slot(slot).submit({std::move(message), {Owner::Kind::notification, {}, id, delivery}});
     impl_->pump(now);
   } else if (const auto message_id = impl_->draw_id(now)) {
@@ -279,6 +282,7 @@ DeliveryId Connection::notify(ObserverId id, Response response, Reliability reli
     message.id = *message_id;
     impl_->observers.sent_non(*message_id, id);
     impl_->transmit(message);
+    if (last) remove_observer(id);
   }
   return delivery;
 }

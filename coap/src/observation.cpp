@@ -47,7 +47,11 @@ std::optional<ObservationId> ObservationTable::by_token(const Token& token) cons
 
 ObserverId ObserverList::add(const Token& token, ObserverId fresh) {
   if (const auto known = by_token(token)) return *known;
-  entries_.emplace(fresh, Entry{token, left_off_});
+  auto start = left_off_;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.last) start = std::max(start, entry.sequence);
+  }
+  entries_.emplace(fresh, Entry{token, start});
   return fresh;
 }
 
@@ -65,7 +69,7 @@ ObserverList::Entry* ObserverList::find(ObserverId id) {
 
 std::optional<ObserverId> ObserverList::by_token(const Token& token) const {
   for (const auto& [id, entry] : entries_) {
-    if (entry.token == token) return id;
+    if (entry.token == token && !entry.last) return id;
   }
   return std::nullopt;
 }

@@ -58,7 +58,8 @@ class ObserverList {
  public:
   struct Entry {
     Token token;
-    std::uint32_t sequence = 0;  // of notifications, strictly increasing (§4.4)
+    std::uint32_t sequence = 0;           // of notifications, strictly increasing (§4.4)
+    std::optional<DeliveryId> last = {};  // an error (§4.2): it stays here until that is acknowledged
 
     /// The Observe value of the next one: 24 bits (§2).
     std::uint32_t next() { return ++sequence & 0xffffffu; }
@@ -66,6 +67,7 @@ class ObserverList {
 
   /// The observer of that token anew, or a new one under `fresh`. The sequence goes on, also where the observer was
   /// removed meanwhile: its client may not know (§4.4).
+  /// One that is told its last notification is no longer found by its token.
   ObserverId add(const Token& token, ObserverId fresh);
   Entry* find(ObserverId id);
   std::optional<ObserverId> by_token(const Token& token) const;

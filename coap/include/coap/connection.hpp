@@ -197,6 +197,7 @@ class Connection {
   /// Notifies one observer. A Confirmable one to an observer whose slot is in use waits; a later one takes the place
   /// of the waiting one (whose DeliveryId then never comes back). It goes out when the one in flight is acknowledged,
   /// or takes over at that one's next retransmission, under a new message id, keeping its count (RFC 7641 §4.5.2).
+  /// An error code (class 4 or 5) is the last: it goes without Observe, and the observer is removed (§4.2).
   DeliveryId notify(ObserverId observer, Response response, Reliability reliability, Slot slot, Instant now);
   void remove_observer(ObserverId observer);
 
