@@ -20,7 +20,8 @@ constexpr coap::Duration kShortestInterval = 10ms;
 constexpr coap::Duration kConfirmVitalsAfter = 23h;
 // Beyond one datagram's worth of sets, a round trip this long is worth measuring again: it may have been a busy moment.
 constexpr coap::Duration kLongRoundTrip = 50ms;
-constexpr std::size_t kMostSets = 48;  // of one sign each, they fill a datagram
+constexpr coap::Duration kNeverRetransmittedBefore = 2s;  // RFC 7252 §4.8, ACK_TIMEOUT
+constexpr std::size_t kMostSets = 48;                     // of one sign each, they fill a datagram
 constexpr std::size_t kMostAlarms = 24;
 
 coap::Response content(coap::Bytes payload) {
@@ -151,6 +152,7 @@ void Resources::take_back() {
 void Resources::pump(coap::Connection& connection, coap::Instant now) {
   log_.write_pending();
   if (alarms_due(now)) notify_alarms(connection, now);
+  probe(connection, now);
   if (!vitals_.observer || recorder_.sets_waiting() == 0) return;
   if (!vitals_.sent_at || *vitals_.sent_at + interval(connection) <= now) notify_vitals(connection, now);
 }
@@ -176,7 +178,6 @@ void Resources::notify_alarms(coap::Connection& connection, coap::Instant now) {
 }
 
 void Resources::notify_vitals(coap::Connection& connection, coap::Instant now) {
-  measure_round_trip(connection, now);
   auto waiting = take_waiting();
   const bool confirm = vitals_.confirmed_at + kConfirmVitalsAfter <= now && !vitals_.confirmable;
   const auto reliability = confirm ? coap::Reliability::con : coap::Reliability::non;
@@ -195,16 +196,26 @@ void Resources::notify_vitals(coap::Connection& connection, coap::Instant now) {
 }
 
 coap::Duration Resources::interval(const coap::Connection& connection) const {
-  return std::max(connection.round_trip_time().value_or(kUnknownRoundTrip), kShortestInterval);
+  return std::max(round_trip(connection), kShortestInterval);
 }
 
-/// Only Confirmable messages measure the round trip, and a session has few besides alarms, whose ACK may be held.
-void Resources::measure_round_trip(coap::Connection& connection, coap::Instant now) {
-  const auto known = connection.round_trip_time().value_or(kUnknownRoundTrip);
+coap::Duration Resources::round_trip(const coap::Connection& connection) const {
+  return probe_.measured ? *probe_.measured : connection.round_trip_time().value_or(kUnknownRoundTrip);
+}
+
+/// The connection's own measure comes from requests, and after registration there are none: one slow moment then would
+/// hold a backlog up for the whole session. So a ping goes when there is a backlog, and its answer is timed here.
+void Resources::probe(coap::Connection& connection, coap::Instant now) {
+  if (connection.busy(coap::Slot::ordinary)) return;
+  if (std::exchange(probe_.open, false) && now - probe_.sent_at < kNeverRetransmittedBefore) {
+    probe_.measured = now - probe_.sent_at;
+  }
+  const auto known = round_trip(connection);
   if (known < kLongRoundTrip || recorder_.sets_waiting() <= kMostSets) return;
-  if (vitals_.pinged_at + std::max<coap::Duration>(known, 1s) > now || connection.busy(coap::Slot::ordinary)) return;
+  if (probe_.sent_at + std::max<coap::Duration>(known, 1s) > now) return;
   connection.ping(now);
-  vitals_.pinged_at = now;
+  probe_.open = true;
+  probe_.sent_at = now;
 }
 
 std::optional<coap::Instant> Resources::next_deadline(const coap::Connection& connection) const {

@@ -64,8 +64,12 @@ class Resources {
     coap::Instant confirmed_at;            // the last one that was Confirmable, or the registration
     std::optional<coap::DeliveryId> confirmable;
     std::vector<SequencedSet> unconfirmed;  // what it carries
-    coap::Instant pinged_at;
   } vitals_;
+  struct Probe {  // a ping that measures the round trip
+    bool open = false;
+    coap::Instant sent_at;
+    std::optional<coap::Duration> measured;  // by the last one that was answered at once
+  } probe_;
   struct Alarms {
     std::optional<coap::ObserverId> observer;
     coap::Instant sent_at;
@@ -79,7 +83,8 @@ class Resources {
   void notify_alarms(coap::Connection& connection, coap::Instant now);
   bool alarms_due(coap::Instant now) const;
   coap::Duration interval(const coap::Connection& connection) const;
-  void measure_round_trip(coap::Connection& connection, coap::Instant now);
+  coap::Duration round_trip(const coap::Connection& connection) const;
+  void probe(coap::Connection& connection, coap::Instant now);
   void take_back();
 
   struct WaitingSets {

@@ -134,6 +134,18 @@ TEST(DeviceCore, ABacklogGoesInDatagramsOfWholeSetsNoneLost) {
   for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i], i + 1);
 }
 
+TEST(DeviceCore, ABacklogDoesNotSufferForeverFromOneSlowMoment) {
+  World world(no_limits());
+  world.one_way = 400ms;  // while it registered
+  world.start();
+  world.pass(5s);
+  world.one_way = 5ms;
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(world.recorder.report({{{1, 70}, {2, 97}, {4, 37.6}}, {}}), Refusal::none);
+  world.core.nudge(world.now);
+  world.pass(25s);  // a notification every 800 ms would bring a third of them
+  EXPECT_EQ(world.recorder.status().sets_sent, 2000u);
+}
+
 TEST(DeviceCore, VitalsAreConfirmableOnceADay) {
   // OBS-04
   World world(no_limits());
