@@ -26,7 +26,7 @@ void Table::add(std::vector<std::string> row) {
   assert(row.size() == columns_.size());
   for (std::size_t i = 0; i < row.size(); ++i) {
     make_printable(row[i]);
-    if (row[i].empty() && !columns_[i].title.empty()) row[i] = "-";
+    if (row[i].empty() && !columns_[i].title.empty()) row[i].assign(1, '-');
   }
   rows_.push_back(std::move(row));
 }
@@ -41,11 +41,13 @@ void Table::print(std::ostream& out) const {
     std::string line;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const std::string& cell = cell_of(i);
-      const std::string padding(widths[i] - width(cell), ' ');
-      if (i > 0) line += "  ";
-      line += columns_[i].align == Align::left ? cell + padding : padding + cell;
+      const std::size_t padding = widths[i] - width(cell);
+      line.append(i > 0 ? 2 : 0, ' ');
+      if (columns_[i].align == Align::right) line.append(padding, ' ');
+      line.append(cell);
+      if (columns_[i].align == Align::left) line.append(padding, ' ');
     }
-    line.erase(line.find_last_not_of(' ') + 1);
+    while (line.ends_with(' ')) line.pop_back();
     out << line << '\n';
   };
   print_line([&](std::size_t i) -> const std::string& { return columns_[i].title; });
