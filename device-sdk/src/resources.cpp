@@ -130,7 +130,10 @@ void Resources::handle(const coap::event::ObserverLost& lost) {
 }
 
 void Resources::handle(const coap::event::ObserverLeft& left) {
-  if (vitals_.observer == left.observer) vitals_.observer.reset();
+  if (vitals_.observer == left.observer) {
+    vitals_.observer.reset();
+    take_back();  // its ACK will not come any more
+  }
   if (alarms_.observer == left.observer) {
     alarms_.observer.reset();
     alarms_.latest.reset();
