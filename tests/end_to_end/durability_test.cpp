@@ -1,0 +1,95 @@
+// An alarm's ACK means a committed row, whatever dies on the way. I1, I2, MSG-09
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <pqxx/pqxx>
+
+#include "stack.hpp"
+#include "wardlink/device.hpp"
+
+namespace wardlink::testing {
+namespace {
+
+/// Instants of the journal's ACKs, µs since 1970-01-01 UTC, by sequence.
+std::map<std::uint64_t, std::int64_t> acknowledgements(const std::string& journal) {
+  std::map<std::uint64_t, std::int64_t> at;
+  std::ifstream in(journal);
+  for (std::string line; std::getline(in, line);) {
+    const auto entry = nlohmann::json::parse(line, nullptr, false);
+    if (entry.is_object() && entry.value("type", "") == "ack") at[entry.at("seq")] = entry.at("at_us");
+  }
+  return at;
+}
+
+/// Holds every commit of an alarm back for as long as it lives.
+class AlarmLock {
+ public:
+  explicit AlarmLock(const std::string& database) : connection_(database), work_(connection_) {
+    work_.exec("LOCK TABLE alarm_event IN SHARE ROW EXCLUSIVE MODE");
+  }
+
+ private:
+  pqxx::connection connection_;
+  pqxx::work work_;
+};
+
+TEST(Durability, StorageKilledBetweenAnAlarmsArrivalAndItsCommit) {
+  Stack stack;
+  stack.make_pki("device", {"bed"});
+  const auto journal = stack.path("bed.jsonl");
+
+  DeviceOptions options;
+  options.port = stack.ingest_port();
+  options.credentials = stack.credentials("devices/bed");
+  options.journal = open_file_journal(journal, stack.urn("bed"));
+  Device device(options);
+  device.start();
+  ASSERT_TRUE(eventually([&] { return device.status().connected; })) << device.status().last_problem;
+
+  std::optional<AlarmLock> lock(stack.database());
+  Alarm alarm;
+  alarm.code = "hr-high";
+  alarm.sign = 1;
+  alarm.value = 140;
+  alarm.limit = 131;
+  ASSERT_TRUE(device.raise(alarm));
+  // It has arrived: storage stands before the lock with it.
+  ASSERT_TRUE(eventually([&] {
+    return stack.sql(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+               "query ILIKE '%alarm_event%' AND pid <> pg_backend_pid()") != "0";
+  }));
+  EXPECT_EQ(device.status().alarms_acknowledged, 0u);
+
+  stack.storage.signal(SIGKILL);
+  stack.storage.wait();
+  EXPECT_TRUE(acknowledgements(journal).empty());
+  lock.reset();
+  // Whatever the dead storage left in the database has ended before the new one starts.
+  ASSERT_TRUE(eventually([&] {
+    return stack.sql(
+               "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND "
+               "pid <> pg_backend_pid()") == "0";
+  }));
+  EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event"), "0") << "nothing was committed yet";
+  EXPECT_EQ(device.status().alarms_acknowledged, 0u);
+  EXPECT_TRUE(acknowledgements(journal).empty());
+
+  stack.start_storage();
+  ASSERT_TRUE(eventually([&] { return device.status().alarms_acknowledged == 1; }, std::chrono::seconds{120}));
+  EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event"), "1");
+  const auto committed = std::stoll(stack.sql(
+      "SELECT floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint::text FROM alarm_event"));
+  const auto acknowledged = acknowledgements(journal);
+  ASSERT_EQ(acknowledged.size(), 1u);
+  EXPECT_GE(acknowledged.begin()->second, committed) << "the ACK came before the COMMIT";
+  RecordProperty("ack_after_commit_us", std::to_string(acknowledged.begin()->second - committed));
+  EXPECT_EQ(device.status().handshakes, 1u) << "a held ACK is not a dead gateway";
+  EXPECT_TRUE(device.stop(std::chrono::seconds{10}));
+}
+
+}  // namespace
+}  // namespace wardlink::testing

@@ -1,0 +1,233 @@
+#include "stack.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <pqxx/pqxx>
+#include <sstream>
+#include <stdexcept>
+
+namespace wardlink::testing {
+namespace {
+
+const std::string kSource = WARDLINK_SOURCE_DIR;
+const std::string kPrograms = WARDLINK_BIN_DIR;
+
+std::string last_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  const auto at = text.rfind('\n');
+  return at == std::string::npos ? text : text.substr(at + 1);
+}
+
+/// Waits for a daemon's ready file and reads it.
+nlohmann::json ready(Process& process, const std::string& file) {
+  const bool there = eventually([&] { return std::filesystem::exists(file) || !process.running(); });
+  if (!there || !std::filesystem::exists(file)) throw std::runtime_error("not ready: " + process.log());
+  return nlohmann::json::parse(read_file(file));
+}
+
+std::string http_get(std::uint16_t port, const std::string& target) {
+  const int connection = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+    const auto request = "GET " + target + " HTTP/1.0\r\n\r\n";
+    if (write(connection, request.data(), request.size()) > 0) {
+      char buffer[4096];
+      for (ssize_t n = 0; (n = read(connection, buffer, sizeof buffer)) > 0;) {
+        answer.append(buffer, static_cast<std::size_t>(n));
+      }
+    }
+  }
+  close(connection);
+  return answer;
+}
+
+std::shared_ptr<grpc::Channel> open_channel(std::uint16_t port, const coap::Credentials& credentials) {
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = credentials.trusted_ca_pem;
+  options.pem_cert_chain = credentials.certificate_pem;
+  options.pem_private_key = credentials.private_key_pem;
+  return grpc::CreateChannel("localhost:" + std::to_string(port), grpc::SslCredentials(options));
+}
+
+/// NOT_FOUND is an empty list here: storage hears of a device a moment after its session stands.
+void expect_ok(const grpc::Status& status) {
+  if (!status.ok() && status.error_code() != grpc::StatusCode::NOT_FOUND)
+    throw std::runtime_error("gRPC: " + status.error_message());
+}
+
+}  // namespace
+
+Stack::Stack() {
+  run({kSource + "/certs/make-pki", "init", pki()});
+  database_ = last_line(run({kSource + "/scripts/private-postgres", "start", path("postgres")}));
+  start_storage();
+  start_ingest();
+}
+
+Stack::~Stack() {
+  ingest = {};
+  storage = {};
+  try {
+    run({kSource + "/scripts/private-postgres", "stop", path("postgres")});
+  } catch (const std::exception&) {
+    // The folder goes in any case.
+  }
+}
+
+void Stack::start_storage() {
+  const auto ready_file = path("storage.ready");
+  std::filesystem::remove(ready_file);
+  storage = Process({kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(storage_port_),
+                     "--database", database_, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca",
+                     pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
+                     "urn:wardlink:client:admin=admin", "--ready-file", ready_file},
+                    path("storage.log"));
+  storage_port_ = ready(storage, ready_file).at("port");
+  channel_ = open_channel(storage_port_, credentials("clients/admin"));
+}
+
+void Stack::start_ingest() {
+  const auto ready_file = path("ingest.ready");
+  std::filesystem::remove(ready_file);
+  ingest = Process({kPrograms + "/wardlink-ingest",
+                    "--listen",
+                    "127.0.0.1",
+                    "--port",
+                    std::to_string(ingest_port_),
+                    "--shards",
+                    "2",
+                    "--cert",
+                    pki() + "/ingest.pem",
+                    "--key",
+                    pki() + "/ingest.key",
+                    "--device-ca",
+                    pki() + "/device-ca.pem",
+                    "--storage",
+                    "localhost:" + std::to_string(storage_port_),
+                    "--storage-cert",
+                    pki() + "/ingest-client.pem",
+                    "--storage-key",
+                    pki() + "/ingest-client.key",
+                    "--storage-ca",
+                    pki() + "/service-ca.pem",
+                    "--metrics-port",
+                    "0",
+                    "--ready-file",
+                    ready_file},
+                   path("ingest.log"));
+  const auto told = ready(ingest, ready_file);
+  ingest_port_ = told.at("port");
+  metrics_port_ = told.at("metrics_port");
+}
+
+std::string Stack::make_pki(const std::string& verb, const std::vector<std::string>& arguments) const {
+  std::vector<std::string> command{kSource + "/certs/make-pki", verb, pki()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return run(command);
+}
+
+coap::Credentials Stack::credentials(const std::string& name) const {
+  return {read_file(pki() + "/" + name + ".pem"), read_file(pki() + "/" + name + ".key"),
+          read_file(pki() + "/service-ca.pem")};
+}
+
+std::string Stack::urn(const std::string& label) const {
+  const auto text =
+      run({"openssl", "x509", "-in", pki() + "/devices/" + label + ".pem", "-noout", "-ext", "subjectAltName"});
+  const auto at = text.find("urn:");
+  return text.substr(at, text.find_first_of(" \n,", at) - at);
+}
+
+Process Stack::ward(std::vector<std::string> arguments, std::uint16_t port) const {
+  std::vector<std::string> command{kPrograms + "/wardlink-ward",
+                                   "--server",
+                                   "localhost",
+                                   "--port",
+                                   std::to_string(port != 0 ? port : ingest_port_),
+                                   "--pki",
+                                   pki()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Process(std::move(command), path("ward.log"));
+}
+
+std::string Stack::sql(const std::string& statement) const {
+  pqxx::connection connection(database_);
+  pqxx::work work(connection);
+  const auto rows = work.exec(statement);
+  work.commit();
+  return rows.empty() || rows.columns() == 0 ? std::string{} : rows[0][0].as<std::string>("");
+}
+
+std::map<std::string, double> Stack::scrape() const {
+  std::map<std::string, double> samples;
+  std::istringstream lines(http_get(metrics_port_, "/metrics"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto space = line.rfind(' ');
+    if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
+    samples[line.substr(0, space)] = std::strtod(line.c_str() + space, nullptr);
+  }
+  return samples;
+}
+
+double Stack::metric(const std::string& name) const {
+  const auto samples = scrape();
+  const auto at = samples.find(name);
+  return at == samples.end() ? 0 : at->second;
+}
+
+double Stack::metric_sum(const std::string& prefix) const {
+  double sum = 0;
+  for (const auto& [name, value] : scrape()) {
+    if (name.starts_with(prefix)) sum += value;
+  }
+  return sum;
+}
+
+std::vector<v1::MeasurementSet> Stack::readings(const std::string& parent) const {
+  const auto stub = v1::VitalsService::NewStub(channel_);
+  std::vector<v1::MeasurementSet> all;
+  v1::ListReadingsRequest request;
+  request.set_parent(parent);
+  do {
+    grpc::ClientContext context;
+    v1::ListReadingsResponse response;
+    expect_ok(stub->ListReadings(&context, request, &response));
+    all.insert(all.end(), response.measurement_sets().begin(), response.measurement_sets().end());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
+std::vector<v1::Alarm> Stack::alarms(const std::string& parent) const {
+  const auto stub = v1::AlarmService::NewStub(channel_);
+  std::vector<v1::Alarm> all;
+  v1::ListAlarmsRequest request;
+  request.set_parent(parent);
+  do {
+    grpc::ClientContext context;
+    v1::ListAlarmsResponse response;
+    expect_ok(stub->ListAlarms(&context, request, &response));
+    all.insert(all.end(), response.alarms().begin(), response.alarms().end());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
+std::string recordings_folder() {
+  const char* told = std::getenv("WARDLINK_REALDATA");
+  const std::string folder = told != nullptr ? told : kSource + "/../shared/realdata";
+  return std::filesystem::exists(folder + "/THRESHOLD_EPISODES.csv") ? folder : std::string{};
+}
+
+}  // namespace wardlink::testing

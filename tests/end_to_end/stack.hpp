@@ -1,0 +1,68 @@
+#pragma once
+// The whole of Wardlink as real processes on loopback: a private PostgreSQL, storage, ingest, simulated wearables; and
+// ways to look into it: gRPC as a client, SQL as its owner, ingest's counters.
+
+#include <grpcpp/grpcpp.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coap/credentials.hpp"
+#include "process.hpp"
+#include "wardlink/v1/registry.grpc.pb.h"
+#include "wardlink/v1/vitals.grpc.pb.h"
+
+namespace wardlink::testing {
+
+class Stack {
+ public:
+  Stack();
+  ~Stack();
+
+  void start_storage();
+  void start_ingest();
+
+  std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
+  std::string pki() const { return path("pki"); }
+  std::uint16_t ingest_port() const { return ingest_port_; }
+
+  /// certs/make-pki with these arguments after the folder; what it prints.
+  std::string make_pki(const std::string& verb, const std::vector<std::string>& arguments) const;
+  /// The PEM texts of pki()/<name>.pem and .key, trusting the service authority.
+  coap::Credentials credentials(const std::string& name) const;
+  /// The URN of the certificate devices/<label>.
+  std::string urn(const std::string& label) const;
+
+  /// wardlink-ward with these arguments, talking to `port` (0: ingest's own).
+  Process ward(std::vector<std::string> arguments, std::uint16_t port = 0) const;
+
+  /// One row of one column as text; empty when there is none.
+  std::string sql(const std::string& statement) const;
+  const std::string& database() const { return database_; }
+
+  /// A sample of ingest's metrics, by its whole name with labels; 0 when it is not there.
+  double metric(const std::string& name) const;
+  /// The sum of all samples whose name begins so.
+  double metric_sum(const std::string& prefix) const;
+
+  std::vector<v1::MeasurementSet> readings(const std::string& parent) const;
+  std::vector<v1::Alarm> alarms(const std::string& parent) const;
+
+  Process storage, ingest;
+
+ private:
+  std::map<std::string, double> scrape() const;
+
+  TemporaryFolder folder_;
+  std::string database_;
+  std::uint16_t storage_port_ = 0, ingest_port_ = 0, metrics_port_ = 0;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+/// The recordings of real patients, where they are (WARDLINK_REALDATA, or beside the source folder); empty elsewhere.
+std::string recordings_folder();
+
+}  // namespace wardlink::testing
