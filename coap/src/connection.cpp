@@ -72,6 +72,13 @@ void Connection::Impl::receive(ByteView plaintext, Instant now) {
   }
   const Message& message = *decoded;
   ++counters.messages_in;
+  // RFC 7252 §4.2: an ACK carries a response or nothing, a Reset nothing; what else they carry is ignored.
+  const bool impossible = (message.type == Type::ack && message.code.is_request()) ||
+                          (message.type == Type::rst && !message.code.is_empty());
+  if (impossible) {
+    ++counters.malformed;
+    return;
+  }
   if (message.type == Type::ack) return receive_ack(message, now);
   if (message.type == Type::rst) return receive_reset(message);
 
