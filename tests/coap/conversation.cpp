@@ -107,7 +107,7 @@ DeliveryId Conversation::notify(const std::string& path, const std::string& text
   const auto slot = path == "/alarms" ? Slot::alarm : Slot::ordinary;
   const auto observer = at->second;
   const auto id = wearable.notify(observer, content(text, status), reliability, slot, now);
-  deliveries[id] = {text, observer, reliability, 0, 0, ++notified_so_far_};
+  deliveries[id] = {text, observer, reliability, status, 0, 0, ++notified_so_far_};
   if (!status.is_success()) observers.erase(path);  // RFC 7641 §4.2: that was the last one
   drain(Side::wearable);
   return id;
@@ -200,7 +200,7 @@ void Conversation::answer_observation(const event::RequestReceived& request) {
   const auto [observer, delivery] =
       wearable.respond_observed_separately(request.exchange, content(text), Slot::alarm, now);
   if (observer == ObserverId{}) return;  // the session ended first
-  deliveries[delivery] = {text, observer, Reliability::con, 0, 0, ++notified_so_far_};
+  deliveries[delivery] = {text, observer, Reliability::con, code::content, 0, 0, ++notified_so_far_};
   remember_observer(request.path, observer);
 }
 

@@ -72,6 +72,7 @@ class Conversation {
     std::string text;
     ObserverId observer;
     Reliability reliability;
+    Code status;
     int acknowledged = 0, failed = 0;
     std::uint32_t order = 0;
   };
