@@ -100,8 +100,7 @@ struct Listener::Impl {
   ListenerCounters counters;
 };
 
-// -- datagrams
-// ----------------------------------------------------------------------------------------------------------
+// -- datagrams --------------------------------------------------------------------------------------------------------
 
 void Listener::Impl::handle_datagram(const Address& from, ByteView datagram, Instant now) {
   told = now;
@@ -210,8 +209,7 @@ void Listener::Impl::replace(Session& session) {
   drain(session);
 }
 
-// -- time
-// ---------------------------------------------------------------------------------------------------------------
+// -- time -------------------------------------------------------------------------------------------------------------
 
 void Listener::Impl::handle_timeout(Instant now) {
   told = now;
@@ -252,8 +250,7 @@ void Listener::Impl::disarm(Session& session) {
   session.armed.reset();
 }
 
-// -- draining
-// -----------------------------------------------------------------------------------------------------------
+// -- draining ---------------------------------------------------------------------------------------------------------
 
 void Listener::Impl::touch(Session& session) {
   if (std::exchange(session.ready, true)) return;
@@ -299,8 +296,7 @@ void Listener::Impl::forget(Session& session) {
   sessions.erase(session.id);
 }
 
-// -- the face
-// -----------------------------------------------------------------------------------------------------------
+// -- the face ---------------------------------------------------------------------------------------------------------
 
 Listener::Listener(std::shared_ptr<const DtlsContext> context, Bytes cookie_secret, const Config& config, Random random)
     : impl_(std::make_unique<Impl>(std::move(context), std::move(cookie_secret), config, std::move(random))) {}

@@ -8,8 +8,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// -- vd: base64url without padding (RFC 8428 §5, RFC 4648 §5)
-// -----------------------------------------------------------
+// -- vd: base64url without padding (RFC 8428 §5, RFC 4648 §5) ---------------------------------------------------------
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

@@ -22,8 +22,7 @@ constexpr int fair_share = 8;
 
 }  // namespace
 
-// -- the loop
-// -----------------------------------------------------------------------------------------------------------
+// -- the loop ---------------------------------------------------------------------------------------------------------
 
 struct EventLoop::Impl {
   asio::io_context context{1};
@@ -42,8 +41,7 @@ Instant EventLoop::now() {
   return Instant{std::chrono::duration_cast<Duration>(since)};
 }
 
-// -- the driver
-// ---------------------------------------------------------------------------------------------------------
+// -- the driver -------------------------------------------------------------------------------------------------------
 
 struct UdpDriver::Impl {
   Impl(EventLoop& loop, std::unique_ptr<UdpSocket> bound, Endpoint& driven)

@@ -56,8 +56,7 @@ void DeviceSession::ended() {
   lifetime_check_.reset();
 }
 
-// -- what the device asks
-// ----------------------------------------------------------------------------------------------
+// -- what the device asks ---------------------------------------------------------------------------------------------
 
 void DeviceSession::on(const coap::event::RequestReceived& request, coap::Connection& connection, coap::Instant now) {
   connection.respond(request.exchange, answer(request, connection.peer(), now), now);
@@ -127,8 +126,7 @@ void DeviceSession::accept(const Registration& registration, const coap::PeerIde
   }
 }
 
-// -- what the device tells
-// ---------------------------------------------------------------------------------------------
+// -- what the device tells --------------------------------------------------------------------------------------------
 
 std::optional<Resource> DeviceSession::resource_of(coap::ObservationId observation) const {
   for (Resource resource : {Resource::vitals, Resource::alarms})
@@ -206,8 +204,7 @@ void DeviceSession::on(const coap::event::NotificationRejected& rejected, coap::
   note("notify", retired ? "retired" : "unknown", now);
 }
 
-// -- the observations
-// --------------------------------------------------------------------------------------------------
+// -- the observations -------------------------------------------------------------------------------------------------
 
 void DeviceSession::own(coap::Connection& connection, coap::Instant now) {
   owned_ = true;
@@ -266,8 +263,7 @@ void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Inst
   run_watches(connection, now);
 }
 
-// -- time
-// --------------------------------------------------------------------------------------------------------------
+// -- time -------------------------------------------------------------------------------------------------------------
 
 void DeviceSession::handle_timeout(coap::Connection& connection, coap::Instant now) {
   for (const auto& line : tally_.due(now)) write(line);
@@ -289,8 +285,7 @@ std::optional<coap::Instant> DeviceSession::next_deadline() const {
   return earliest;
 }
 
-// -- audit
-// -------------------------------------------------------------------------------------------------------------
+// -- audit ------------------------------------------------------------------------------------------------------------
 
 void DeviceSession::note(std::string action, std::string reason, coap::Instant now) {
   if (const auto line = tally_.note({std::move(action), std::move(reason), {}}, now)) write(*line);

@@ -38,8 +38,7 @@ GrpcLane::~GrpcLane() {
   thread_.join();
 }
 
-// -- from the shard
-// ----------------------------------------------------------------------------------------------------
+// -- from the shard ---------------------------------------------------------------------------------------------------
 
 void GrpcLane::attach(const Attachment& attachment) {
   {
@@ -88,8 +87,7 @@ GrpcLane::Stats GrpcLane::stats() const {
   return {queue_.counters(), queue_.size(), connected_, streams_};
 }
 
-// -- the stream's life
-// -------------------------------------------------------------------------------------------------
+// -- the stream's life ------------------------------------------------------------------------------------------------
 
 void GrpcLane::run() {
   keep_streaming();

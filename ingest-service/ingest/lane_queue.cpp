@@ -6,8 +6,7 @@
 
 namespace wardlink::ingest {
 
-// -- from the shard
-// ----------------------------------------------------------------------------------------------------
+// -- from the shard ---------------------------------------------------------------------------------------------------
 
 void LaneQueue::attach(const Attachment& attachment) {
   if (config_.stream == Stream::alarms) take_back_orphans(attachment);
@@ -97,8 +96,7 @@ void LaneQueue::audit(AuditEntry entry) {
     audits_.push_back(std::move(entry));
 }
 
-// -- from the stream
-// ---------------------------------------------------------------------------------------------------
+// -- from the stream --------------------------------------------------------------------------------------------------
 
 std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
   unpark(now);

@@ -31,8 +31,7 @@ Shard::~Shard() {
   for (const auto& [id, entry] : sessions_) owners_.release(entry.session->device(), {this, id});
 }
 
-// -- coap::Endpoint
-// ----------------------------------------------------------------------------------------------------
+// -- coap::Endpoint ---------------------------------------------------------------------------------------------------
 
 void Shard::handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) {
   listener_.handle_datagram(from, datagram, now);
@@ -79,8 +78,7 @@ void Shard::rearm(coap::SessionId id, Entry& entry) {
   entry.deadline = deadline;
 }
 
-// -- what the listener reports
-// -----------------------------------------------------------------------------------------
+// -- what the listener reports ----------------------------------------------------------------------------------------
 
 void Shard::drain(coap::Instant now) {
   while (const auto event = listener_.poll_event()) dispatch(*event, now);
@@ -122,8 +120,7 @@ void Shard::write(const AuditTally::Line& line) {
   sink_.audit({"", key.action, false, key.reason, key.address, count});
 }
 
-// -- one owner a device
-// ------------------------------------------------------------------------------------------------
+// -- one owner a device -----------------------------------------------------------------------------------------------
 
 void Shard::claim(coap::SessionId id, const std::string& device, coap::Instant now) {
   const auto older = owners_.claim(device, {this, id});
@@ -166,8 +163,7 @@ void Shard::close_all() {
   environment_.wake();
 }
 
-// -- what the sink reports
-// ---------------------------------------------------------------------------------------------
+// -- what the sink reports --------------------------------------------------------------------------------------------
 
 void Shard::handle_sink(const std::vector<SinkEvent>& events) {
   const auto now = environment_.clock();
@@ -198,8 +194,7 @@ void Shard::answered(const RecordAnswered& answer, coap::Instant now) {
   rearm(id, at->second);
 }
 
-// -- counters
-// ----------------------------------------------------------------------------------------------------------
+// -- counters ---------------------------------------------------------------------------------------------------------
 
 ShardStats Shard::stats() {
   ShardStats snapshot = stats_;

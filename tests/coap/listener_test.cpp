@@ -207,8 +207,7 @@ TEST_F(ListenerTest, LetsAGoodDeviceInAfterManyBadOnes) {  // DTLS-08
   EXPECT_TRUE(connected(at(1))->open());
 }
 
-// -- DTLS-12: what a handshake may touch at an address where a session lives
-// -------------------------------------------
+// -- DTLS-12: what a handshake may touch at an address where a session lives ------------------------------------------
 
 TEST_F(ListenerTest, AForgedHelloTouchesNothing) {  // DTLS-12 (a)
   const auto device = connected(at(1));
@@ -332,8 +331,7 @@ TEST_F(ListenerTest, ADeviceMayBeginAgainInTheMiddle) {
   EXPECT_EQ(listener.counters().handshakes_failed, 1u);
 }
 
-// -- bounds
-// -------------------------------------------------------------------------------------------------------------
+// -- bounds -----------------------------------------------------------------------------------------------------------
 
 TEST_F(ListenerTest, CapsHandshakesAndFreesThemInTime) {  // DTLS-05, DTLS-19, DTLS-20
   const auto live = connected(at(9));
@@ -401,8 +399,7 @@ TEST_F(ListenerTest, DropsReplayedRecords) {  // DTLS-06
   EXPECT_EQ(listener.counters().unauthenticated, 1u);
 }
 
-// -- commands
-// -----------------------------------------------------------------------------------------------------------
+// -- commands ---------------------------------------------------------------------------------------------------------
 
 TEST_F(ListenerTest, SendsWhatACommandMakes) {
   const auto first = connected(at(1), named("a"));

@@ -17,8 +17,7 @@ using testing::message;
 using testing::notification;
 using testing::token;
 
-// -- malformed and misplaced messages
-// ----------------------------------------------------------------------------------
+// -- malformed and misplaced messages ---------------------------------------------------------------------------------
 
 struct Row {
   const char* what;
@@ -192,8 +191,7 @@ TEST(Duplicates, AreKnownAmongAsManyAsAreRemembered) {  // MSG-03
   EXPECT_EQ(duplicates(), 2u) << "the hundred and first did";
 }
 
-// -- message ids over a long session
-// -----------------------------------------------------------------------------------
+// -- message ids over a long session ----------------------------------------------------------------------------------
 
 /// A wearable's end with an observer of its alarms and one of its vitals.
 struct LongSession {

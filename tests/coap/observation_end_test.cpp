@@ -18,8 +18,7 @@ using testing::replay_with_faults;
 using testing::Side;
 using testing::transcript;
 
-// -- by what the wearable answers (RFC 7641 §3.2, §4.2)
-// ----------------------------------------------------------------
+// -- by what the wearable answers (RFC 7641 §3.2, §4.2) ---------------------------------------------------------------
 
 void refused(Conversation& it) {
   it.observe("/gone");
@@ -101,8 +100,7 @@ TEST(ObservationEnd, OfTheOlderObserverMakesWayForTheNewer) {  // OBS-09
   replay_with_faults(observed_twice);
 }
 
-// -- by a reset
-// --------------------------------------------------------------------------------------------------------
+// -- by a reset -------------------------------------------------------------------------------------------------------
 
 void reset_while_the_answer_is_late(Conversation& it) {
   it.answer_time = 1500ms;
@@ -140,8 +138,7 @@ TEST(ObservationEnd, IsOnlyAResetOfItsOwnMessage) {  // OBS-06
   EXPECT_EQ(it.heard.back().text, "alarm 1");
 }
 
-// -- with the session
-// --------------------------------------------------------------------------------------------------
+// -- with the session -------------------------------------------------------------------------------------------------
 
 void closed_in_the_middle(Conversation& it, Side who) {
   it.observe("/vitals");

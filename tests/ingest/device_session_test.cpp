@@ -25,8 +25,7 @@ std::uint64_t quarantined(const SessionStats& stats, QuarantineReason reason) {
   return stats.quarantined[static_cast<std::size_t>(reason)];
 }
 
-// -- registration
-// ------------------------------------------------------------------------------------------------------
+// -- registration -----------------------------------------------------------------------------------------------------
 
 TEST(DeviceSession, TellsTheTimeAndTakesTheAnchor) {
   Conversation talk;
@@ -127,8 +126,7 @@ TEST(DeviceSession, OneBootASession) {
   EXPECT_EQ(talk.ask(other).code, coap::code::bad_request);
 }
 
-// -- observation
-// -------------------------------------------------------------------------------------------------------
+// -- observation ------------------------------------------------------------------------------------------------------
 
 TEST(DeviceSession, ObservesWhatIsAdvertisedOnceItOwnsTheDevice) {
   Conversation talk;
@@ -208,8 +206,7 @@ TEST(DeviceSession, EndsWithTheRegistrationsLifetime) {
   EXPECT_THAT(talk.sink.detached, SizeIs(1));
 }
 
-// -- the held ACK
-// ------------------------------------------------------------------------------------------------------
+// -- the held ACK -----------------------------------------------------------------------------------------------------
 
 TEST(DeviceSession, AnAlarmsAckLeavesOnlyWhenItIsCommitted) {  // I1, MSG-09
   Conversation talk;
@@ -334,8 +331,7 @@ TEST(DeviceSession, AfterALossTheSilentAlarmPathIsAskedWhenStorageIsBack) {
   EXPECT_EQ(talk.registrations("/alarms"), 2u);
 }
 
-// -- quarantine and tokens
-// ---------------------------------------------------------------------------------------------
+// -- quarantine and tokens --------------------------------------------------------------------------------------------
 
 TEST(DeviceSession, AlarmsUnderTheTokenOfVitalsAreQuarantinedAndAcknowledged) {
   Conversation talk;

@@ -44,8 +44,7 @@ void expect_quarantined(const std::vector<Fact>& facts, QuarantineReason reason,
   EXPECT_EQ(facts[0].sequence, 0u);
 }
 
-// -- measurement sets
-// --------------------------------------------------------------------------------------------------
+// -- measurement sets -------------------------------------------------------------------------------------------------
 
 TEST(Intake, OneSetIsOneFact) {
   const auto facts = vitals(R"([{"n":"q","v":7},{"n":"tk","v":12000},{"n":"hr","v":72},{"n":"temp","v":37.6}])");
@@ -104,8 +103,7 @@ TEST(Intake, AnImplausibleValueIsFlaggedNeverDropped) {
   EXPECT_THAT(signs_of(facts[0]).values, ElementsAre(SignValue{1, 900.0, true}, SignValue{2, 97.0, false}));
 }
 
-// -- names
-// -------------------------------------------------------------------------------------------------------------
+// -- names ------------------------------------------------------------------------------------------------------------
 
 TEST(Intake, TheDevicesOwnBaseNameIsTaken) {
   for (const char* separator : {"", ":", "/"}) {
@@ -125,8 +123,7 @@ TEST(Intake, AnotherDevicesNameIsQuarantined) {  // DTLS-13
     expect_quarantined(vitals(payload), QuarantineReason::foreign_name, payload);
 }
 
-// -- what cannot be taken
-// ----------------------------------------------------------------------------------------------
+// -- what cannot be taken ---------------------------------------------------------------------------------------------
 
 TEST(Intake, BytesThatAreNotSenmlAreQuarantined) {
   for (std::string_view payload : {"", "hello", "{}", R"([{"n":"hr"}])",
@@ -184,8 +181,7 @@ TEST(Intake, AGoodSetBesideABadOneIsTaken) {
   EXPECT_EQ(std::get<Quarantined>(facts[1].body).reason, QuarantineReason::unknown_sign);
 }
 
-// -- alarms
-// ------------------------------------------------------------------------------------------------------------
+// -- alarms -----------------------------------------------------------------------------------------------------------
 
 TEST(Intake, AlarmRecordsAreReadWhole) {
   // docs/wire.md, "alarms notification".

@@ -226,8 +226,8 @@ class Connection {
   SecureChannel::State state() const;
   const PeerIdentity& peer() const;
   const ConnectionCounters& counters() const;
-  /// Smoothed time from a Confirmable message to its answer, by RFC 6298's mean (held notifications excluded: the
-  /// sender marks the alarm slot as such); empty until measured.
+  /// Smoothed time from a Confirmable message in the ordinary slot to its ACK, by RFC 6298's mean; pings, what was
+  /// retransmitted and the alarm slot (whose ACKs may be held) do not count. Empty until measured.
   std::optional<Duration> round_trip_time() const;
   /// When something authenticated last arrived.
   Instant last_heard() const;
