@@ -1,0 +1,77 @@
+// F8, one floor up. Any payload of any content format, under the token of either resource: what comes out is facts that
+// storage may take as they are, and what could not be taken is there whole. Input: a byte for resource and format.
+
+#include <cmath>
+
+#include "ingest/intake.hpp"
+#include "script.hpp"
+
+namespace {
+
+using namespace wardlink::ingest;
+using fuzz::Bytes;
+using fuzz::ByteView;
+using fuzz::must;
+
+constexpr std::uint64_t kLatestTick = 100'000;
+constexpr const char* kDevice = "urn:dev:os:32473-7f3a9c51d2e804b6";
+
+std::optional<std::uint16_t> format_of(std::uint8_t choice) {
+  switch (choice % 4) {
+    case 0:
+    case 1:
+      return 112;
+    case 2:
+      return 110;
+    default:
+      return (choice & 128) != 0 ? std::nullopt : std::optional<std::uint16_t>(40);
+  }
+}
+
+void check_values(const SignValues& set) {
+  for (std::size_t i = 0; i < set.values.size(); ++i) {
+    must(std::isfinite(set.values[i].value), "a value is a number");
+    for (std::size_t k = 0; k < i; ++k) must(set.values[k].sign != set.values[i].sign, "a sign stands once in a set");
+  }
+}
+
+void check_alarm(const AlarmFact& alarm) {
+  must(alarm.priority >= 1 && alarm.priority <= 3, "a priority is 1, 2 or 3");
+  must(!alarm.code.empty() && alarm.code.size() <= 32, "a code has 1 to 32 bytes");
+  must(!alarm.value || std::isfinite(*alarm.value), "an alarm's value is a number");
+  must(!alarm.limit || std::isfinite(*alarm.limit), "an alarm's limit is a number");
+}
+
+void check_fact(const Fact& fact, Resource resource) {
+  must((fact.stream == Stream::alarms) == (resource == Resource::alarms), "the token names the stream");
+  must(fact.sequence > 0 && fact.sequence < (std::uint64_t{1} << 53), "a sequence counts from 1, below 2^53");
+  must(fact.tick_ms <= kLatestTick, "nothing is measured in the future");
+  if (const auto* set = std::get_if<SignValues>(&fact.body)) check_values(*set);
+  if (const auto* alarm = std::get_if<AlarmFact>(&fact.body)) check_alarm(*alarm);
+  must(std::holds_alternative<AlarmFact>(fact.body) == (resource == Resource::alarms), "sets and alarms do not mix");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Script script(ByteView(data, size));
+  const std::uint8_t choice = script.byte();
+  const auto resource = (choice & 64) != 0 ? Resource::alarms : Resource::vitals;
+  const ByteView payload = script.rest();
+  const auto facts = take(resource, kDevice, format_of(choice), payload, kLatestTick);
+  bool quarantined = false;
+  for (const Fact& fact : facts) {
+    const auto* raw = std::get_if<Quarantined>(&fact.body);
+    if (raw == nullptr) {
+      must(!quarantined, "quarantined facts come last");
+      check_fact(fact, resource);
+      continue;
+    }
+    quarantined = true;
+    must(std::ranges::equal(raw->payload, payload), "what is quarantined is there as it came");
+    must(raw->resource == path(resource), "and so is the resource that it came under");
+    static_cast<void>(to_string(raw->reason));
+  }
+  must(facts == take(resource, kDevice, format_of(choice), payload, kLatestTick), "the same payload, the same facts");
+  return 0;
+}
