@@ -18,7 +18,7 @@ namespace {
 
 /// One CBOR item's head, or a whole scalar. Strings point into the input.
 struct Item {
-  enum class Kind : std::uint8_t { uint, negint, real, boolean, bytes, text, array, map, tag, end, other };
+  enum class Kind : std::uint8_t { uint, negint, real, boolean, bytes, text, array, map, tag, end, piecewise, other };
   Kind kind = Kind::other;
   bool indefinite = false;   // array, map
   bool flag = false;         // boolean
@@ -77,6 +77,9 @@ cbor_callbacks make_callbacks() {
     static_cast<Item*>(c)->flag = flag;
   };
   to.indef_break = [](void* c) { static_cast<Item*>(c)->kind = K::end; };
+  // A string of indefinite length: its pieces would follow.
+  to.byte_string_start = [](void* c) { static_cast<Item*>(c)->kind = K::piecewise; };
+  to.string_start = [](void* c) { static_cast<Item*>(c)->kind = K::piecewise; };
   return to;
 }
 
@@ -255,6 +258,8 @@ class CborPackReader {
         return skip_next(depth);
       case Item::Kind::end:
         return Error::not_cbor;
+      case Item::Kind::piecewise:
+        return Error::bad_type;  // its first byte alone is not the whole of it
       default:
         return std::nullopt;
     }

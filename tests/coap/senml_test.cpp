@@ -318,6 +318,7 @@ TEST(Refusals, OfCborHaveTheirReason) {
       {"81 a2 00 61 61 08 61 31", "bad_type"},
       {"81 a2 00 61 61 03 41 31", "bad_type"},
       {"81 a2 00 61 61 03 7f 61 31 ff", "bad_type"},  // a string of indefinite length
+      {"81 a3 00 61 61 02 01 61 78 7f", "bad_type"},  // also in a field that is ignored
       {"81 a3 00 61 61 02 01 03 61 62", "two_values"},
       {"81 a1 00 61 61", "no_value"},
       {"81 a1 02 01", "bad_name"},
