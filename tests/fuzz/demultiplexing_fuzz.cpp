@@ -131,7 +131,7 @@ class Network {
   void step() {
     switch (script_.pick(12)) {
       case 0:
-        return begin(script_.pick(3));
+        return begin(script_.pick(4));
       case 1:
         return deliver_next();
       case 2:

@@ -84,7 +84,8 @@ class BothRoles {
         break;
       case 1:
         if (!observers_.empty())
-          connection.notify(observers_[(choice >> 3) % observers_.size()], {code::content, 112, {0x80}, {}},
+          connection.notify(observers_[(choice >> 3) % observers_.size()],
+                            {(choice & 32) != 0 ? code::service_unavailable : code::content, 112, {0x80}, {}},
                             (choice & 64) != 0 ? coap::Reliability::con : coap::Reliability::non, slot, talk_.now);
         break;
       case 2:
@@ -109,7 +110,9 @@ class BothRoles {
         }
         break;
       default:
-        if (observations_.size() < 8)
+        if ((choice & 64) != 0 && !observers_.empty())
+          connection.remove_observer(observers_[(choice >> 3) % observers_.size()]);
+        else if (observations_.size() < 8)
           observations_.push_back(
               connection.observe({code::get, "/waveforms/ecg", {}, {}, {}}, coap::AckPolicy::at_once, talk_.now));
     }
