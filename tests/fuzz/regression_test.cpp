@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <ostream>
 #include <vector>
 
 #include "script.hpp"
@@ -26,6 +27,8 @@ struct Target {
   const char* name;
   int (*run)(const std::uint8_t*, std::size_t);
 };
+
+void PrintTo(const Target& target, std::ostream* out) { *out << target.name; }
 
 class FuzzRegression : public testing::TestWithParam<Target> {
  protected:
