@@ -94,7 +94,7 @@ class Collector {
   void add(coap::Result<Fact, Reason> fact) {
     if (!fact)
       quarantine(fact.error());
-    else if (fact->tick_ms > latest_tick_)
+    else if (fact->boot == 0 && fact->tick_ms > latest_tick_)  // of another start, the tick is of another clock
       quarantine(Reason::future_tick);
     else
       facts_.push_back(std::move(*fact));

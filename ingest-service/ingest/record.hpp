@@ -80,6 +80,7 @@ struct Fact {
   std::uint64_t sequence = 0;
   std::uint64_t tick_ms = 0;
   std::variant<SignValues, AlarmFact, Quarantined> body;
+  std::uint64_t boot = 0;  // of an alarm record that outlived its device's reboot; 0 = the session's
   friend bool operator==(const Fact&, const Fact&) = default;
 };
 

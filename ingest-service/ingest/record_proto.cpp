@@ -51,6 +51,7 @@ void set(v1::Record& into, const Record& record) {
   into.set_stream(static_cast<v1::Stream>(record.fact.stream));
   into.set_sequence(record.fact.sequence);
   into.set_tick_ms(record.fact.tick_ms);
+  into.set_boot(record.fact.boot);
   set(*into.mutable_received_at(), record.received_at);
   std::visit([&](const auto& body) { set(into, body); }, record.fact.body);
 }

@@ -38,6 +38,16 @@ bool read_key(SenmlSpan records, Fact& fact) {
   return true;
 }
 
+/// An alarm record of an earlier start says which, right after its key. False: what it says is no boot.
+bool read_boot(SenmlSpan& rest, Fact& fact) {
+  if (rest.empty() || rest.front().name != "boot") return true;
+  const auto boot = whole(rest.front(), 1);
+  if (!boot) return false;
+  fact.boot = *boot;
+  rest = rest.subspan(1);
+  return true;
+}
+
 /// A sign's record: named by the catalogue, in the catalogue's unit where one is told.
 coap::Result<SignValue, Reason> read_sign(const SenmlRecord& record, Reason malformed) {
   const signs::Sign* sign = signs::find(record.name);
@@ -144,8 +154,10 @@ coap::Result<Fact, QuarantineReason> read_set(SenmlSpan records) {
 coap::Result<Fact, QuarantineReason> read_alarm(SenmlSpan records) {
   Fact fact{Stream::alarms, 0, 0, AlarmFact{}};
   if (!read_key(records, fact)) return Reason::bad_alarm;
+  SenmlSpan rest = records.subspan(2);
+  if (!read_boot(rest, fact)) return Reason::bad_alarm;
   AlarmReader reader;
-  for (const auto& record : records.subspan(2))
+  for (const auto& record : rest)
     if (auto reason = reader.read(record)) return *reason;
   auto alarm = std::move(reader).finish();
   if (!alarm) return Reason::bad_alarm;

@@ -15,7 +15,7 @@ using SenmlSpan = std::span<const coap::senml::Record>;
 /// `q`, `tk`, then the signs, each at most once, in any order.
 coap::Result<Fact, QuarantineReason> read_set(SenmlSpan records);
 
-/// `q`, `tk`, then `ev`, `on`, `kind`, `prio`, `code`, `lim` and a sign, each at most once, in any order.
+/// `q`, `tk`, `boot` where it is of an earlier start, then `ev`, `on`, `kind`, `prio`, `code`, `lim` and a sign, each at most once, in any order.
 coap::Result<Fact, QuarantineReason> read_alarm(SenmlSpan records);
 
 /// The record that opens a payload of /alarms: how many alarm records are owed.

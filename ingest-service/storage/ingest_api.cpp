@@ -84,6 +84,7 @@ class IngestStream {
     for (const auto& message : request.records()) {
       const auto session = sessions_.find(message.session());
       records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second, received));
+      if (records.back().session) put_under_its_boot(message, records.back());
     }
     v1::AppendResult result;
     result.set_batch(request.batch());
@@ -91,6 +92,17 @@ class IngestStream {
       result.add_results(static_cast<v1::RecordResult>(each));
     }
     return result;
+  }
+
+  /// A record that outlived its device's reboot is stored under the start that made it.
+  void put_under_its_boot(const v1::Record& message, Record& record) {
+    if (message.boot() == 0 || message.boot() == record.session->boot) return;
+    const auto anchor = anchor_of_own_boot(message, record);
+    if (!anchor) {
+      record.body = as_it_came(message, "unusable_boot");
+      return;
+    }
+    record.session = persist([&] { return writer_->at_boot(*record.session, message.boot(), *anchor); });
   }
 
   void audit(const v1::AuditEntry& entry) {

@@ -42,6 +42,10 @@ class RecordWriter {
   /// it as a correction.
   virtual Attached attach(const AttachRequest& request) = 0;
 
+  /// The same device at another start of it, for records that outlived that start. Where it has no anchor yet, `anchor`
+  /// becomes it; else nothing changes.
+  virtual std::shared_ptr<const Session> at_boot(const Session& session, std::uint64_t boot, Instant anchor) = 0;
+
   /// One result a record, in their order; on return all of them are durable. A record that the database refuses goes to
   /// quarantine and blocks no other.
   virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;

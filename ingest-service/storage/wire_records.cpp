@@ -15,7 +15,7 @@ bool fits_small(const Numbers& numbers) {
   return std::ranges::all_of(numbers, [](auto n) { return n <= std::numeric_limits<std::uint16_t>::max(); });
 }
 
-Unusable as_it_came(const v1::Record& message, const char* reason) { return {reason, "", message.SerializeAsString()}; }
+constexpr std::uint64_t longest_ticks_ms = 100ULL * 366 * 24 * 3600 * 1000;  // no device runs for a century
 
 std::variant<MeasurementSet, AlarmFact, Unusable> body_of(const v1::Record& message) {
   if (message.stream() < v1::STREAM_VITALS || message.stream() > v1::STREAM_MANUAL) {
@@ -54,6 +54,14 @@ std::variant<MeasurementSet, AlarmFact, Unusable> body_of(const v1::Record& mess
 }
 
 }  // namespace
+
+Unusable as_it_came(const v1::Record& message, const char* reason) { return {reason, "", message.SerializeAsString()}; }
+
+std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Record& record) {
+  if (message.boot() >= (1ULL << 53) || message.tick_ms() > longest_ticks_ms) return std::nullopt;
+  const auto anchor = record.received_at - std::chrono::milliseconds(message.tick_ms());
+  return anchor < Instant{} ? std::nullopt : std::optional(anchor);
+}
 
 Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant now) {
   Record record;

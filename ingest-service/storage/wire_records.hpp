@@ -13,6 +13,13 @@ namespace wardlink::storage {
 /// What does not fit the structs becomes an Unusable that holds the message as it came.
 Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant now);
 
+/// The message itself, for the quarantine.
+Unusable as_it_came(const v1::Record& message, const char* reason);
+
+/// The instant of tick 0 of the boot that the message names, if the record is that boot's first: received_at − tick.
+/// Nothing where boot or tick cannot be a device's: 2^53 and beyond, or a start before 1970.
+std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Record& record);
+
 /// Signs bear the catalogue's wire names and units; one that this build does not know is called sign-{id}.
 std::string sign_name(std::uint16_t id);
 std::string sign_unit(std::uint16_t id);

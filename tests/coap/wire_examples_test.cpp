@@ -191,6 +191,7 @@ TEST(WirePage, HasEveryExample) {
                                      "alarms heartbeat answered",
                                      "alarms notification",
                                      "alarms notification committed",
+                                     "alarms notification after a reboot",
                                      "reset"};
   std::set<std::string> found;
   for (const Example& example : examples()) {

@@ -45,7 +45,9 @@ void check_alarm(const AlarmFact& alarm) {
 void check_fact(const Fact& fact, Resource resource) {
   must((fact.stream == Stream::alarms) == (resource == Resource::alarms), "the token names the stream");
   must(fact.sequence > 0 && fact.sequence < (std::uint64_t{1} << 53), "a sequence counts from 1, below 2^53");
-  must(fact.tick_ms <= kLatestTick, "nothing is measured in the future");
+  must(fact.boot < (std::uint64_t{1} << 53), "a boot lies below 2^53");
+  must(fact.boot == 0 || resource == Resource::alarms, "only alarm records outlive a start");
+  must(fact.boot != 0 || fact.tick_ms <= kLatestTick, "nothing is measured in the future");
   if (const auto* set = std::get_if<SignValues>(&fact.body)) check_values(*set);
   if (const auto* alarm = std::get_if<AlarmFact>(&fact.body)) check_alarm(*alarm);
   must(std::holds_alternative<AlarmFact>(fact.body) == (resource == Resource::alarms), "sets and alarms do not mix");

@@ -52,6 +52,16 @@ TEST_F(AlarmDebtsTest, OtherContentUnderTheSameKeyIsCarriedForStorageToJudge) {
   EXPECT_THAT(take(second, {fact(1, 11)}).to_append, SizeIs(1));
 }
 
+TEST_F(AlarmDebtsTest, RecordsOfTwoStartsAreTwoDebts) {  // I1
+  auto earlier = fact(1);
+  earlier.boot = 7;
+  const auto taken = take(first, {earlier, fact(1)});
+  ASSERT_THAT(taken.to_append, SizeIs(2));
+  EXPECT_THAT(take(second, {earlier}).to_append, IsEmpty());
+  EXPECT_THAT(debts_.settle(taken.to_append[1].first, RecordResult::committed), IsEmpty());
+  EXPECT_THAT(debts_.settle(taken.to_append[0].first, RecordResult::committed), SizeIs(2));
+}
+
 TEST_F(AlarmDebtsTest, ARefusedRecordsAckNeverLeaves) {  // I1
   const auto taken = take(first, {fact(1), fact(2)});
   EXPECT_THAT(debts_.settle(taken.to_append[0].first, RecordResult::refused), IsEmpty());

@@ -212,6 +212,32 @@ TEST(Intake, ATechnicalAlarmNeedsNoSignAndNoLimit) {
   EXPECT_FALSE(alarm_of(facts[0]).limit.has_value());
 }
 
+TEST(Intake, AnAlarmRecordOfAnEarlierStartSaysWhich) {  // I1
+  // Its tick is of another clock: it may lie beyond the session's.
+  const auto facts =
+      alarms(R"([{"n":"owed","v":2},{"n":"q","v":5},{"n":"tk","v":90000000},{"n":"boot","v":9007199254740991},)"
+             R"({"n":"ev","vs":"raised"},{"n":"kind","vs":"tech"},{"n":"prio","v":2},{"n":"code","vs":"lead-off"},)"
+             R"({"n":"q","v":5},{"n":"tk","v":5},{"n":"ev","vs":"raised"},{"n":"kind","vs":"tech"},{"n":"prio","v":2},)"
+             R"({"n":"code","vs":"lead-off"}])");
+  ASSERT_THAT(facts, SizeIs(2));
+  EXPECT_EQ(facts[0].boot, (1ULL << 53) - 1);
+  EXPECT_EQ(facts[0].tick_ms, 90000000u);
+  EXPECT_EQ(alarm_of(facts[0]).code, "lead-off");
+  EXPECT_EQ(facts[1].boot, 0u);
+}
+
+TEST(Intake, ABootThatIsNoneIsQuarantined) {
+  for (const char* boot :
+       {R"("v":0)", R"("v":9007199254740992)", R"("v":1.5)", R"("vs":"7")", R"("v":7},{"n":"boot","v":7)"}) {
+    const auto payload =
+        std::string(R"([{"n":"owed","v":1},{"n":"q","v":1},{"n":"tk","v":5},{"n":"boot",)") + boot +
+        R"(},{"n":"ev","vs":"raised"},{"n":"kind","vs":"tech"},{"n":"prio","v":1},{"n":"code","vs":"x"}])";
+    const auto facts = alarms(payload);
+    ASSERT_THAT(facts, SizeIs(1)) << boot;
+    EXPECT_TRUE(std::holds_alternative<Quarantined>(facts[0].body)) << boot;
+  }
+}
+
 TEST(Intake, TheHeartbeatHoldsNothing) { EXPECT_THAT(alarms(R"([{"n":"owed","v":0}])"), IsEmpty()); }
 
 TEST(Intake, AlarmsUnderTheTokenOfVitalsAreQuarantined) {

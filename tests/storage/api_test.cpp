@@ -121,6 +121,53 @@ TEST_F(ApiTest, IngestAppendsAndCliniciansRead) {
   EXPECT_EQ(vitals.alarms(0).name(), std::string("devices/") + device + "/alarms/7-2-1");
 }
 
+TEST_F(ApiTest, ARecordOfAnEarlierStartIsStoredUnderIt) {  // I1, I2
+  IngestTalk talk(service.channel("ingest-client"));
+  talk.attach(1, device, 7, start);
+  talk.attach(2, device, 8, start + 1800);
+  v1::Append batch;
+  test::add_alarm(batch, 2, 1, 1500, "hr-high", v1::AlarmFact::RAISED);
+  test::add_alarm(batch, 2, 2, 2500, "hr-high", v1::AlarmFact::ENDED, 1);
+  test::add_alarm(batch, 2, 1, 1500, "spo2-low", v1::AlarmFact::RAISED);
+  for (auto& record : *batch.mutable_records()) record.set_boot(7);
+  batch.mutable_records(2)->set_boot(0);
+  test::add_alarm(batch, 1, 1, 1500, "hr-high", v1::AlarmFact::RAISED);  // as it came before the reboot
+  EXPECT_THAT(talk.append(batch).results(), ElementsAre(v1::RECORD_RESULT_COMMITTED, v1::RECORD_RESULT_COMMITTED,
+                                                        v1::RECORD_RESULT_COMMITTED, v1::RECORD_RESULT_DUPLICATE));
+  EXPECT_EQ(
+      database.ask("SELECT string_agg(boot_id || ' ' || code || ' ' || extract(epoch FROM measured_at)::bigint, ',' "
+                   "ORDER BY boot_id, sequence) FROM alarm_event WHERE event = 1"),
+      "7 hr-high " + std::to_string(start + 2) + ",8 spo2-low " + std::to_string(start + 1802));
+  EXPECT_EQ(database.ask("SELECT count(*) FROM alarm_condition WHERE boot_id = 7 AND end_at - start_at = '1 s'"), "1");
+  EXPECT_EQ(database.ask("SELECT count(*) FROM clock_correction"), "0");
+}
+
+TEST_F(ApiTest, AStartThatNeverReachedIngestIsAnchoredByItsFirstRecord) {
+  IngestTalk talk(service.channel("ingest-client"));
+  talk.attach(1, device, 8, start);
+  for (const std::int64_t later : {0, 100}) {
+    v1::Append batch;
+    test::add_alarm(batch, 1, later == 0 ? 1 : 2, 60'000, "fall", v1::AlarmFact::RAISED);
+    batch.mutable_records(0)->set_boot(7);
+    batch.mutable_records(0)->mutable_received_at()->set_seconds(start + 600 + later);
+    EXPECT_THAT(talk.append(batch).results(), ElementsAre(v1::RECORD_RESULT_COMMITTED));
+  }
+  EXPECT_EQ(database.ask("SELECT extract(epoch FROM anchor)::bigint FROM device_boot WHERE boot_id = 7"),
+            std::to_string(start + 540));
+}
+
+TEST_F(ApiTest, ABootThatCannotBeIsQuarantined) {
+  IngestTalk talk(service.channel("ingest-client"));
+  talk.attach(1, device, 8, start);
+  v1::Append batch;
+  test::add_alarm(batch, 1, 1, 1000, "fall", v1::AlarmFact::RAISED);
+  test::add_alarm(batch, 1, 2, 1ULL << 52, "fall", v1::AlarmFact::RAISED);
+  batch.mutable_records(0)->set_boot(1ULL << 53);
+  batch.mutable_records(1)->set_boot(7);
+  EXPECT_THAT(talk.append(batch).results(), ElementsAre(v1::RECORD_RESULT_QUARANTINED, v1::RECORD_RESULT_QUARANTINED));
+  EXPECT_EQ(database.ask("SELECT count(*) FROM device_boot"), "1");
+}
+
 TEST_F(ApiTest, AMalformedAttachIsRefusedAndTheStreamLives) {
   IngestTalk talk(service.channel("ingest-client"));
   EXPECT_THAT(talk.attach(1, "no urn", 7, start).refusal(), HasSubstr("device"));

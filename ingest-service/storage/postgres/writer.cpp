@@ -62,6 +62,18 @@ Attached Writer::attach(const AttachRequest& request) {
   });
 }
 
+std::shared_ptr<const Session> Writer::at_boot(const Session& session, std::uint64_t boot, Instant anchor) {
+  return connected([&] {
+    Session other{.device_id = session.device_id, .device = session.device, .boot = boot};
+    const auto number = static_cast<std::int64_t>(boot);
+    pqxx::work tx(*connection_);
+    tx.exec_prepared0("begin_boot", other.device_id, number, to_text(anchor));
+    other.anchor = read_instant(tx.exec_prepared1("find_boot", other.device_id, number)[0].c_str());
+    tx.commit();
+    return std::make_shared<const Session>(std::move(other));
+  });
+}
+
 std::vector<RecordResult> Writer::append(std::span<const Record> records) {
   std::vector<RecordResult> results(records.size(), RecordResult::not_attached);
   std::vector<const Record*> attached;

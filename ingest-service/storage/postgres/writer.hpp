@@ -14,6 +14,7 @@ class Writer final : public RecordWriter {
   Writer(const Database& database, Partitions& partitions) : database_(database), partitions_(partitions) {}
 
   Attached attach(const AttachRequest& request) override;
+  std::shared_ptr<const Session> at_boot(const Session& session, std::uint64_t boot, Instant anchor) override;
   std::vector<RecordResult> append(std::span<const Record> records) override;
   bool audit(const AuditFact& fact) override;
 
