@@ -2,6 +2,7 @@
 
 #include "wardlink/device.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -26,7 +27,7 @@ std::uint64_t draw_boot(coap::Random& random) {
   random(bytes);
   std::uint64_t number = 0;
   std::memcpy(&number, bytes.data(), sizeof number);
-  return number & ((std::uint64_t{1} << 53) - 1);
+  return std::max<std::uint64_t>(1, number & ((std::uint64_t{1} << 53) - 1));
 }
 
 std::function<std::uint64_t()> steady_tick() {

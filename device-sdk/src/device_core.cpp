@@ -33,7 +33,7 @@ DeviceCore::DeviceCore(Config config, Seams seams, Recorder& recorder)
     : config_(std::move(config)),
       seams_(std::move(seams)),
       recorder_(recorder),
-      log_(config_.boot, seams_.journal, seams_.calendar, recorder) {
+      log_(seams_.journal, seams_.calendar, recorder) {
   config_.connection.detect_silence = true;
 }
 

@@ -33,33 +33,55 @@ std::size_t Outbox::give_back(std::vector<SequencedSet> sets) {
   return surplus;
 }
 
+std::size_t Outbox::age(std::uint64_t boot) const {
+  const auto at = std::find(earlier_boots_.begin(), earlier_boots_.end(), boot);
+  return boot == boot_ ? ~std::size_t{0} : static_cast<std::size_t>(at - earlier_boots_.begin());
+}
+
+Outbox::Rank Outbox::rank(const OwedAlarm& alarm) const {
+  return {-static_cast<int>(alarm.record.alarm.priority), age(alarm.boot), alarm.record.sequence};
+}
+
 void Outbox::owe(SequencedAlarm alarm) {
+  OwedAlarm own{boot_, std::move(alarm)};
+  const auto key = rank(own);
+  owed_.emplace(key, std::move(own));
+}
+
+void Outbox::add_earlier_boot(std::uint64_t boot) {
+  if (boot != boot_ && age(boot) == earlier_boots_.size()) earlier_boots_.push_back(boot);
+}
+
+void Outbox::inherit(OwedAlarm alarm) {
   const auto key = rank(alarm);
   owed_.emplace(key, std::move(alarm));
 }
 
-std::vector<SequencedAlarm> Outbox::owed(std::uint64_t through, std::size_t most) const {
-  std::vector<SequencedAlarm> first;
+std::vector<OwedAlarm> Outbox::owed(std::uint64_t through, std::size_t most) const {
+  std::vector<OwedAlarm> first;
   for (const auto& [key, alarm] : owed_) {
     if (first.size() == most) break;
-    if (alarm.sequence <= through) first.push_back(alarm);
+    if (alarm.boot != boot_ || alarm.record.sequence <= through) first.push_back(alarm);
   }
   return first;
 }
 
-void Outbox::carry(coap::DeliveryId delivery, const std::vector<SequencedAlarm>& records) {
+void Outbox::carry(coap::DeliveryId delivery, const std::vector<OwedAlarm>& records) {
   std::vector<Rank> ranks;
   for (const auto& record : records) ranks.push_back(rank(record));
   carried_.emplace_back(delivery, std::move(ranks));
   if (carried_.size() > kDeliveries) carried_.pop_front();
 }
 
-std::vector<std::uint64_t> Outbox::release(coap::DeliveryId delivery) {
-  std::vector<std::uint64_t> released;
+std::vector<AlarmKey> Outbox::release(coap::DeliveryId delivery) {
+  std::vector<AlarmKey> released;
   const auto at = std::find_if(carried_.begin(), carried_.end(), [&](const auto& c) { return c.first == delivery; });
   if (at == carried_.end()) return released;
   for (const auto& key : at->second) {
-    if (owed_.erase(key) != 0) released.push_back(key.second);  // else another delivery released it
+    const auto alarm = owed_.find(key);
+    if (alarm == owed_.end()) continue;  // another delivery released it
+    released.push_back({alarm->second.boot, alarm->second.record.sequence});
+    owed_.erase(alarm);
   }
   carried_.erase(at);
   return released;

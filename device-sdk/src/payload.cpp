@@ -30,12 +30,14 @@ Pack to_pack(const SequencedSet& set) {
   return pack;
 }
 
-Pack to_pack(const SequencedAlarm& record) {
+Pack to_pack(const OwedAlarm& owed, std::uint64_t session_boot) {
   Pack pack;
+  const auto& record = owed.record;
   const auto& alarm = record.alarm;
   const bool ended = record.event == SequencedAlarm::Event::ended;
   add(pack, "q", static_cast<double>(record.sequence));
   add(pack, "tk", static_cast<double>(record.tick_ms));
+  if (owed.boot != session_boot) add(pack, "boot", static_cast<double>(owed.boot));
   add(pack, "ev", ended ? "ended" : "raised");
   if (ended && record.onset_sequence != 0) add(pack, "on", static_cast<double>(record.onset_sequence));
   add(pack, "kind", alarm.kind == AlarmKind::technical ? "tech" : "phys");
@@ -51,8 +53,8 @@ std::size_t header_size(std::size_t records) { return records < 24 ? 1 : records
 
 std::size_t body_size(const Pack& pack) { return coap::senml::encode_cbor(pack).size() - header_size(pack.size()); }
 
-template <class Item>
-Fitted fit(Pack pack, std::span<const Item> items) {
+template <class Item, class ToPack>
+Fitted fit(Pack pack, std::span<const Item> items, const ToPack& to_pack) {
   std::size_t size = body_size(pack);
   std::size_t count = 0;
   for (; count < items.size(); ++count) {
@@ -67,12 +69,14 @@ Fitted fit(Pack pack, std::span<const Item> items) {
 
 }  // namespace
 
-Fitted vitals(std::span<const SequencedSet> sets) { return fit({}, sets); }
+Fitted vitals(std::span<const SequencedSet> sets) {
+  return fit({}, sets, [](const SequencedSet& set) { return to_pack(set); });
+}
 
-Fitted alarms(std::size_t owed, std::span<const SequencedAlarm> records) {
+Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot) {
   Pack pack;
   add(pack, "owed", static_cast<double>(owed));
-  return fit(std::move(pack), records);
+  return fit(std::move(pack), records, [&](const OwedAlarm& one) { return to_pack(one, session_boot); });
 }
 
 }  // namespace wardlink::payload

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "coap/address.hpp"
-#include "wardlink/measurement.hpp"
+#include "wardlink/journal.hpp"
 
 namespace wardlink::payload {
 
@@ -19,7 +19,7 @@ struct Fitted {
 
 /// As many whole sets as fit, oldest first. No set: an empty array.
 Fitted vitals(std::span<const SequencedSet> sets);
-/// `owed` and as many whole records as fit, in the order given.
-Fitted alarms(std::size_t owed, std::span<const SequencedAlarm> records);
+/// `owed` and as many whole records as fit, in the order given. Those of another boot than `session_boot` name theirs.
+Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot);
 
 }  // namespace wardlink::payload

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 namespace wardlink {
@@ -33,9 +34,13 @@ bool valid(const Alarm& alarm) {
 
 Recorder::Recorder(Config config)
     : config_(std::move(config)),
-      outbox_(config_.set_capacity, config_.alarm_capacity),
+      outbox_(config_.boot, config_.set_capacity, config_.alarm_capacity),
       limits_(config_.alarms),
-      standing_(config_.alarms.limits.size()) {}
+      standing_(config_.alarms.limits.size()) {
+  if (!config_.journal) return;
+  inherit(config_.journal->owed());
+  status_.journal_damaged_lines = config_.journal->damaged_lines();
+}
 
 void Recorder::open() {
   const std::lock_guard lock(mutex_);
@@ -108,7 +113,7 @@ DeviceStatus Recorder::status() const {
   const std::lock_guard lock(mutex_);
   auto now = status_;
   now.sets_waiting = outbox_.sets_waiting();
-  now.alarms_owed = outbox_.alarms_owed();
+  now.alarms_owed = alarms_owed();
   now.connected = link_.connected;
   now.last_problem = link_.last_problem;
   now.non_notifications = link_.non_notifications;
@@ -121,7 +126,7 @@ DeviceStatus Recorder::status() const {
 
 bool Recorder::wait_until_drained(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
-  return drained_.wait_for(lock, limit, [this] { return outbox_.sets_waiting() == 0 && outbox_.alarms_owed() == 0; });
+  return drained_.wait_for(lock, limit, [this] { return outbox_.sets_waiting() == 0 && alarms_owed() == 0; });
 }
 
 std::optional<std::chrono::milliseconds> Recorder::raise_due() {
@@ -184,25 +189,26 @@ std::uint64_t Recorder::last_alarm() const {
   return last_alarm_;
 }
 
-std::size_t Recorder::alarms_owed() const {
+std::size_t Recorder::alarms_to_send() const {
   const std::lock_guard lock(mutex_);
   return outbox_.alarms_owed();
 }
 
 Recorder::OwedAlarms Recorder::owed(std::uint64_t through, std::size_t most) const {
   const std::lock_guard lock(mutex_);
-  return {outbox_.alarms_owed(), outbox_.owed(through, most)};
+  return {alarms_owed(), outbox_.owed(through, most)};
 }
 
-void Recorder::carry(coap::DeliveryId delivery, const std::vector<SequencedAlarm>& records) {
+void Recorder::carry(coap::DeliveryId delivery, const std::vector<OwedAlarm>& records) {
   const std::lock_guard lock(mutex_);
   outbox_.carry(delivery, records);
 }
 
-std::vector<std::uint64_t> Recorder::release(coap::DeliveryId delivery) {
+std::vector<AlarmKey> Recorder::release(coap::DeliveryId delivery) {
   const std::lock_guard lock(mutex_);
   auto released = outbox_.release(delivery);
   status_.alarms_acknowledged += released.size();
+  take_debts_in();
   return released;
 }
 
@@ -217,6 +223,29 @@ void Recorder::publish(const LinkStatus& link) {
     link_ = link;
   }
   drained_.notify_all();
+}
+
+// -- debts of earlier starts (under the mutex)
+// -------------------------------------------------------------------------
+
+void Recorder::inherit(std::vector<OwedAlarm> debts) {
+  status_.alarms_inherited = debts.size();
+  for (const auto& debt : debts) outbox_.add_earlier_boot(debt.boot);
+  std::stable_sort(debts.begin(), debts.end(), [](const OwedAlarm& one, const OwedAlarm& other) {
+    return one.record.alarm.priority > other.record.alarm.priority;
+  });
+  debts_.assign(std::make_move_iterator(debts.begin()), std::make_move_iterator(debts.end()));
+  take_debts_in();
+}
+
+/// As many as leave half of the outbox to what is happening now; but always one, where it is empty.
+void Recorder::take_debts_in() {
+  while (!debts_.empty()) {
+    const auto spare = outbox_.alarms_owed() == 0 ? 0 : config_.alarm_capacity / 2;
+    if (!outbox_.fits(reserved_ + spare + 1)) return;
+    outbox_.inherit(std::move(debts_.front()));
+    debts_.pop_front();
+  }
 }
 
 // -- from transitions to records (under the mutex) --------------------------------------------------------------------

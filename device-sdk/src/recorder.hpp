@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,7 +34,7 @@ class Recorder {
     AlarmSettings alarms;
     std::size_t set_capacity = 4096, alarm_capacity = 1024;
     std::function<std::uint64_t()> tick;  // monotonic ms, any thread
-    std::shared_ptr<Journal> journal;     // may be nullptr; takes the sets (alarms: the loop's side)
+    std::shared_ptr<Journal> journal;     // may be nullptr; takes the sets (alarms: the loop's side), tells the debts
   };
   explicit Recorder(Config config);
 
@@ -51,10 +52,11 @@ class Recorder {
   // -- the loop's side; its thread ---------------------------------------------------------------------------------
   struct OwedAlarms {
     std::size_t total;
-    std::vector<SequencedAlarm> records;  // first in rank
+    std::vector<OwedAlarm> records;  // first in rank
   };
 
   std::uint64_t tick() const { return config_.tick(); }
+  std::uint64_t boot() const { return config_.boot; }
   /// Raises by the clock what is due. Returns how long until it has to be asked again; empty: not until a report.
   std::optional<std::chrono::milliseconds> raise_due();
 
@@ -68,10 +70,11 @@ class Recorder {
   std::vector<SequencedAlarm> take_unjournaled();
   /// Number of the newest alarm record.
   std::uint64_t last_alarm() const;
-  std::size_t alarms_owed() const;
+  /// Those that owed() would give now, were they asked for.
+  std::size_t alarms_to_send() const;
   OwedAlarms owed(std::uint64_t through, std::size_t most) const;
-  void carry(coap::DeliveryId delivery, const std::vector<SequencedAlarm>& records);
-  std::vector<std::uint64_t> release(coap::DeliveryId delivery);
+  void carry(coap::DeliveryId delivery, const std::vector<OwedAlarm>& records);
+  std::vector<AlarmKey> release(coap::DeliveryId delivery);
   void forget_deliveries();
 
   void publish(const LinkStatus& link);
@@ -89,6 +92,9 @@ class Recorder {
   std::uint64_t record(SequencedAlarm::Event event, std::uint64_t tick_ms, std::uint64_t onset_sequence, Alarm alarm);
   Alarm describe(const AlarmLimits::Transition& transition) const;
   bool has_room_to_raise() const;
+  void inherit(std::vector<OwedAlarm> debts);
+  void take_debts_in();
+  std::size_t alarms_owed() const { return outbox_.alarms_owed() + debts_.size(); }
   std::uint64_t clock_of_samples() const;
 
   Config config_;
@@ -100,6 +106,7 @@ class Recorder {
   std::vector<Standing> standing_;  // one a limit
   std::map<AlarmId, Alarm> open_;   // raised by the caller; the id is the record's number
   std::size_t reserved_ = 0;        // places in the outbox for the ends of what is open
+  std::deque<OwedAlarm> debts_;     // of earlier starts, for which the outbox has no room yet: highest priority first
   std::vector<SequencedAlarm> unjournaled_;
   std::optional<SequencedSet> latest_;
   std::uint64_t newest_tick_ = 0, reported_at_ = 0;  // of the newest sample: its tick, and the clock at its report

@@ -34,22 +34,22 @@ coap::Response refuse(coap::Code code) { return {code, std::nullopt, {}, {}}; }
 
 // -- AlarmLog --------------------------------------------------------------------------------------------------------
 
-AlarmLog::AlarmLog(std::uint64_t boot, std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder)
-    : boot_(boot), journal_(std::move(journal)), calendar_(std::move(calendar)), recorder_(recorder) {}
+AlarmLog::AlarmLog(std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder)
+    : journal_(std::move(journal)), calendar_(std::move(calendar)), recorder_(recorder) {}
 
 std::uint64_t AlarmLog::write_pending() {
   for (const auto& alarm : recorder_.take_unjournaled()) {
-    if (journal_ && !journal_->generated(boot_, alarm)) ++failures_;
+    if (journal_ && !journal_->generated(recorder_.boot(), alarm)) ++failures_;
     through_ = alarm.sequence;
   }
   return through_;
 }
 
-void AlarmLog::acknowledged(const std::vector<std::uint64_t>& sequences) {
-  if (!journal_ || sequences.empty()) return;
+void AlarmLog::acknowledged(const std::vector<AlarmKey>& records) {
+  if (!journal_ || records.empty()) return;
   const auto at = calendar_();
-  for (const auto sequence : sequences) {
-    if (!journal_->acknowledged(boot_, sequence, at)) ++failures_;
+  for (const auto& [boot, sequence] : records) {
+    if (!journal_->acknowledged(boot, sequence, at)) ++failures_;
   }
 }
 
@@ -166,7 +166,7 @@ bool Resources::alarms_due(coap::Instant now) const {
   if (!alarms_.observer) return false;
   if (recorder_.last_alarm() > alarms_.sent_through) return true;
   if (alarms_.latest) return false;
-  return alarms_.sent_at + heartbeat_ <= now || recorder_.alarms_owed() > 0;
+  return alarms_.sent_at + heartbeat_ <= now || recorder_.alarms_to_send() > 0;
 }
 
 void Resources::notify_alarms(coap::Connection& connection, coap::Instant now) {
@@ -245,7 +245,7 @@ Resources::WaitingSets Resources::take_waiting() {
 Resources::OwedRecords Resources::owed() {
   const auto through = log_.write_pending();
   auto [total, records] = recorder_.owed(through, kMostAlarms);
-  auto fitted = payload::alarms(total, records);
+  auto fitted = payload::alarms(total, records, recorder_.boot());
   records.resize(fitted.count);
   return {content(std::move(fitted.bytes)), std::move(records), through};
 }

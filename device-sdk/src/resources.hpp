@@ -18,14 +18,13 @@ using Calendar = std::function<std::chrono::system_clock::time_point()>;
 /// Writes alarm records down before they are sent, and their ACKs. Counts what could not be written.
 class AlarmLog {
  public:
-  AlarmLog(std::uint64_t boot, std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder);
-  /// Records numbered up to here may be sent.
+  AlarmLog(std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder);
+  /// Records of this start, numbered up to here, may be sent.
   std::uint64_t write_pending();
-  void acknowledged(const std::vector<std::uint64_t>& sequences);
+  void acknowledged(const std::vector<AlarmKey>& records);
   std::uint64_t failures() const { return failures_; }
 
  private:
-  std::uint64_t boot_;
   std::shared_ptr<Journal> journal_;
   Calendar calendar_;
   Recorder& recorder_;
@@ -94,7 +93,7 @@ class Resources {
   WaitingSets take_waiting();
   struct OwedRecords {
     coap::Response response;
-    std::vector<SequencedAlarm> records;
+    std::vector<OwedAlarm> records;
     std::uint64_t through;
   };
   OwedRecords owed();

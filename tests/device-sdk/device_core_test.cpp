@@ -452,14 +452,18 @@ struct SpyJournal : Journal {
     alarms.push_back(alarm.sequence);
     return works;
   }
-  bool acknowledged(std::uint64_t, std::uint64_t sequence, std::chrono::system_clock::time_point at) override {
+  bool acknowledged(std::uint64_t boot, std::uint64_t sequence, std::chrono::system_clock::time_point at) override {
     acks.emplace_back(sequence, at);
+    ack_boots.push_back(boot);
     return works;
   }
+  std::vector<OwedAlarm> owed() override { return debts; }
   bool works = true;
   World* world = nullptr;
   std::vector<std::uint64_t> sets, alarms;
   std::vector<std::size_t> seen_before;
+  std::vector<OwedAlarm> debts;
+  std::vector<std::uint64_t> ack_boots;
   std::vector<std::pair<std::uint64_t, std::chrono::system_clock::time_point>> acks;
 };
 
@@ -500,6 +504,54 @@ TEST(DeviceCore, AJournalThatFailsIsCountedAndStopsNothing) {
   EXPECT_EQ(world.recorder.status().journal_failures, 3u);  // the set, the alarm, its ACK
   EXPECT_EQ(world.recorder.status().alarms_owed, 0u);
   EXPECT_EQ(world.recorder.status().sets_sent, 1u);
+}
+
+OwedAlarm debt(std::uint64_t boot, std::uint64_t sequence, AlarmPriority priority = AlarmPriority::high) {
+  OwedAlarm owed{boot, {sequence, 90'000, SequencedAlarm::Event::raised, 0, {}}};
+  owed.record.alarm.code = "lead-off";
+  owed.record.alarm.priority = priority;
+  return owed;
+}
+
+/// The boots that a notification names, one a record; kBoot where it names none.
+std::vector<std::uint64_t> boots(const testing::Seen& seen) {
+  std::vector<std::uint64_t> all;
+  for (const auto& record : seen.pack) {
+    if (record.name == "q") all.push_back(kBoot);
+    if (record.name == "boot") all.back() = static_cast<std::uint64_t>(std::get<double>(record.value));
+  }
+  return all;
+}
+
+TEST(DeviceCore, DebtsOfEarlierStartsAreDeliveredUnderTheirOwnBoot) {  // I1
+  const auto journal = std::make_shared<SpyJournal>();
+  journal->debts = {debt(9000, 2), debt(12, 1), debt(12, 2, AlarmPriority::low)};
+  World world(no_limits(), journal);
+  world.commits = false;
+  world.recorder.raise({.code = "fall", .sign = {}, .value = {}, .limit = {}, .tick_ms = {}});
+  world.start();
+  const auto alarms = world.of("/alarms");
+  ASSERT_EQ(alarms.size(), 1u);
+  EXPECT_EQ(alarms[0].value("owed"), 4);
+  EXPECT_THAT(alarms[0].sequences(), ElementsAre(2, 1, 1, 2));
+  EXPECT_THAT(boots(alarms[0]), ElementsAre(9000, 12, kBoot, 12));
+  EXPECT_THAT(journal->acks, IsEmpty());
+  world.acknowledge(alarms[0]);
+  world.pass(1s);
+  EXPECT_THAT(journal->ack_boots, ElementsAre(9000, 12, kBoot, 12));
+  EXPECT_THAT(journal->alarms, ElementsAre(1));  // a debt is not written down again
+  EXPECT_EQ(world.recorder.status().alarms_owed, 0u);
+}
+
+TEST(DeviceCore, ThousandsOfDebtsGoOneDatagramAfterTheOther) {  // I8
+  const auto journal = std::make_shared<SpyJournal>();
+  for (std::uint64_t i = 1; i <= 2000; ++i) journal->debts.push_back(debt(12, i));
+  World world(no_limits(), journal);
+  world.start();
+  world.pass(60s);
+  EXPECT_EQ(world.recorder.status().alarms_acknowledged, 2000u);
+  EXPECT_EQ(journal->acks.size(), 2000u);
+  EXPECT_EQ(world.recorder.status().alarms_owed, 0u);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ using coap::DeliveryId;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+constexpr std::uint64_t kBoot = 4711;
+
 SequencedSet set(std::uint64_t sequence) { return {sequence, sequence * 1000, {{1, 70}}}; }
 
 SequencedAlarm alarm(std::uint64_t sequence, AlarmPriority priority = AlarmPriority::high) {
@@ -18,15 +20,25 @@ SequencedAlarm alarm(std::uint64_t sequence, AlarmPriority priority = AlarmPrior
   return record;
 }
 
+std::uint64_t number(const SequencedSet& set) { return set.sequence; }
+std::uint64_t number(const OwedAlarm& alarm) { return alarm.record.sequence; }
+std::uint64_t number(const AlarmKey& key) { return key.sequence; }
+
 template <class Records>
 std::vector<std::uint64_t> numbers(const Records& records) {
   std::vector<std::uint64_t> all;
-  for (const auto& record : records) all.push_back(record.sequence);
+  for (const auto& record : records) all.push_back(number(record));
+  return all;
+}
+
+std::vector<AlarmKey> keys(const std::vector<OwedAlarm>& alarms) {
+  std::vector<AlarmKey> all;
+  for (const auto& alarm : alarms) all.push_back({alarm.boot, alarm.record.sequence});
   return all;
 }
 
 TEST(Outbox, HandsSetsOutOldestFirst) {
-  Outbox outbox(10, 10);
+  Outbox outbox(kBoot, 10, 10);
   for (std::uint64_t i = 1; i <= 4; ++i) EXPECT_TRUE(outbox.push(set(i)));
   EXPECT_THAT(numbers(outbox.take_sets(3)), ElementsAre(1, 2, 3));
   EXPECT_EQ(outbox.sets_waiting(), 1u);
@@ -35,7 +47,7 @@ TEST(Outbox, HandsSetsOutOldestFirst) {
 }
 
 TEST(Outbox, DropsTheOldestSetWhenFull) {
-  Outbox outbox(2, 10);
+  Outbox outbox(kBoot, 2, 10);
   outbox.push(set(1));
   outbox.push(set(2));
   EXPECT_FALSE(outbox.push(set(3)));
@@ -43,7 +55,7 @@ TEST(Outbox, DropsTheOldestSetWhenFull) {
 }
 
 TEST(Outbox, SetsGivenBackComeFirstAgainWithinTheBound) {
-  Outbox outbox(3, 10);
+  Outbox outbox(kBoot, 3, 10);
   for (std::uint64_t i = 1; i <= 3; ++i) outbox.push(set(i));
   auto taken = outbox.take_sets(2);
   outbox.push(set(4));
@@ -53,7 +65,7 @@ TEST(Outbox, SetsGivenBackComeFirstAgainWithinTheBound) {
 }
 
 TEST(Outbox, OwesByPriorityThenAge) {
-  Outbox outbox(1, 10);
+  Outbox outbox(kBoot, 1, 10);
   outbox.owe(alarm(1, AlarmPriority::low));
   outbox.owe(alarm(2, AlarmPriority::high));
   outbox.owe(alarm(3, AlarmPriority::medium));
@@ -65,20 +77,36 @@ TEST(Outbox, OwesByPriorityThenAge) {
 
 TEST(Outbox, AnAckReleasesExactlyWhatItsDeliveryCarried) {
   // MSG-09
-  Outbox outbox(1, 10);
+  Outbox outbox(kBoot, 1, 10);
   for (std::uint64_t i = 1; i <= 3; ++i) outbox.owe(alarm(i));
   outbox.carry(DeliveryId{7}, outbox.owed(9, 2));
   outbox.carry(DeliveryId{8}, outbox.owed(9, 9));
-  EXPECT_THAT(outbox.release(DeliveryId{7}), ElementsAre(1, 2));
+  EXPECT_THAT(numbers(outbox.release(DeliveryId{7})), ElementsAre(1, 2));
   EXPECT_THAT(numbers(outbox.owed(9, 9)), ElementsAre(3));
   EXPECT_THAT(outbox.release(DeliveryId{7}), IsEmpty());
   EXPECT_THAT(outbox.release(DeliveryId{9}), IsEmpty());
-  EXPECT_THAT(outbox.release(DeliveryId{8}), ElementsAre(3));  // 1 and 2 are released once
+  EXPECT_THAT(numbers(outbox.release(DeliveryId{8})), ElementsAre(3));  // 1 and 2 are released once
   EXPECT_EQ(outbox.alarms_owed(), 0u);
 }
 
+TEST(Outbox, RecordsOfEarlierStartsAreOlderAndKeepTheirBoot) {
+  Outbox outbox(kBoot, 1, 10);
+  for (const std::uint64_t boot : {9000, 12}) outbox.add_earlier_boot(boot);
+  outbox.owe(alarm(1));
+  outbox.inherit({12, alarm(1)});
+  outbox.inherit({9000, alarm(2)});
+  outbox.inherit({9000, alarm(1, AlarmPriority::low)});
+  outbox.inherit({12, alarm(7, AlarmPriority::low)});
+  EXPECT_THAT(keys(outbox.owed(9, 9)),
+              ElementsAre(AlarmKey{9000, 2}, AlarmKey{12, 1}, AlarmKey{kBoot, 1}, AlarmKey{9000, 1}, AlarmKey{12, 7}));
+  EXPECT_EQ(outbox.owed(0, 9).size(), 4u);  // the journal has what earlier starts made
+  outbox.carry(DeliveryId{7}, outbox.owed(9, 2));
+  EXPECT_THAT(outbox.release(DeliveryId{7}), ElementsAre(AlarmKey{9000, 2}, AlarmKey{12, 1}));
+  EXPECT_EQ(outbox.alarms_owed(), 3u);
+}
+
 TEST(Outbox, ForgottenDeliveriesLeaveTheDebt) {
-  Outbox outbox(1, 10);
+  Outbox outbox(kBoot, 1, 10);
   outbox.owe(alarm(1));
   outbox.carry(DeliveryId{7}, outbox.owed(9, 9));
   outbox.forget_deliveries();
@@ -87,15 +115,15 @@ TEST(Outbox, ForgottenDeliveriesLeaveTheDebt) {
 }
 
 TEST(Outbox, RemembersABoundedNumberOfDeliveries) {
-  Outbox outbox(1, 10);
+  Outbox outbox(kBoot, 1, 10);
   outbox.owe(alarm(1));
   for (std::uint64_t i = 0; i < 100; ++i) outbox.carry(DeliveryId{i}, outbox.owed(9, 9));
   EXPECT_THAT(outbox.release(DeliveryId{0}), IsEmpty());
-  EXPECT_THAT(outbox.release(DeliveryId{99}), ElementsAre(1));
+  EXPECT_THAT(numbers(outbox.release(DeliveryId{99})), ElementsAre(1));
 }
 
 TEST(Outbox, CountsTheRoomForAlarms) {
-  Outbox outbox(1, 2);
+  Outbox outbox(kBoot, 1, 2);
   EXPECT_TRUE(outbox.fits(2));
   EXPECT_FALSE(outbox.fits(3));
   outbox.owe(alarm(1));

@@ -37,15 +37,17 @@ std::vector<SequencedSet> sets(std::size_t count) {
   return all;
 }
 
-std::vector<SequencedAlarm> alarms(std::size_t count) {
-  std::vector<SequencedAlarm> all;
+constexpr std::uint64_t kBoot = 4711;
+
+std::vector<OwedAlarm> alarms(std::size_t count) {
+  std::vector<OwedAlarm> all;
   for (std::size_t i = 1; i <= count; ++i) {
     Alarm alarm;
     alarm.code = "rr-low";
     alarm.sign = id("rr");
     alarm.value = 7;
     alarm.limit = 8;
-    all.push_back({i, 1000 * i, SequencedAlarm::Event::raised, 0, alarm});
+    all.push_back({kBoot, {i, 1000 * i, SequencedAlarm::Event::raised, 0, alarm}});
   }
   return all;
 }
@@ -81,30 +83,40 @@ TEST(Payload, TheLargestSetFitsAlone) {
 }
 
 TEST(Payload, NothingOwedIsTheHeartbeat) {
-  EXPECT_THAT(texts(payload::alarms(0, {}).bytes), ::testing::ElementsAre("owed=0"));
+  EXPECT_THAT(texts(payload::alarms(0, {}, kBoot).bytes), ::testing::ElementsAre("owed=0"));
 }
 
 TEST(Payload, ARaisedRecordInTheOrderOfTheContract) {
-  const auto fitted = payload::alarms(5, alarms(1));
+  const auto fitted = payload::alarms(5, alarms(1), kBoot);
   EXPECT_THAT(texts(fitted.bytes), ::testing::ElementsAre("owed=5", "q=1", "tk=1000", "ev=raised", "kind=phys",
                                                           "prio=3", "code=rr-low", "lim=8", "rr=7"));
 }
 
+TEST(Payload, ARecordOfAnEarlierStartNamesItsBoot) {
+  auto two = alarms(2);
+  two[0].boot = 9000;
+  const auto all = texts(payload::alarms(2, two, kBoot).bytes);
+  EXPECT_THAT(std::vector(all.begin(), all.begin() + 5),
+              ::testing::ElementsAre("owed=2", "q=1", "tk=1000", "boot=9000", "ev=raised"));
+  EXPECT_THAT(std::vector(all.begin() + 10, all.end()),
+              ::testing::Not(::testing::Contains(::testing::HasSubstr("boot"))));
+}
+
 TEST(Payload, AnEndedRecordNamesItsOnset) {
   auto one = alarms(1);
-  one[0].event = SequencedAlarm::Event::ended;
-  one[0].onset_sequence = 9;
-  one[0].alarm.kind = AlarmKind::technical;
-  one[0].alarm.priority = AlarmPriority::low;
-  one[0].alarm.sign.reset();
-  one[0].alarm.limit.reset();
+  one[0].record.event = SequencedAlarm::Event::ended;
+  one[0].record.onset_sequence = 9;
+  one[0].record.alarm.kind = AlarmKind::technical;
+  one[0].record.alarm.priority = AlarmPriority::low;
+  one[0].record.alarm.sign.reset();
+  one[0].record.alarm.limit.reset();
   EXPECT_THAT(
-      texts(payload::alarms(1, one).bytes),
+      texts(payload::alarms(1, one, kBoot).bytes),
       ::testing::ElementsAre("owed=1", "q=1", "tk=1000", "ev=ended", "on=9", "kind=tech", "prio=1", "code=rr-low"));
 }
 
 TEST(Payload, SaysHowManyAreOwedAlsoWhereTheyDoNotFit) {
-  const auto fitted = payload::alarms(1024, alarms(50));
+  const auto fitted = payload::alarms(1024, alarms(50), kBoot);
   EXPECT_LE(fitted.bytes.size(), payload::kMax);
   EXPECT_GE(fitted.count, 8u);
   EXPECT_LT(fitted.count, 50u);

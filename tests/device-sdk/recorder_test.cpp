@@ -19,7 +19,12 @@ struct Bench {
     recorder.open();
   }
   Refusal hr(double value, std::optional<std::uint64_t> tick = {}) { return recorder.report({{{1, value}}, tick}); }
-  std::vector<SequencedAlarm> alarms() { return recorder.owed(~0ull, 1000).records; }
+  std::vector<SequencedAlarm> alarms() {
+    std::vector<SequencedAlarm> all;
+    for (const auto& one : owed()) all.push_back(one.record);
+    return all;
+  }
+  std::vector<OwedAlarm> owed() { return recorder.owed(~0ull, 1000).records; }
 
   std::uint64_t clock = 0;
   Recorder recorder;
@@ -151,7 +156,7 @@ TEST(Recorder, ALimitWithoutRoomIsRaisedWhenThereIsSome) {
   bench.hr(140, 1000);  // no room: the episode stands unrecorded
   EXPECT_EQ(bench.recorder.status().alarms_owed, 1u);
   bench.recorder.end(*fall, {});
-  bench.recorder.carry(coap::DeliveryId{1}, bench.alarms());
+  bench.recorder.carry(coap::DeliveryId{1}, bench.owed());
   EXPECT_EQ(bench.recorder.release(coap::DeliveryId{1}).size(), 2u);
   bench.hr(141, 2000);
   ASSERT_EQ(bench.alarms().size(), 1u);
@@ -168,6 +173,47 @@ TEST(Recorder, AnEpisodeThatNeverFoundRoomIsCounted) {
   bench.hr(100, 2000);
   EXPECT_EQ(bench.recorder.status().alarms_dropped, 1u);
   EXPECT_EQ(bench.recorder.status().alarms_owed, 1u);
+}
+
+/// A journal that an earlier start left `count` debts in.
+struct Left : Journal {
+  explicit Left(std::uint64_t many) : count(many) {}
+  bool generated(std::uint64_t, const SequencedSet&) override { return true; }
+  bool generated(std::uint64_t, const SequencedAlarm&) override { return true; }
+  bool acknowledged(std::uint64_t, std::uint64_t, std::chrono::system_clock::time_point) override { return true; }
+  std::vector<OwedAlarm> owed() override {
+    std::vector<OwedAlarm> all;
+    for (std::uint64_t i = 1; i <= count; ++i) all.push_back({99, {i, 0, Event::raised, 0, coded("fall")}});
+    all.back().record.alarm.priority = AlarmPriority::low;
+    all.front().record.alarm.priority = AlarmPriority::medium;
+    return all;
+  }
+  std::uint64_t damaged_lines() const override { return 3; }
+  std::uint64_t count;
+};
+
+TEST(Recorder, DebtsOfEarlierStartsLeaveHalfOfTheRoomAndFollow) {  // I8
+  Recorder recorder({1, {{}, 0, 0}, 10, 8, [] { return 0ull; }, std::make_shared<Left>(10)});
+  recorder.open();
+  EXPECT_EQ(recorder.status().alarms_inherited, 10u);
+  EXPECT_EQ(recorder.status().alarms_owed, 10u);
+  EXPECT_EQ(recorder.status().alarms_generated, 0u);
+  EXPECT_EQ(recorder.status().journal_damaged_lines, 3u);
+  ASSERT_TRUE(recorder.raise(coded("first")));
+  ASSERT_TRUE(recorder.raise(coded("second")));
+  EXPECT_FALSE(recorder.raise(coded("third")));
+  std::vector<std::uint64_t> delivered;
+  for (std::uint64_t delivery = 1; recorder.alarms_to_send() > 0; ++delivery) {
+    const auto owed = recorder.owed(~0ull, 3);
+    ASSERT_LE(owed.records.size(), 8u);
+    recorder.carry(coap::DeliveryId{delivery}, owed.records);
+    for (const auto& [boot, sequence] : recorder.release(coap::DeliveryId{delivery})) {
+      if (boot == 99) delivered.push_back(sequence);
+    }
+  }
+  EXPECT_THAT(delivered, ::testing::ElementsAre(2, 3, 4, 5, 6, 7, 8, 9, 1, 10));
+  EXPECT_EQ(recorder.status().alarms_owed, 0u);
+  EXPECT_EQ(recorder.status().alarms_acknowledged, 12u);
 }
 
 TEST(Recorder, TellsEachAlarmToTheJournalOnce) {

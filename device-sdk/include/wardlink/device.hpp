@@ -39,9 +39,11 @@ struct DeviceOptions {
   std::string server_name;        // that the server's certificate must carry; empty = `server`
   coap::Credentials credentials;  // PEM texts; the certificate's SAN URI is the device's name
   AlarmSettings alarms;
-  std::shared_ptr<Journal> journal;   // may be nullptr: nothing outlives the process
-  std::size_t set_capacity = 4096;    // sets kept unsent; beyond it the oldest is dropped and counted. About 200 B each
-  std::size_t alarm_capacity = 1024;  // alarm records owed; raise() fails where its end would no longer fit
+  std::shared_ptr<Journal> journal;  // may be nullptr: nothing outlives the process. What it owes is delivered
+  std::size_t set_capacity = 4096;   // sets kept unsent; beyond it the oldest is dropped and counted. About 200 B each
+  // Alarm records owed; raise() fails where its end would no longer fit. What earlier starts left owed in the journal
+  // takes at most half of it; the rest of that waits in memory, about 200 B a record, highest priority first.
+  std::size_t alarm_capacity = 1024;
   std::function<std::uint64_t()> tick;  // monotonic ms; empty = the steady clock since construction. Any thread
   std::chrono::seconds heartbeat{30};   // /alarms is sent at least so often, also when nothing is owed
   std::shared_ptr<Runtime> runtime;     // empty = one of its own
@@ -61,10 +63,12 @@ struct DeviceStatus {
   bool connected = false;    // a session stands and ingest observes it
   std::string last_problem;  // why it does not, for people; empty when connected
   std::uint64_t sets_generated = 0, sets_sent = 0, sets_dropped = 0, sets_waiting = 0;
-  std::uint64_t alarms_generated = 0, alarms_acknowledged = 0, alarms_owed = 0;
+  // Inherited: left owed in the journal by earlier starts. Generated + inherited = acknowledged + owed.
+  std::uint64_t alarms_generated = 0, alarms_inherited = 0, alarms_acknowledged = 0, alarms_owed = 0;
   std::uint64_t alarms_dropped = 0;  // episodes of limits that began and ended while alarm_capacity was reached
   std::uint64_t non_notifications = 0, con_notifications = 0;
   std::uint64_t handshakes = 0, retransmissions = 0, journal_failures = 0;
+  std::uint64_t journal_damaged_lines = 0;  // passed over when it was opened
 };
 
 /// Names an alarm condition that this device raised; unique for the device's life.
@@ -98,7 +102,7 @@ class Device {
   DeviceStatus status() const;
   /// The URN of the certificate's SAN.
   const std::string& name() const;
-  /// Drawn at construction, below 2^53.
+  /// Drawn at construction, 1 to 2^53 − 1.
   std::uint64_t boot() const;
 
  private:
