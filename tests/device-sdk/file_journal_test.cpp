@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -252,6 +253,34 @@ TEST_F(FileJournal, OneAlteredByteIsFoundWhereverItIs) {
     }
     EXPECT_EQ(bytes().size(), last ? third : joined ? second : whole.size()) << at;
     EXPECT_EQ(journal->damaged_lines(), last || joined ? 0u : altered[at] == '\n' ? 2u : 1u) << at;
+  }
+}
+
+TEST_F(FileJournal, WhateverBytesItHoldsItOwesNothingThatWasNotWrittenAndGoesOn) {  // I8
+  {
+    const auto journal = open();
+    for (std::uint64_t i = 1; i <= 3; ++i) journal->generated(9, numbered(i));
+  }
+  const auto whole = bytes();
+  std::mt19937 random(2026);
+  for (int round = 0; round < 100; ++round) {
+    auto damaged = whole;
+    for (auto wounds = random() % 4; wounds > 0; --wounds) {
+      const auto at = random() % damaged.size(), length = std::min<std::size_t>(random() % 64, damaged.size() - at);
+      if (random() % 3 == 0)
+        damaged.erase(at, length);
+      else if (random() % 2 == 0)
+        damaged.replace(at, length, length, random() % 2 == 0 ? '\0' : '\n');
+      else
+        damaged.insert(at, damaged.substr(random() % damaged.size(), length));
+    }
+    write(damaged);
+    const auto before = names(open()->owed());
+    EXPECT_THAT(before, ::testing::IsSubsetOf({"9/1", "9/2", "9/3"})) << round;
+    ASSERT_TRUE(open()->generated(6, numbered(1))) << round;
+    auto after = before;
+    after.push_back("6/1");
+    EXPECT_EQ(names(open()->owed()), after) << round;
   }
 }
 
