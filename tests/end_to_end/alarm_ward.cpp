@@ -1,0 +1,85 @@
+// Wearables that raise and end alarms all the time, in a process of their own that can be killed.
+//   alarm_ward PORT PKI_FOLDER JOURNAL_FOLDER COUNT SEED
+// SIGTERM: raises no more, waits until nothing is owed, and ends with 0.
+
+#include <poll.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "process.hpp"
+#include "wardlink/device.hpp"
+
+namespace {
+
+using namespace wardlink;
+
+volatile std::sig_atomic_t stopping = 0;
+
+struct Wearer {
+  std::unique_ptr<Device> device;
+  std::optional<AlarmId> open;
+};
+
+Wearer make(const std::string& label, std::uint16_t port, const std::string& pki, const std::string& journals,
+            const std::shared_ptr<Runtime>& runtime) {
+  const auto stem = pki + "/devices/" + label;
+  DeviceOptions options;
+  options.server = "127.0.0.1";
+  options.port = port;
+  options.credentials = {testing::read_file(stem + ".pem"), testing::read_file(stem + ".key"),
+                         testing::read_file(pki + "/service-ca.pem")};
+  options.journal = open_file_journal(journals + "/" + label + ".jsonl", label);
+  options.runtime = runtime;
+  return {std::make_unique<Device>(std::move(options)), std::nullopt};
+}
+
+void act(Wearer& wearer, std::mt19937_64& random) {
+  wearer.device->report({{{signs::find("hr")->id, 60.0 + static_cast<double>(random() % 60)}}, {}});
+  if (wearer.open) {
+    wearer.device->end(*wearer.open);
+    wearer.open.reset();
+    return;
+  }
+  Alarm alarm;
+  alarm.kind = AlarmKind::technical;
+  alarm.priority = static_cast<AlarmPriority>(1 + random() % 3);
+  alarm.code = "lead-off";
+  wearer.open = wearer.device->raise(alarm);
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count != 6) return 2;
+  std::signal(SIGTERM, [](int) { stopping = 1; });
+  const auto port = static_cast<std::uint16_t>(std::atoi(words[1]));
+  const auto runtime = std::make_shared<Runtime>();
+  std::mt19937_64 random(std::strtoull(words[5], nullptr, 10));
+  std::vector<Wearer> wearers;
+  for (int i = 1; i <= std::atoi(words[4]); ++i) {
+    char label[32];
+    std::snprintf(label, sizeof label, "device-%04d", i);
+    wearers.push_back(make(label, port, words[2], words[3], runtime));
+    wearers.back().device->start();
+  }
+  while (stopping == 0) {
+    act(wearers[random() % wearers.size()], random);
+    poll(nullptr, 0, 10);
+  }
+  const auto owed = [&] {
+    std::uint64_t sum = 0;
+    for (const auto& wearer : wearers) sum += wearer.device->status().alarms_owed;
+    return sum;
+  };
+  const bool delivered = testing::eventually([&] { return owed() == 0; }, std::chrono::seconds{180});
+  for (const auto& wearer : wearers) {
+    const auto status = wearer.device->status();
+    if (status.alarms_owed != 0)
+      std::printf("%s owes: %s\n", wearer.device->name().c_str(), status.last_problem.c_str());
+  }
+  return delivered ? 0 : 1;
+}
