@@ -258,6 +258,36 @@ TEST_F(ListenerTest, WordsInClearTouchNothing) {  // DTLS-12 (c)
   EXPECT_THAT(events(), ElementsAre("1 request"));
 }
 
+TEST_F(ListenerTest, AThousandForgeriesOfEachKindCostALiveSessionNothing) {  // DTLS-12
+  const auto device = connected(at(1));
+  const auto forger = client_context(named("f"));
+  const Bytes alert{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40};
+  int heard = 0;
+  for (int i = 0; i < 1000; ++i) {
+    Device hello(at(1), forger);
+    give(at(1), hello.take().at(0));
+    deliver(*device);
+    Device half(at(1), forger);
+    begin(half);  // the cookie, and never a Finished
+    give(at(1), alert);
+    Bytes garbage(1 + static_cast<std::size_t>(i) % 200);
+    secure_random()(garbage);
+    give(at(1), garbage);
+    deliver(*device);
+    give(device->address, device->post());
+    while (auto one = listener.poll_event()) {
+      const auto* request = std::get_if<event::RequestReceived>(&one->event);
+      if (request == nullptr) continue;  // of the handshakes that each new one supersedes
+      ++heard;
+      listener.find(one->session)->respond(request->exchange, {}, now);
+    }
+    deliver(*device);
+  }
+  EXPECT_EQ(heard, 1000);
+  EXPECT_TRUE(device->open());
+  EXPECT_EQ(listener.sessions(), 1u);
+}
+
 TEST_F(ListenerTest, AFinishedHandshakeTakesTheAddressOver) {  // DTLS-12 (d)
   const auto before = connected(at(1), named("a"));
   Device again(at(1), named("a"));
