@@ -158,7 +158,7 @@ TEST(Notification, WithACriticalOptionThatNobodyKnowsEndsTheObservation) {  // M
   EXPECT_TRUE(peer.silent());
 }
 
-// -- duplicates ------------------------------------------------------------------------------------------------------
+// -- what comes twice -------------------------------------------------------------------------------------------------
 
 TEST(Duplicates, OfARequestWhoseAnswerIsForgottenAreNotHandledAgain) {  // MSG-02, MSG-03
   Lockstep peer;
