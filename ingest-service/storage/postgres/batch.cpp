@@ -59,6 +59,11 @@ Batch::RecordKey Batch::key_of(const Record& record) {
   return {record.session->device_id, record.session->boot, record.stream, record.sequence};
 }
 
+Batch::RecordKey Batch::key_of(const pqxx::row& row) {
+  return {row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), static_cast<Stream>(row[2].as<int>()),
+          row[3].as<std::uint64_t>()};
+}
+
 std::vector<RecordResult> Batch::write() {
   set_unusable_aside();
   lock_streams();
@@ -143,39 +148,20 @@ void Batch::settle(std::size_t index, bool same) {
   if (!same) unusable_.emplace(index, Unusable{"conflict", "", described(*records_[index])});
 }
 
-void Batch::compare_sets(Indices doubtful) {
-  if (doubtful.empty()) return;
-  KeyColumns keys;
-  for (const auto index : doubtful) keys.add(*records_[index]);
-  const auto found = tx_.exec_prepared("find_sets", keys.devices.text(), keys.boots.text(), keys.streams.text(),
-                                       keys.sequences.text());
-  std::map<RecordKey, Record> stored;
-  for (const auto row : found) {
+void Batch::compare_sets(const Indices& doubtful) {
+  Stored stored;
+  for (const auto row : find_stored("find_sets", doubtful)) {
     Record record;
     record.tick_ms = row[4].as<std::uint64_t>();
     record.body = MeasurementSet{read_array<std::uint16_t>(row[5].c_str()), read_array<double>(row[6].c_str()), {}};
-    stored.emplace(RecordKey{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(),
-                             static_cast<Stream>(row[2].as<int>()), row[3].as<std::uint64_t>()},
-                   std::move(record));
+    stored.emplace(key_of(row), std::move(record));
   }
-  for (const auto index : doubtful) {
-    const auto match = stored.find(key_of(*records_[index]));
-    if (match == stored.end()) {
-      fresh_sets_.push_back(index);
-    } else {
-      settle(index, same_content(match->second, *records_[index]));
-    }
-  }
+  compare(stored, doubtful, fresh_sets_);
 }
 
-void Batch::compare_alarms(Indices doubtful) {
-  if (doubtful.empty()) return;
-  KeyColumns keys;
-  for (const auto index : doubtful) keys.add(*records_[index]);
-  const auto found = tx_.exec_prepared("find_alarms", keys.devices.text(), keys.boots.text(), keys.streams.text(),
-                                       keys.sequences.text());
-  std::map<RecordKey, Record> stored;
-  for (const auto row : found) {
+void Batch::compare_alarms(const Indices& doubtful) {
+  Stored stored;
+  for (const auto row : find_stored("find_alarms", doubtful)) {
     Record record;
     record.tick_ms = row[4].as<std::uint64_t>();
     record.body = AlarmFact{static_cast<AlarmEvent>(row[5].as<int>()),
@@ -186,14 +172,26 @@ void Batch::compare_alarms(Indices doubtful) {
                             optional_double(row[10]),
                             optional_double(row[11]),
                             row[12].as<std::uint64_t>()};
-    stored.emplace(RecordKey{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(),
-                             static_cast<Stream>(row[2].as<int>()), row[3].as<std::uint64_t>()},
-                   std::move(record));
+    stored.emplace(key_of(row), std::move(record));
   }
+  compare(stored, doubtful, fresh_alarms_);
+}
+
+/// The rows under the keys of those records; each begins with its key.
+pqxx::result Batch::find_stored(const char* statement, const Indices& doubtful) {
+  if (doubtful.empty()) return {};
+  KeyColumns keys;
+  for (const auto index : doubtful) keys.add(*records_[index]);
+  return tx_.exec_prepared(statement, keys.devices.text(), keys.boots.text(), keys.streams.text(),
+                           keys.sequences.text());
+}
+
+/// What is not there is fresh; what is there is the same record, or another under a used key.
+void Batch::compare(const Stored& stored, const Indices& doubtful, Indices& fresh) {
   for (const auto index : doubtful) {
     const auto match = stored.find(key_of(*records_[index]));
     if (match == stored.end()) {
-      fresh_alarms_.push_back(index);
+      fresh.push_back(index);
     } else {
       settle(index, same_content(match->second, *records_[index]));
     }

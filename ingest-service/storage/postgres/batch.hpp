@@ -28,13 +28,18 @@ class Batch {
   };
   using Indices = std::vector<std::size_t>;
 
+  using Stored = std::map<RecordKey, Record>;
+
   static RecordKey key_of(const Record& record);
+  static RecordKey key_of(const pqxx::row& row);
   void set_unusable_aside();
   void lock_streams();
   void read_locks(const std::string& devices, const std::string& boots, const std::string& streams);
   void sort_out();
-  void compare_sets(Indices doubtful);
-  void compare_alarms(Indices doubtful);
+  void compare_sets(const Indices& doubtful);
+  void compare_alarms(const Indices& doubtful);
+  pqxx::result find_stored(const char* statement, const Indices& doubtful);
+  void compare(const Stored& stored, const Indices& doubtful, Indices& fresh);
   void insert_sets();
   void insert_alarms();
   void advance_latest();
