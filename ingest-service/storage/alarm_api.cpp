@@ -11,25 +11,11 @@
 namespace wardlink::storage {
 namespace {
 
-v1::ListAlarmsRequest without_page(v1::ListAlarmsRequest request) {
-  request.clear_page_token();
-  request.clear_page_size();
-  return request;
-}
-
 AlarmsQuery query_of(const v1::ListAlarmsRequest& request) {
   AlarmsQuery query;
   query.subject = parse_parent("parent", request.parent());
   query.open_only = request.open_only();
-  if (request.has_start_time()) query.start = parse_instant("start_time", request.start_time());
-  if (request.has_end_time()) query.end = parse_instant("end_time", request.end_time());
-  if (query.start && query.end && *query.start > *query.end) {
-    throw InvalidArgument("end_time", "lies before start_time");
-  }
-  query.limit = page_size_of(request.page_size());
-  if (!request.page_token().empty()) {
-    query.after = read_place(read_page_token(without_page(request), request.page_token()));
-  }
+  read_span_and_page(request, query);
   return query;
 }
 

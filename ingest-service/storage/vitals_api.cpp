@@ -60,12 +60,6 @@ v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16
   return set;
 }
 
-v1::ListReadingsRequest without_page(v1::ListReadingsRequest request) {
-  request.clear_page_token();
-  request.clear_page_size();
-  return request;
-}
-
 ReadingsQuery query_of(const v1::ListReadingsRequest& request) {
   ReadingsQuery query;
   query.subject = parse_parent("parent", request.parent());
@@ -77,15 +71,7 @@ ReadingsQuery query_of(const v1::ListReadingsRequest& request) {
     if (sign == nullptr) throw InvalidArgument("signs", "holds a name that is not in the catalogue");
     query.signs.push_back(sign->id);
   }
-  if (request.has_start_time()) query.start = parse_instant("start_time", request.start_time());
-  if (request.has_end_time()) query.end = parse_instant("end_time", request.end_time());
-  if (query.start && query.end && *query.start > *query.end) {
-    throw InvalidArgument("end_time", "lies before start_time");
-  }
-  query.limit = page_size_of(request.page_size());
-  if (!request.page_token().empty()) {
-    query.after = read_place(read_page_token(without_page(request), request.page_token()));
-  }
+  read_span_and_page(request, query);
   return query;
 }
 
