@@ -54,7 +54,8 @@ namespace event {
 /// The secure session stands; peer() is known.
 struct Opened {};
 
-/// The peer asks. Answer with respond() or one of its kin, exactly once.
+/// The peer asks. Answer with respond() or one of its kin, exactly once, also a Non-confirmable one: at most 32 may
+/// stand unanswered, beyond which a CON gets 5.03 and a NON nothing.
 struct RequestReceived {
   ExchangeId exchange;
   Code method;
