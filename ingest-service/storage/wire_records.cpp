@@ -47,6 +47,8 @@ std::variant<MeasurementSet, AlarmFact, Unusable> body_of(const v1::Record& mess
     case v1::Record::kQuarantined:
       return Unusable{message.quarantined().reason(), message.quarantined().resource(),
                       message.quarantined().payload()};
+    case v1::Record::kWaveform:
+      return as_it_came(message, "wrong_stream");
     case v1::Record::BODY_NOT_SET:
       break;
   }
