@@ -192,6 +192,10 @@ TEST(WirePage, HasEveryExample) {
                                      "alarms notification",
                                      "alarms notification committed",
                                      "alarms notification after a reboot",
+                                     "observe a waveform",
+                                     "waveform answer: nothing yet",
+                                     "waveform notification",
+                                     "waveform notification of a broken rate",
                                      "reset"};
   std::set<std::string> found;
   for (const Example& example : examples()) {
