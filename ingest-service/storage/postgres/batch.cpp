@@ -64,9 +64,9 @@ Batch::RecordKey Batch::key_of(const pqxx::row& row) {
           row[3].as<std::uint64_t>()};
 }
 
-std::vector<RecordResult> Batch::write() {
+std::optional<std::vector<RecordResult>> Batch::write() {
   set_unusable_aside();
-  lock_streams();
+  if (!lock_streams()) return std::nullopt;
   sort_out();
   compare_sets(doubtful_sets_);
   compare_alarms(doubtful_alarms_);
@@ -95,8 +95,9 @@ void Batch::set_unusable_aside() {
   }
 }
 
-/// Holds other transactions off these streams until COMMIT, so that the watermarks say the truth meanwhile.
-void Batch::lock_streams() {
+/// Holds other transactions off these streams until COMMIT, so that the watermarks say the truth meanwhile. False where
+/// a transaction with a higher id than ours wrote to one of them before us: live streams go by these ids.
+bool Batch::lock_streams() {
   for (std::size_t i = 0; i < records_.size(); ++i) {
     if (unusable_.contains(i)) continue;
     const auto& record = *records_[i];
@@ -104,17 +105,17 @@ void Batch::lock_streams() {
     state.new_high = std::max(state.new_high, record.sequence);
     state.received_at = std::max(state.received_at, record.received_at);
   }
-  if (streams_.empty()) return;
+  if (streams_.empty()) return true;
   ArrayText devices, boots, streams;
   for (const auto& [key, state] : streams_) {
     devices.add(std::get<0>(key));
     boots.add(number(std::get<1>(key)));
     streams.add(number(std::get<2>(key)));
   }
-  read_locks(devices.text(), boots.text(), streams.text());
+  return read_locks(devices.text(), boots.text(), streams.text());
 }
 
-void Batch::read_locks(const std::string& devices, const std::string& boots, const std::string& streams) {
+bool Batch::read_locks(const std::string& devices, const std::string& boots, const std::string& streams) {
   auto locked = tx_.exec_prepared("lock_streams", devices, boots, streams);
   if (static_cast<std::size_t>(locked.size()) < streams_.size()) {
     tx_.exec_prepared0("begin_streams", devices, boots, streams);
@@ -123,7 +124,9 @@ void Batch::read_locks(const std::string& devices, const std::string& boots, con
   for (const auto row : locked) {
     const StreamKey key{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), static_cast<Stream>(row[2].as<int>())};
     streams_.at(key).high = row[3].as<std::uint64_t>();
+    if (row[4].as<std::uint64_t>() > row[5].as<std::uint64_t>()) return false;
   }
+  return true;
 }
 
 /// Above the watermark: new for certain. At or below it: perhaps there already, perhaps only late.
@@ -135,12 +138,16 @@ void Batch::sort_out() {
       repeated_.push_back(i);
       continue;
     }
-    const auto& state = streams_.at({record.session->device_id, record.session->boot, record.stream});
-    const bool is_new = record.sequence > state.high;
+    const bool is_new = !is_late(record);
     const bool is_alarm = std::holds_alternative<AlarmFact>(record.body);
     auto& where = is_alarm ? (is_new ? fresh_alarms_ : doubtful_alarms_) : (is_new ? fresh_sets_ : doubtful_sets_);
     where.push_back(i);
   }
+}
+
+/// A higher sequence of its stream is stored already.
+bool Batch::is_late(const Record& record) const {
+  return record.sequence <= streams_.at({record.session->device_id, record.session->boot, record.stream}).high;
 }
 
 void Batch::settle(std::size_t index, bool same) {
@@ -216,7 +223,7 @@ Batch::Indices Batch::without_result(const Indices& fresh, const pqxx::result& i
 void Batch::insert_sets() {
   if (fresh_sets_.empty()) return;
   KeyColumns keys;
-  ArrayText signs, values, qualities;
+  ArrayText signs, values, qualities, late;
   for (const auto index : fresh_sets_) {
     const auto& record = *records_[index];
     const auto& set = std::get<MeasurementSet>(record.body);
@@ -224,10 +231,12 @@ void Batch::insert_sets() {
     signs.add(array_of(set.signs));
     values.add(array_of(set.values));
     qualities.add(array_of(set.qualities));
+    late.add(is_late(record) ? "t" : "f");
   }
-  const auto inserted = tx_.exec_prepared("insert_sets", keys.devices.text(), keys.boots.text(), keys.streams.text(),
-                                          keys.sequences.text(), keys.ticks.text(), keys.measured.text(),
-                                          keys.received.text(), signs.text(), values.text(), qualities.text());
+  const auto inserted =
+      tx_.exec_prepared("insert_sets", keys.devices.text(), keys.boots.text(), keys.streams.text(),
+                        keys.sequences.text(), keys.ticks.text(), keys.measured.text(), keys.received.text(),
+                        signs.text(), values.text(), qualities.text(), late.text());
   const auto left = without_result(fresh_sets_, inserted);
   if (left.empty()) return;
   std::erase_if(fresh_sets_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });
@@ -237,7 +246,7 @@ void Batch::insert_sets() {
 void Batch::insert_alarms() {
   if (fresh_alarms_.empty()) return;
   KeyColumns keys;
-  ArrayText events, kinds, priorities, codes, signs, values, limits, onsets;
+  ArrayText events, kinds, priorities, codes, signs, values, limits, onsets, late;
   for (const auto index : fresh_alarms_) {
     const auto& record = *records_[index];
     const auto& alarm = std::get<AlarmFact>(record.body);
@@ -250,11 +259,12 @@ void Batch::insert_alarms() {
     add_optional(values, alarm.value);
     add_optional(limits, alarm.limit);
     add_unless_zero(onsets, alarm.onset_sequence);
+    late.add(is_late(record) ? "t" : "f");
   }
   const auto inserted = tx_.exec_prepared("insert_alarms", keys.devices.text(), keys.boots.text(), keys.streams.text(),
                                           keys.sequences.text(), events.text(), kinds.text(), priorities.text(),
                                           codes.text(), signs.text(), values.text(), limits.text(), onsets.text(),
-                                          keys.ticks.text(), keys.measured.text(), keys.received.text());
+                                          keys.ticks.text(), keys.measured.text(), keys.received.text(), late.text());
   const auto left = without_result(fresh_alarms_, inserted);
   if (left.empty()) return;
   std::erase_if(fresh_alarms_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });

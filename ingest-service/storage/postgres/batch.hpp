@@ -16,8 +16,9 @@ namespace wardlink::storage::postgres {
 class Batch {
  public:
   Batch(pqxx::work& tx, std::span<const Record* const> records);
-  /// One result a record, true once the transaction has committed. Throws what pqxx throws.
-  std::vector<RecordResult> write();
+  /// One result a record, true once the transaction has committed. Nothing: roll back and begin again with a new
+  /// transaction. Throws what pqxx throws.
+  std::optional<std::vector<RecordResult>> write();
 
  private:
   using StreamKey = std::tuple<std::int64_t, std::uint64_t, Stream>;
@@ -33,9 +34,10 @@ class Batch {
   static RecordKey key_of(const Record& record);
   static RecordKey key_of(const pqxx::row& row);
   void set_unusable_aside();
-  void lock_streams();
-  void read_locks(const std::string& devices, const std::string& boots, const std::string& streams);
+  bool lock_streams();
+  bool read_locks(const std::string& devices, const std::string& boots, const std::string& streams);
   void sort_out();
+  bool is_late(const Record& record) const;
   void compare_sets(const Indices& doubtful);
   void compare_alarms(const Indices& doubtful);
   pqxx::result find_stored(const char* statement, const Indices& doubtful);

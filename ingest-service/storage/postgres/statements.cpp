@@ -6,7 +6,7 @@ const std::map<std::string, std::string>& statements() {
   static const std::map<std::string, std::string> all = {
       // In key order, so that two streams never wait for each other in a circle.
       {"lock_streams",
-       "SELECT s.device_id, s.boot_id, s.stream, s.high_sequence FROM stream_state s"
+       "SELECT s.device_id, s.boot_id, s.stream, s.high_sequence, s.xid, pg_current_xact_id() FROM stream_state s"
        " JOIN unnest($1::bigint[], $2::bigint[], $3::smallint[]) k(device_id, boot_id, stream)"
        "   ON (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"
        " ORDER BY s.device_id, s.boot_id, s.stream FOR UPDATE OF s"},
@@ -16,19 +16,19 @@ const std::map<std::string, std::string>& statements() {
        " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"},
       {"advance_streams",
        "UPDATE stream_state s SET high_sequence = greatest(s.high_sequence, k.high),"
-       " last_received_at = greatest(s.last_received_at, instant(k.received))"
+       " last_received_at = greatest(s.last_received_at, instant(k.received)), xid = pg_current_xact_id()"
        " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[])"
        "   k(device_id, boot_id, stream, high, received)"
        " WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"},
       {"insert_sets",
        "INSERT INTO measurement_set (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at, sign_ids,"
-       " sign_values, qualities)"
+       " sign_values, qualities, late)"
        " SELECT k.device_id, k.boot_id, k.stream, k.sequence, k.tick, instant(k.measured), instant(k.received),"
-       " k.signs::smallint[], k.amounts::float8[], k.qualities::smallint[]"
+       " k.signs::smallint[], k.amounts::float8[], k.qualities::smallint[], k.late"
        " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], "
        "$7::bigint[],"
-       "   $8::text[], $9::text[], $10::text[])"
-       "   k(device_id, boot_id, stream, sequence, tick, measured, received, signs, amounts, qualities)"
+       "   $8::text[], $9::text[], $10::text[], $11::boolean[])"
+       "   k(device_id, boot_id, stream, sequence, tick, measured, received, signs, amounts, qualities, late)"
        " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"},
       // Without measured_at, so that the same sequence with another tick is found too: in whichever partition.
       {"find_sets",
@@ -52,14 +52,14 @@ const std::map<std::string, std::string>& statements() {
        "   AND excluded.boot_id = l.boot_id AND excluded.sequence > l.sequence)"},
       {"insert_alarms",
        "INSERT INTO alarm_event (device_id, boot_id, stream, sequence, event, kind, priority, code, sign_id, value,"
-       " limit_value, onset_sequence, tick_ms, measured_at, received_at, source)"
+       " limit_value, onset_sequence, tick_ms, measured_at, received_at, source, late)"
        " SELECT k.device_id, k.boot_id, k.stream, k.sequence, k.event, k.kind, k.priority, k.code, k.sign, k.amount,"
-       " k.bound, k.onset, k.tick, instant(k.measured), instant(k.received), 'device'"
+       " k.bound, k.onset, k.tick, instant(k.measured), instant(k.received), 'device', k.late"
        " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::smallint[],"
        "   $7::smallint[], $8::text[], $9::smallint[], $10::float8[], $11::float8[], $12::bigint[], $13::bigint[],"
-       "   $14::bigint[], $15::bigint[])"
+       "   $14::bigint[], $15::bigint[], $16::boolean[])"
        "   k(device_id, boot_id, stream, sequence, event, kind, priority, code, sign, amount, bound, onset, tick,"
-       "     measured, received)"
+       "     measured, received, late)"
        " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"},
       {"find_alarms",
        "SELECT a.device_id, a.boot_id, a.stream, a.sequence, a.tick_ms, a.event, a.kind, a.priority, a.code,"

@@ -89,15 +89,23 @@ std::vector<RecordResult> Writer::append(std::span<const Record> records) {
   return results;
 }
 
+/// False when it has to begin again with a new transaction.
+bool Writer::write_once(std::span<const Record* const> records, std::span<RecordResult> results) {
+  pqxx::work tx(*connection_);
+  const auto made = Batch(tx, records).write();
+  if (!made) return false;
+  tx.commit();
+  std::ranges::copy(*made, results.begin());
+  return true;
+}
+
 /// Halves what the database refuses, until the record it refuses stands alone.
 void Writer::write(std::span<const Record* const> records, std::span<RecordResult> results) {
   if (records.empty()) return;
   try {
     connected([&] {
-      pqxx::work tx(*connection_);
-      const auto made = Batch(tx, records).write();
-      tx.commit();
-      std::ranges::copy(made, results.begin());
+      while (!write_once(records, results)) {
+      }
     });
   } catch (const pqxx::sql_error& error) {
     if (records.size() == 1) {

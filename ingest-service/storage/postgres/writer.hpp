@@ -22,6 +22,7 @@ class Writer final : public RecordWriter {
   template <typename Work>
   auto connected(Work&& work);
   void write(std::span<const Record* const> records, std::span<RecordResult> results);
+  bool write_once(std::span<const Record* const> records, std::span<RecordResult> results);
   void quarantine_refused(const Record& record);
 
   const Database& database_;
