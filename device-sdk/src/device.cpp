@@ -49,6 +49,22 @@ void check(const AlarmSettings& alarms) {
   }
 }
 
+void check(const std::vector<WaveformOptions>& waveforms) {
+  for (auto one = waveforms.begin(); one != waveforms.end(); ++one) {
+    const auto* waveform = signs::find_waveform(one->name);
+    if (waveform == nullptr) throw std::invalid_argument("A waveform is not in the catalogue: " + one->name + ".");
+    const auto same = [&](const WaveformOptions& other) { return other.name == one->name; };
+    if (std::any_of(waveforms.begin(), one, same))
+      throw std::invalid_argument("The waveform " + one->name + " is there twice.");
+    if (!signs::allowed(*waveform, one->rate)) {
+      throw std::invalid_argument("The rate of the waveform " + one->name + " is outside of the catalogue's range.");
+    }
+    if (!std::isfinite(one->scale) || one->scale == 0 || !std::isfinite(one->offset)) {
+      throw std::invalid_argument("The scale or offset of the waveform " + one->name + " is not a usable number.");
+    }
+  }
+}
+
 std::string name_of(const coap::Credentials& credentials) {
   const auto identity = coap::certificate_identity(credentials.certificate_pem);
   if (!identity) throw std::invalid_argument("The device's certificate is not readable PEM.");
@@ -136,6 +152,7 @@ struct Device::Impl : std::enable_shared_from_this<Device::Impl> {
 
 std::shared_ptr<Device::Impl> Device::Impl::make(DeviceOptions options) {
   check(options.alarms);
+  check(options.waveforms);
   if (!options.tick) options.tick = steady_tick();
   if (!options.runtime) options.runtime = std::make_shared<Runtime>();
   return std::make_shared<Impl>(std::move(options));
@@ -146,7 +163,8 @@ Device::Impl::Impl(DeviceOptions given)
       name(name_of(options.credentials)),
       context(context_of(options)),
       boot(draw_boot(random)),
-      recorder({boot, options.alarms, options.set_capacity, options.alarm_capacity, options.tick, options.journal}) {}
+      recorder({boot, options.alarms, options.set_capacity, options.alarm_capacity, options.tick, options.journal,
+                options.waveforms, options.run_capacity}) {}
 
 DeviceCore::Seams Device::Impl::seams() {
   return {[this] { return coap::resolve(options.server, options.port); },
@@ -189,7 +207,7 @@ bool Device::Impl::stop(std::chrono::milliseconds drain) {
   }
   stage = Stage::stopped;
   const auto left = recorder.status();
-  return left.sets_waiting == 0 && left.alarms_owed == 0;
+  return left.sets_waiting == 0 && left.alarms_owed == 0 && left.runs_waiting == 0;
 }
 
 void Device::Impl::nudge() {
@@ -213,6 +231,12 @@ bool Device::stop(std::chrono::milliseconds drain) { return impl_->stop(drain); 
 Refusal Device::report(const MeasurementSet& set) {
   const auto refusal = impl_->recorder.report(set);
   if (refusal == Refusal::none) impl_->nudge();
+  return refusal;
+}
+
+Refusal Device::waveform(std::string_view name, std::span<const double> samples, std::optional<std::uint64_t> tick_ms) {
+  const auto refusal = impl_->recorder.waveform(name, samples, tick_ms);
+  if (refusal == Refusal::none && impl_->recorder.runs_waiting() > 0) impl_->nudge();
   return refusal;
 }
 

@@ -189,7 +189,7 @@ void DeviceCore::register_device(coap::Instant now) {
   request.path = "/rd";
   request.queries = {"ep=" + config_.name, "lt=" + std::to_string(lifetime), "boot=" + std::to_string(config_.boot)};
   request.content_format = coap::content_format::link;
-  const auto links = Resources::links();
+  const auto links = Resources::links(recorder_);
   request.payload.assign(links.begin(), links.end());
   session_->asked = session_->connection.request(std::move(request), now);
 }

@@ -82,7 +82,7 @@ class DeviceCore final : public coap::Endpoint {
   Seams seams_;
   Recorder& recorder_;
   AlarmLog log_;
-  Resources::Counters notifications_;
+  NotificationCounters notifications_;
   Backoff backoff_;
   bool running_ = false;
   std::optional<Session> session_;

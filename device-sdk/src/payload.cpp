@@ -48,6 +48,27 @@ Pack to_pack(const OwedAlarm& owed, std::uint64_t session_boot) {
   return pack;
 }
 
+Pack to_pack(const SequencedRun& run, const WaveformOptions& waveform) {
+  Pack pack;
+  add(pack, "q", static_cast<double>(run.sequence));
+  add(pack, "tk", static_cast<double>(run.tick_ms));
+  add(pack, "rate", waveform.rate.samples);
+  if (waveform.rate.seconds != 1) add(pack, "per", waveform.rate.seconds);
+  add(pack, "scale", waveform.scale);
+  if (waveform.offset != 0) add(pack, "off", waveform.offset);
+  coap::Bytes samples;
+  samples.reserve(2 * run.samples.size());
+  for (const auto sample : run.samples) {
+    const auto bits = static_cast<std::uint16_t>(sample);
+    samples.push_back(static_cast<std::uint8_t>(bits >> 8));
+    samples.push_back(static_cast<std::uint8_t>(bits));
+  }
+  auto& record = pack.emplace_back();
+  record.name = waveform.name;
+  record.value = std::move(samples);
+  return pack;
+}
+
 /// CBOR's array header grows with the number of records: 1 byte up to 23, 2 up to 255, 3 beyond.
 std::size_t header_size(std::size_t records) { return records < 24 ? 1 : records < 256 ? 2 : 3; }
 
@@ -77,6 +98,10 @@ Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_
   Pack pack;
   add(pack, "owed", static_cast<double>(owed));
   return fit(std::move(pack), records, [&](const OwedAlarm& one) { return to_pack(one, session_boot); });
+}
+
+Fitted waveform(const WaveformOptions& waveform, std::span<const SequencedRun> runs) {
+  return fit({}, runs, [&](const SequencedRun& run) { return to_pack(run, waveform); });
 }
 
 }  // namespace wardlink::payload

@@ -1,11 +1,12 @@
 #pragma once
-// Sets and alarms as SenML packs in CBOR, as docs/wire.md says, cut to one datagram. Pure.
+// Sets, alarms and runs of samples as SenML packs in CBOR, as docs/wire.md says, cut to one datagram. Pure.
 
 #include <cstdint>
 #include <span>
 
 #include "coap/address.hpp"
 #include "wardlink/journal.hpp"
+#include "wardlink/waveform.hpp"
 
 namespace wardlink::payload {
 
@@ -21,5 +22,8 @@ struct Fitted {
 Fitted vitals(std::span<const SequencedSet> sets);
 /// `owed` and as many whole records as fit, in the order given. Those of another boot than `session_boot` name theirs.
 Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot);
+
+/// As many whole runs as fit, oldest first; one of at most 460 samples always does. No run: an empty array.
+Fitted waveform(const WaveformOptions& waveform, std::span<const SequencedRun> runs);
 
 }  // namespace wardlink::payload

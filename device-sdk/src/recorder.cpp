@@ -22,6 +22,10 @@ bool valid(const std::vector<Reading>& readings) {
   return true;
 }
 
+bool valid(std::span<const double> samples) {
+  return !samples.empty() && std::ranges::none_of(samples, [](double sample) { return std::isinf(sample); });
+}
+
 bool valid(const Alarm& alarm) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
   const auto finite = [](const std::optional<double>& value) { return !value || std::isfinite(*value); };
@@ -37,6 +41,7 @@ Recorder::Recorder(Config config)
       outbox_(config_.boot, config_.set_capacity, config_.alarm_capacity),
       limits_(config_.alarms),
       standing_(config_.alarms.limits.size()) {
+  for (const auto& waveform : config_.waveforms) waveforms_.emplace_back(waveform, config_.run_capacity);
   if (!config_.journal) return;
   inherit(config_.journal->owed());
   status_.journal_damaged_lines = config_.journal->damaged_lines();
@@ -50,6 +55,7 @@ void Recorder::open() {
 void Recorder::shut() {
   const std::lock_guard lock(mutex_);
   accepting_ = false;
+  close_runs();
 }
 
 Refusal Recorder::report(const MeasurementSet& set) {
@@ -73,6 +79,17 @@ Refusal Recorder::report(const MeasurementSet& set) {
   }
   latest_ = numbered;
   if (!outbox_.push(std::move(numbered))) ++status_.sets_dropped;
+  return Refusal::none;
+}
+
+Refusal Recorder::waveform(std::string_view name, std::span<const double> samples,
+                           std::optional<std::uint64_t> tick_ms) {
+  const auto one = std::ranges::find(config_.waveforms, name, &WaveformOptions::name);
+  if (one == config_.waveforms.end() || !valid(samples)) return Refusal::invalid;
+  const auto clock = tick();
+  const std::lock_guard lock(mutex_);
+  if (!accepting_) return Refusal::stopped;
+  waveforms_[static_cast<std::size_t>(one - config_.waveforms.begin())].add(samples, tick_ms, clock);
   return Refusal::none;
 }
 
@@ -107,6 +124,7 @@ void Recorder::conclude() {
   std::vector<AlarmLimits::Transition> transitions;
   limits_.conclude(newest_tick_, transitions);
   apply(transitions);
+  close_runs();
 }
 
 DeviceStatus Recorder::status() const {
@@ -114,6 +132,11 @@ DeviceStatus Recorder::status() const {
   auto now = status_;
   now.sets_waiting = outbox_.sets_waiting();
   now.alarms_owed = alarms_owed();
+  for (const auto& waveform : waveforms_) {
+    now.runs_generated += waveform.generated();
+    now.runs_dropped += waveform.dropped();
+  }
+  now.runs_waiting = runs_left();
   now.connected = link_.connected;
   now.last_problem = link_.last_problem;
   now.non_notifications = link_.non_notifications;
@@ -126,7 +149,8 @@ DeviceStatus Recorder::status() const {
 
 bool Recorder::wait_until_drained(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
-  return drained_.wait_for(lock, limit, [this] { return outbox_.sets_waiting() == 0 && alarms_owed() == 0; });
+  return drained_.wait_for(lock, limit,
+                           [this] { return outbox_.sets_waiting() == 0 && alarms_owed() == 0 && runs_left() == 0; });
 }
 
 std::optional<std::chrono::milliseconds> Recorder::raise_due() {
@@ -175,6 +199,49 @@ std::size_t Recorder::sets_waiting() const {
 std::optional<SequencedSet> Recorder::latest_set() const {
   const std::lock_guard lock(mutex_);
   return latest_;
+}
+
+// -- waveforms -------------------------------------------------------------------------------------------------------
+
+std::vector<SequencedRun> Recorder::take_runs(std::size_t waveform, std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  return waveforms_[waveform].take(most);
+}
+
+void Recorder::runs_sent(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  status_.runs_sent += count;
+}
+
+void Recorder::give_back(std::size_t waveform, std::vector<SequencedRun> runs) {
+  if (runs.empty()) return;
+  const std::lock_guard lock(mutex_);
+  waveforms_[waveform].give_back(std::move(runs));
+}
+
+std::size_t Recorder::runs_waiting(std::size_t waveform) const {
+  const std::lock_guard lock(mutex_);
+  return waveforms_[waveform].waiting();
+}
+
+std::size_t Recorder::runs_waiting() const {
+  const std::lock_guard lock(mutex_);
+  return runs_left();
+}
+
+std::optional<SequencedRun> Recorder::latest_run(std::size_t waveform) const {
+  const std::lock_guard lock(mutex_);
+  return waveforms_[waveform].latest();
+}
+
+std::size_t Recorder::runs_left() const {
+  std::size_t sum = 0;
+  for (const auto& waveform : waveforms_) sum += waveform.waiting();
+  return sum;
+}
+
+void Recorder::close_runs() {
+  for (auto& waveform : waveforms_) waveform.flush();
 }
 
 // -- alarms ----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@
 #include "alarm_limits.hpp"
 #include "outbox.hpp"
 #include "wardlink/device.hpp"
+#include "waveform_buffer.hpp"
 
 namespace wardlink {
 
@@ -35,6 +36,8 @@ class Recorder {
     std::size_t set_capacity = 4096, alarm_capacity = 1024;
     std::function<std::uint64_t()> tick;  // monotonic ms, any thread
     std::shared_ptr<Journal> journal;     // may be nullptr; takes the sets (alarms: the loop's side), tells the debts
+    std::vector<WaveformOptions> waveforms = {};
+    std::size_t run_capacity = 64;  // of each waveform
   };
   explicit Recorder(Config config);
 
@@ -42,6 +45,7 @@ class Recorder {
   void open();
   void shut();
   Refusal report(const MeasurementSet& set);
+  Refusal waveform(std::string_view name, std::span<const double> samples, std::optional<std::uint64_t> tick_ms);
   std::optional<AlarmId> raise(const Alarm& alarm);
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms);
   void conclude();
@@ -65,6 +69,17 @@ class Recorder {
   void give_back(std::vector<SequencedSet> sets);
   std::size_t sets_waiting() const;
   std::optional<SequencedSet> latest_set() const;
+
+  // A waveform by its place among the options.
+  std::size_t waveform_count() const { return config_.waveforms.size(); }
+  const WaveformOptions& waveform_options(std::size_t waveform) const { return config_.waveforms[waveform]; }
+  std::vector<SequencedRun> take_runs(std::size_t waveform, std::size_t most);
+  void runs_sent(std::size_t count);
+  void give_back(std::size_t waveform, std::vector<SequencedRun> runs);
+  std::size_t runs_waiting(std::size_t waveform) const;
+  /// Of all waveforms.
+  std::size_t runs_waiting() const;
+  std::optional<SequencedRun> latest_run(std::size_t waveform) const;
 
   /// Alarm records that the journal has not seen yet, oldest first; each is told once.
   std::vector<SequencedAlarm> take_unjournaled();
@@ -94,6 +109,8 @@ class Recorder {
   bool has_room_to_raise() const;
   void inherit(std::vector<OwedAlarm> debts);
   void take_debts_in();
+  std::size_t runs_left() const;
+  void close_runs();
   std::size_t alarms_owed() const { return outbox_.alarms_owed() + debts_.size(); }
   std::uint64_t clock_of_samples() const;
 
@@ -108,6 +125,7 @@ class Recorder {
   std::size_t reserved_ = 0;        // places in the outbox for the ends of what is open
   std::deque<OwedAlarm> debts_;     // of earlier starts, for which the outbox has no room yet: highest priority first
   std::vector<SequencedAlarm> unjournaled_;
+  std::vector<WaveformBuffer> waveforms_;  // one a waveform, in the order of the options
   std::optional<SequencedSet> latest_;
   std::uint64_t newest_tick_ = 0, reported_at_ = 0;  // of the newest sample: its tick, and the clock at its report
   std::uint64_t last_set_ = 0, last_alarm_ = 0;

@@ -16,12 +16,11 @@ using namespace std::chrono_literals;
 // the round trip is well below what is worth a datagram of its own.
 constexpr coap::Duration kUnknownRoundTrip = 3s;
 constexpr coap::Duration kShortestInterval = 10ms;
-// RFC 7641 §4.5: a Confirmable one at least every 24 h.
-constexpr coap::Duration kConfirmVitalsAfter = 23h;
 // Beyond one datagram's worth of sets, a round trip this long is worth measuring again: it may have been a busy moment.
 constexpr coap::Duration kLongRoundTrip = 50ms;
 constexpr coap::Duration kNeverRetransmittedBefore = 2s;  // RFC 7252 §4.8, ACK_TIMEOUT
 constexpr std::size_t kMostSets = 48;                     // of one sign each, they fill a datagram
+constexpr std::size_t kManyRuns = 8;
 constexpr std::size_t kMostAlarms = 24;
 
 coap::Response content(coap::Bytes payload) {
@@ -55,25 +54,29 @@ void AlarmLog::acknowledged(const std::vector<AlarmKey>& records) {
 
 // -- requests --------------------------------------------------------------------------------------------------------
 
-Resources::Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, Counters& counters)
-    : recorder_(recorder), log_(log), heartbeat_(heartbeat), counters_(counters) {}
+Resources::Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, NotificationCounters& counters)
+    : recorder_(recorder), log_(log), heartbeat_(heartbeat), counters_(counters), waveforms_(recorder, counters) {}
 
-std::string Resources::links() {
+std::string Resources::links(const Recorder& recorder) {
   const auto link = [](const char* path, const char* type) {
     return coap::Link{path, {{"obs", std::nullopt}, {"rt", type}, {"ct", "112"}}};
   };
-  return coap::encode_links({link("/vitals", "wardlink.vitals"), link("/alarms", "wardlink.alarms")});
+  std::vector links{link("/vitals", "wardlink.vitals"), link("/alarms", "wardlink.alarms")};
+  for (auto& one : WaveformResources::links(recorder)) links.push_back(std::move(one));
+  return coap::encode_links(links);
 }
 
 void Resources::handle(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now) {
   const bool vitals = request.path == "/vitals";
-  if (!vitals && request.path != "/alarms") {
+  const bool waveform = waveforms_.has(request.path);
+  if (!vitals && !waveform && request.path != "/alarms") {
     return connection.respond(request.exchange, refuse(coap::code::not_found), now);
   }
   if (request.method != coap::code::get) {
     return connection.respond(request.exchange, refuse(coap::code::method_not_allowed), now);
   }
-  vitals ? get_vitals(connection, request, now) : get_alarms(connection, request, now);
+  if (!waveform) return vitals ? get_vitals(connection, request, now) : get_alarms(connection, request, now);
+  if (waveforms_.get(connection, request, now)) spend(connection, now);
 }
 
 void Resources::get_vitals(coap::Connection& connection, const coap::event::RequestReceived& request,
@@ -89,6 +92,7 @@ void Resources::get_vitals(coap::Connection& connection, const coap::event::Requ
   if (vitals_.observer && *vitals_.observer != observer) connection.remove_observer(*vitals_.observer);
   vitals_.observer = observer;
   vitals_.sent_at = vitals_.confirmed_at = now;
+  spend(connection, now);
 }
 
 void Resources::get_alarms(coap::Connection& connection, const coap::event::RequestReceived& request,
@@ -112,11 +116,13 @@ void Resources::handle(const coap::event::NotificationAcknowledged& acknowledged
     vitals_.confirmable.reset();
     return;
   }
+  if (waveforms_.handle(acknowledged)) return;
   log_.acknowledged(recorder_.release(acknowledged.delivery));
   if (alarms_.latest == acknowledged.delivery) alarms_.latest.reset();
 }
 
 void Resources::handle(const coap::event::ObserverLost& lost) {
+  waveforms_.handle(lost);
   // What was carried is still owed; ingest observes again when it can commit.
   if (vitals_.observer == lost.observer) {
     vitals_.observer.reset();
@@ -130,6 +136,7 @@ void Resources::handle(const coap::event::ObserverLost& lost) {
 }
 
 void Resources::handle(const coap::event::ObserverLeft& left) {
+  waveforms_.handle(left);
   if (vitals_.observer == left.observer) {
     vitals_.observer.reset();
     take_back();  // its ACK will not come any more
@@ -142,6 +149,7 @@ void Resources::handle(const coap::event::ObserverLeft& left) {
 
 void Resources::abandon() {
   take_back();
+  waveforms_.abandon();
   recorder_.forget_deliveries();
 }
 
@@ -156,8 +164,19 @@ void Resources::pump(coap::Connection& connection, coap::Instant now) {
   log_.write_pending();
   if (alarms_due(now)) notify_alarms(connection, now);
   probe(connection, now);
-  if (!vitals_.observer || recorder_.sets_waiting() == 0) return;
-  if (!vitals_.sent_at || *vitals_.sent_at + interval(connection) <= now) notify_vitals(connection, now);
+  const bool vitals_wait = vitals_.observer && recorder_.sets_waiting() > 0;
+  if (vitals_wait && (!vitals_.sent_at || *vitals_.sent_at + interval(connection) <= now)) {
+    notify_vitals(connection, now);
+    spend(connection, now);
+  }
+  if (even_at_ <= now && waveforms_.due()) {
+    waveforms_.notify_one(connection, now);
+    spend(connection, now);
+  }
+}
+
+void Resources::spend(const coap::Connection& connection, coap::Instant now) {
+  even_at_ = std::max(even_at_, now) + interval(connection);
 }
 
 /// New records go at once, also while an older notification awaits its ACK: the connection lets the newer one take
@@ -182,7 +201,7 @@ void Resources::notify_alarms(coap::Connection& connection, coap::Instant now) {
 
 void Resources::notify_vitals(coap::Connection& connection, coap::Instant now) {
   auto waiting = take_waiting();
-  const bool confirm = vitals_.confirmed_at + kConfirmVitalsAfter <= now && !vitals_.confirmable;
+  const bool confirm = vitals_.confirmed_at + kConfirmAfter <= now && !vitals_.confirmable;
   const auto reliability = confirm ? coap::Reliability::con : coap::Reliability::non;
   const auto delivery =
       connection.notify(*vitals_.observer, std::move(waiting.response), reliability, coap::Slot::ordinary, now);
@@ -214,7 +233,8 @@ void Resources::probe(coap::Connection& connection, coap::Instant now) {
     probe_.measured = now - probe_.sent_at;
   }
   const auto known = round_trip(connection);
-  if (known < kLongRoundTrip || recorder_.sets_waiting() <= kMostSets) return;
+  if (known < kLongRoundTrip) return;
+  if (recorder_.sets_waiting() <= kMostSets && recorder_.runs_waiting() <= kManyRuns) return;
   if (probe_.sent_at + std::max<coap::Duration>(known, 1s) > now) return;
   connection.ping(now);
   probe_.open = true;
@@ -228,6 +248,7 @@ std::optional<coap::Instant> Resources::next_deadline(const coap::Connection& co
     const auto at = *vitals_.sent_at + interval(connection);
     next = next ? std::min(*next, at) : at;
   }
+  if (waveforms_.due()) next = next ? std::min(*next, even_at_) : even_at_;
   return next;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// What /vitals and /alarms answer, and when they notify: the server's half of one session. Sans-I/O: driven by
-// instants, commands the session's connection. One object a session; what is owed outlives it in the recorder.
+// What /vitals, /alarms and /waveforms/<name> answer, and when they notify: the server's half of one session. Sans-I/O:
+// driven by instants, commands the session's connection. One object a session; what is owed outlives it in the
+// recorder.
 
 #include <chrono>
 #include <functional>
@@ -9,7 +10,9 @@
 #include <vector>
 
 #include "coap/connection.hpp"
+#include "notification_counters.hpp"
 #include "recorder.hpp"
+#include "waveform_resources.hpp"
 
 namespace wardlink {
 
@@ -33,14 +36,10 @@ class AlarmLog {
 
 class Resources {
  public:
-  struct Counters {
-    std::uint64_t non_notifications = 0, con_notifications = 0;
-  };
-
-  Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, Counters& counters);
+  Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, NotificationCounters& counters);
 
   /// What registration advertises (RFC 6690).
-  static std::string links();
+  static std::string links(const Recorder& recorder);
 
   void handle(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now);
   void handle(const coap::event::NotificationAcknowledged& acknowledged);
@@ -51,9 +50,9 @@ class Resources {
   void pump(coap::Connection& connection, coap::Instant now);
   /// When pump() has something to do if nothing is reported before.
   std::optional<coap::Instant> next_deadline(const coap::Connection& connection) const;
-  /// Both resources are observed.
+  /// /vitals and /alarms are observed.
   bool observed() const { return vitals_.observer && alarms_.observer; }
-  /// The session is over: sets in a notification that nobody acknowledged wait again.
+  /// The session is over: sets and runs in a notification that nobody acknowledged wait again.
   void abandon();
 
  private:
@@ -84,6 +83,7 @@ class Resources {
   coap::Duration interval(const coap::Connection& connection) const;
   coap::Duration round_trip(const coap::Connection& connection) const;
   void probe(coap::Connection& connection, coap::Instant now);
+  void spend(const coap::Connection& connection, coap::Instant now);
   void take_back();
 
   struct WaitingSets {
@@ -101,7 +101,11 @@ class Resources {
   Recorder& recorder_;
   AlarmLog& log_;
   coap::Duration heartbeat_;
-  Counters& counters_;
+  NotificationCounters& counters_;
+  WaveformResources waveforms_;
+  /// Until when what was sent Non-confirmable has used the session's budget up. Vitals do not ask: they keep their own
+  /// interval, as if there were no waveforms, and waveforms wait until their part is paid for too.
+  coap::Instant even_at_{};
 };
 
 }  // namespace wardlink

@@ -52,8 +52,10 @@ struct Seen {
 
 class World {
  public:
-  explicit World(AlarmSettings alarms = {}, std::shared_ptr<Journal> journal = nullptr, std::size_t capacity = 4096)
-      : recorder({kBoot, std::move(alarms), capacity, 1024, [this] { return milliseconds(now); }, journal}),
+  explicit World(AlarmSettings alarms = {}, std::shared_ptr<Journal> journal = nullptr, std::size_t capacity = 4096,
+                 std::vector<WaveformOptions> waveforms = {}, std::size_t run_capacity = 64)
+      : recorder({kBoot, std::move(alarms), capacity, 1024, [this] { return milliseconds(now); }, journal,
+                  std::move(waveforms), run_capacity}),
         core({kName, kBoot, std::chrono::seconds{30}, {}}, seams(journal), recorder) {
     recorder.open();
   }
@@ -61,7 +63,7 @@ class World {
   // -- what the gateway does; a test may change it at any time
   bool reachable = true;  // false: what is sent to it is lost, and it says nothing
   bool opens = true;      // false: the handshake never completes
-  bool observes = true;   // asks for both resources after registration
+  bool observes = true;   // asks for all resources after registration
   bool commits = true;    // acknowledges alarms at once
   coap::Response rd_answer{coap::code::created, std::nullopt, {}, {}};
   Duration one_way = 10ms;
@@ -90,6 +92,13 @@ class World {
 
   void report(std::string_view sign, double value) {
     ASSERT_EQ(recorder.report({{{signs::find(sign)->id, value}}, {}}), Refusal::none);
+    core.nudge(now);
+    exchange();
+  }
+
+  /// So many samples of 0.
+  void sample(std::string_view waveform, std::size_t count) {
+    ASSERT_EQ(recorder.waveform(waveform, std::vector<double>(count), {}), Refusal::none);
     core.nudge(now);
     exchange();
   }
@@ -244,11 +253,14 @@ class World {
     gateway->respond(request.exchange, registers ? rd_answer : coap::Response{coap::code::content, 112, {0x80}, {}},
                      now);
     if (registers && rd_answer.code.is_success() && observes) {
-      for (const std::string path : {"/vitals", "/alarms"}) {
+      const std::string advertised(request.payload.begin(), request.payload.end());
+      const auto links = coap::decode_links(advertised);
+      ASSERT_TRUE(links);
+      for (const auto& link : *links) {
         coap::Request get;
-        get.path = path;
-        const auto policy = path == "/alarms" ? coap::AckPolicy::held : coap::AckPolicy::at_once;
-        observations[gateway->observe(std::move(get), policy, now)] = path;
+        get.path = link.target;
+        const auto policy = link.target == "/alarms" ? coap::AckPolicy::held : coap::AckPolicy::at_once;
+        observations[gateway->observe(std::move(get), policy, now)] = link.target;
       }
     }
   }

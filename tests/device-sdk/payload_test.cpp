@@ -64,6 +64,34 @@ TEST(Payload, ASetOpensWithItsNumberAndTick) {
   EXPECT_LE(fitted.bytes.size(), 64u);
 }
 
+TEST(Payload, ARunIsItsNumberItsTickItsScaleAndBigEndianSamples) {
+  const std::vector<SequencedRun> runs{{7, 12000, {-145, signs::kMissingSample, 1204}}};
+  const auto fitted = payload::waveform({"ecg", {256, 3}, 0.001, -0.5}, runs);
+  EXPECT_THAT(texts(fitted.bytes),
+              ::testing::ElementsAre("q=7", "tk=12000", "rate=256", "per=3", "scale=0.001", "off=-0.5", "ecg"));
+  EXPECT_EQ(std::get<coap::Bytes>(decode(fitted.bytes).back().value),
+            (coap::Bytes{0xff, 0x6f, 0x80, 0x00, 0x04, 0xb4}));
+}
+
+TEST(Payload, AWholeRateAndNoOffsetAreLeftOut) {
+  const auto fitted = payload::waveform({"ppg", {125, 1}, 0.0001, 0}, std::vector<SequencedRun>{{1, 0, {0}}});
+  EXPECT_THAT(texts(fitted.bytes), ::testing::ElementsAre("q=1", "tk=0", "rate=125", "scale=0.0001", "ppg"));
+}
+
+TEST(Payload, TheLongestRunFitsAloneWhateverStandsAroundIt) {
+  const std::uint64_t most = (1ull << 53) - 1;
+  const std::vector<SequencedRun> runs{{most, most, std::vector<std::int16_t>(460, -1)}};
+  const auto fitted = payload::waveform({"resp", {1'000'000, 999'999}, 1.0 / 3, 2.0 / 3}, runs);
+  EXPECT_EQ(fitted.count, 1u);
+  EXPECT_LE(fitted.bytes.size(), payload::kMax);
+}
+
+TEST(Payload, ShortRunsShareADatagram) {
+  const std::vector<SequencedRun> runs(5, {1, 0, std::vector<std::int16_t>(100)});
+  EXPECT_EQ(payload::waveform({"resp", {25, 1}, 0.001, 0}, runs).count, 4u);
+  EXPECT_EQ(payload::waveform({"resp", {25, 1}, 0.001, 0}, {}).bytes, coap::Bytes{0x80});
+}
+
 TEST(Payload, HoldsAsManyWholeSetsAsFit) {
   const auto many = sets(100);
   const auto fitted = payload::vitals(many);

@@ -12,12 +12,16 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "coap/credentials.hpp"
 #include "wardlink/journal.hpp"
 #include "wardlink/limits.hpp"
 #include "wardlink/measurement.hpp"
+#include "wardlink/waveform.hpp"
 
 namespace wardlink {
 
@@ -44,6 +48,10 @@ struct DeviceOptions {
   // Alarm records owed; raise() fails where its end would no longer fit. What earlier starts left owed in the journal
   // takes at most half of it; the rest of that waits in memory, about 200 B a record, highest priority first.
   std::size_t alarm_capacity = 1024;
+  std::vector<WaveformOptions> waveforms;  // those that the device has, each once; only they are advertised
+  /// Runs of each waveform kept unsent, about 1 KB each; beyond it the oldest is dropped and counted. A run lasts at
+  /// most 4 s and has at most 460 samples.
+  std::size_t run_capacity = 64;
   std::function<std::uint64_t()> tick;  // monotonic ms; empty = the steady clock since construction. Any thread
   std::chrono::seconds heartbeat{30};   // /alarms is sent at least so often, also when nothing is owed
   std::shared_ptr<Runtime> runtime;     // empty = one of its own
@@ -53,7 +61,8 @@ struct DeviceOptions {
 enum class Refusal : std::uint8_t {
   none,
   stopped,        // not started, or stopped
-  invalid,        // empty set, a sign twice or unknown to the catalogue, NaN or infinity, bad code
+  invalid,        // empty set, a sign twice or unknown to the catalogue, NaN or infinity, bad code; no samples, an
+                  // infinite one, or a waveform that is not among the options
   full,           // alarms: alarm_capacity records are owed, or places for the ends of open alarms are kept
   unknown_alarm,  // end(): no such open alarm
 };
@@ -63,6 +72,8 @@ struct DeviceStatus {
   bool connected = false;    // a session stands and ingest observes it
   std::string last_problem;  // why it does not, for people; empty when connected
   std::uint64_t sets_generated = 0, sets_sent = 0, sets_dropped = 0, sets_waiting = 0;
+  // Runs of samples, of all waveforms: generated = sent + dropped + waiting (+ one under way to be acknowledged).
+  std::uint64_t runs_generated = 0, runs_sent = 0, runs_dropped = 0, runs_waiting = 0;
   // Inherited: left owed in the journal by earlier starts. Generated + inherited = acknowledged + owed.
   std::uint64_t alarms_generated = 0, alarms_inherited = 0, alarms_acknowledged = 0, alarms_owed = 0;
   std::uint64_t alarms_dropped = 0;  // episodes of limits that began and ended while alarm_capacity was reached
@@ -75,7 +86,8 @@ struct DeviceStatus {
 enum class AlarmId : std::uint64_t {};
 
 /// Thread-safe: every call from any thread; none blocks on the network or a disk that is not the journal's.
-/// Memory: bounded by set_capacity and alarm_capacity, about 1 MB with the defaults, the DTLS session included.
+/// Memory: bounded by set_capacity, alarm_capacity and run_capacity, about 1 MB with the defaults, the DTLS session
+/// included.
 class Device {
  public:
   /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used. The name is the
@@ -89,12 +101,20 @@ class Device {
   void start();
   /// One measurement set. Alarm limits are applied to it before it returns.
   Refusal report(const MeasurementSet& set);
+  /// The next samples of one of the options' waveforms, oldest first, at its rate and in the catalogue's unit (ECG:
+  /// mV). NaN: not measured. They travel in the options' steps; what lies beyond ±32,767 of them is held there. Any
+  /// number at a time: they are cut into runs, each of which is sent once, Non-confirmable, when it is whole, and never
+  /// before vitals or alarms that wait. `tick_ms`: the device's clock at the first of them. Empty: they follow the last
+  /// ones without a gap; the very first ones end now. Where the tick is more than one sample and a millisecond from
+  /// what the rate leads to, the run under way is closed and a new one opens at that tick: so a gap shows, and so does
+  /// a clock that drifts.
+  Refusal waveform(std::string_view name, std::span<const double> samples, std::optional<std::uint64_t> tick_ms = {});
   /// An alarm condition beyond the limits: lead off, fall, the wearer's button.
   std::optional<AlarmId> raise(const Alarm& alarm);
   /// Its end; `tick_ms` empty = now.
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms = {});
   /// The measuring ends (the device is taken off, a recording is over): conditions raised by limits end with their last
-  /// sample inside the band.
+  /// sample inside the band, and runs of samples end where they are.
   void conclude();
   /// Sends what waits for at most `drain`, then closes the session. Blocks; false when something was left.
   bool stop(std::chrono::milliseconds drain = std::chrono::milliseconds{0});
