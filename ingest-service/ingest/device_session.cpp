@@ -129,7 +129,7 @@ void DeviceSession::accept(const Registration& registration, const coap::PeerIde
 // -- what the device tells --------------------------------------------------------------------------------------------
 
 std::optional<Resource> DeviceSession::resource_of(coap::ObservationId observation) const {
-  for (Resource resource : {Resource::vitals, Resource::alarms})
+  for (Resource resource : resources)
     if (watches_[static_cast<std::size_t>(resource)].observation == observation) return resource;
   return std::nullopt;
 }
@@ -155,7 +155,7 @@ void DeviceSession::take_notification(Resource resource, const coap::event::Noti
       ++shared_.stats.quarantined[static_cast<std::size_t>(quarantined->reason)];
       note("quarantine", to_string(quarantined->reason), now);
     }
-  if (resource == Resource::vitals) {
+  if (resource != Resource::alarms) {
     for (Fact& fact : facts) append(Ticket::none, std::move(fact), received_at);
     return;
   }
@@ -219,7 +219,7 @@ void DeviceSession::on(const coap::event::ObservationEnded& ended, coap::Connect
   one.observation.reset();
   one.due.reset();
   // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
-  if (*resource == Resource::vitals || debts_.empty()) plan(one, now);
+  if (*resource != Resource::alarms || debts_.empty()) plan(one, now);
   one.pause = std::min(one.pause * 2, shared_.config.longest_pause);
 }
 
@@ -244,7 +244,7 @@ void DeviceSession::observe(Resource resource, coap::Connection& connection, coa
 
 void DeviceSession::run_watches(coap::Connection& connection, coap::Instant now) {
   if (!owned_) return;
-  for (Resource resource : {Resource::vitals, Resource::alarms})
+  for (Resource resource : resources)
     if (const auto due = watch(resource).due; due && *due <= now) observe(resource, connection, now);
 }
 

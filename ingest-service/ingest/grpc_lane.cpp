@@ -223,6 +223,7 @@ void GrpcLane::wait_before_retry() {
 
 void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.queue.shed_vitals += one.queue.shed_vitals;
+  sum.queue.shed_waveforms += one.queue.shed_waveforms;
   sum.queue.shed_quarantined += one.queue.shed_quarantined;
   sum.queue.alarms_refused += one.queue.alarms_refused;
   sum.queue.audits_dropped += one.queue.audits_dropped;

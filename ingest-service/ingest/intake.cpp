@@ -13,9 +13,12 @@ namespace {
 namespace senml = coap::senml;
 using Reason = QuarantineReason;
 
-constexpr std::array<const char*, resource_count> paths{"/vitals", "/alarms"};
+constexpr std::array<const char*, resource_count> paths{"/vitals", "/alarms", "/waveforms/ecg", "/waveforms/ppg",
+                                                        "/waveforms/resp"};
 
-Stream stream_of(Resource resource) { return resource == Resource::alarms ? Stream::alarms : Stream::vitals; }
+/// They stand in the same order.
+Stream stream_of(Resource resource) { return streams.at(static_cast<std::size_t>(resource)); }
+static_assert(streams.size() == resources.size());
 
 coap::Result<senml::Pack, Reason> decode(std::optional<std::uint16_t> format, coap::ByteView payload) {
   auto result = [](coap::Result<senml::Pack, senml::Error> pack) -> coap::Result<senml::Pack, Reason> {
@@ -73,7 +76,7 @@ bool speaks_of_alarms(const senml::Pack& pack) {
 
 bool speaks_of_sets(const senml::Pack& pack) { return !pack.empty() && pack.front().name == "q"; }
 
-/// Cuts where a `q` stands: every set and every alarm record opens with one.
+/// Cuts where a `q` stands: every set, every alarm record and every run opens with one.
 std::vector<SenmlSpan> cut(SenmlSpan records) {
   std::vector<SenmlSpan> parts;
   std::size_t begin = 0;
@@ -131,6 +134,11 @@ void collect_alarms(const senml::Pack& pack, Collector& into) {
   for (SenmlSpan part : cut(records.subspan(1))) into.add(read_alarm(part));
 }
 
+void collect_runs(const senml::Pack& pack, Resource resource, Collector& into) {
+  if (speaks_of_alarms(pack)) return into.quarantine(Reason::wrong_resource);
+  for (SenmlSpan part : cut(pack)) into.add(read_run(part, stream_of(resource)));
+}
+
 }  // namespace
 
 const char* path(Resource resource) { return paths.at(static_cast<std::size_t>(resource)); }
@@ -144,8 +152,10 @@ std::vector<Fact> take(Resource resource, std::string_view device, std::optional
     collector.quarantine(pack.error());
   else if (resource == Resource::vitals)
     collect_sets(*pack, collector);
-  else
+  else if (resource == Resource::alarms)
     collect_alarms(*pack, collector);
+  else
+    collect_runs(*pack, resource, collector);
   return std::move(collector).finish();
 }
 

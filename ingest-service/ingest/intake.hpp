@@ -2,6 +2,7 @@
 // From a notification's payload to facts (docs/wire.md, "Payload"). Pure: what cannot be taken becomes a quarantined
 // fact, so that whatever a device sends, somebody sees it.
 
+#include <array>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -12,9 +13,10 @@
 namespace wardlink::ingest {
 
 /// The resources of a device that ingest knows. The token of a notification names one.
-enum class Resource : std::uint8_t { vitals, alarms };
-inline constexpr std::size_t resource_count = 2;
-/// "/vitals"
+enum class Resource : std::uint8_t { vitals, alarms, ecg, ppg, resp };
+inline constexpr std::array resources{Resource::vitals, Resource::alarms, Resource::ecg, Resource::ppg, Resource::resp};
+inline constexpr std::size_t resource_count = resources.size();
+/// "/vitals", "/waveforms/ecg"
 const char* path(Resource resource);
 
 /// What the payload says, in its order. Quarantined facts come last, one for each reason, with the payload as it came.

@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace wardlink::ingest {
+namespace {
+
+bool is_run(const Record& record) { return std::holds_alternative<WaveformRun>(record.fact.body); }
+
+}  // namespace
 
 // -- from the shard ---------------------------------------------------------------------------------------------------
 
@@ -54,11 +59,12 @@ void LaneQueue::take_back_orphans(const Attachment& attachment) {
 }
 
 RecordAnswered LaneQueue::drop(const Record& record, RecordResult result) {
-  const bool quarantined = std::holds_alternative<Quarantined>(record.fact.body);
   if (result == RecordResult::refused)
     ++counters_.alarms_refused;
+  else if (std::holds_alternative<Quarantined>(record.fact.body))
+    ++counters_.shed_quarantined;
   else
-    ++(quarantined ? counters_.shed_quarantined : counters_.shed_vitals);
+    ++(is_run(record) ? counters_.shed_waveforms : counters_.shed_vitals);
   return {record.session, record.ticket, record.fact.stream, result};
 }
 
@@ -79,6 +85,7 @@ std::vector<RecordAnswered> LaneQueue::append(Record record) {
   const bool alarms = config_.stream == Stream::alarms;
   const RecordResult no_room = alarms ? RecordResult::refused : RecordResult::shed;
   if (at == sessions_.end()) return {drop(record, no_room)};
+  if (is_run(record) && size_ >= config_.capacity / 2) return {drop(record, no_room)};
   std::vector<RecordAnswered> answered;
   if (!alarms) answered = make_room();
   if (size_ >= config_.capacity) return {drop(record, no_room)};

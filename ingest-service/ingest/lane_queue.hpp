@@ -25,7 +25,8 @@ class LaneQueue {
   struct Config {
     Stream stream = Stream::vitals;
     /// Records waiting, in flight and parked together. Beyond it vitals are shed, the oldest first; alarm records are
-    /// refused, so that their device goes on owing them.
+    /// refused, so that their device goes on owing them. Runs of samples, which are larger, have no place where half of
+    /// it is taken: they are shed before any vital sign.
     std::size_t capacity = 65'536;
     std::size_t batch = 256;            // records an Append
     std::size_t in_flight = 4;          // Appends that are not answered yet
@@ -34,7 +35,7 @@ class LaneQueue {
     coap::Duration park = std::chrono::seconds{1};
   };
   struct Counters {
-    std::uint64_t shed_vitals = 0, shed_quarantined = 0, alarms_refused = 0, audits_dropped = 0;
+    std::uint64_t shed_vitals = 0, shed_waveforms = 0, shed_quarantined = 0, alarms_refused = 0, audits_dropped = 0;
     std::uint64_t appended = 0, resent = 0, parked = 0;
     std::uint64_t superseded = 0;  // alarm records of a past session whose device is back and owes them itself
   };

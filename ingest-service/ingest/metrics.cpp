@@ -84,7 +84,7 @@ void add_notifications(Families& to, const SessionStats& s) {
   to.counter("observations", "Times that a resource was observed").sample(s.observations);
   to.counter("observations_ended", "Observations that their device ended").sample(s.observations_ended);
   to.counter("notifications", "Notifications under a token that stood; con = Confirmable, non = all else");
-  for (Resource resource : {Resource::vitals, Resource::alarms})
+  for (Resource resource : resources)
     for (std::size_t con = 0; con < 2; ++con)
       to.sample(s.notifications[static_cast<std::size_t>(resource)][con],
                 {{"resource", name_of(resource)}, {"type", con == 0 ? "non" : "con"}});
@@ -97,10 +97,10 @@ void add_notifications(Families& to, const SessionStats& s) {
 
 void add_records(Families& to, const SessionStats& s) {
   to.counter("records", "Records by what became of them");
-  for (std::size_t stream = 0; stream < stream_count; ++stream)
+  for (std::size_t stream = 0; stream < streams.size(); ++stream)
     for (std::size_t result = 0; result < record_result_count; ++result)
-      to.sample(s.records[stream][result], {{"stream", to_string(static_cast<Stream>(stream + 1))},
-                                            {"result", to_string(static_cast<RecordResult>(result))}});
+      to.sample(s.records[stream][result],
+                {{"stream", to_string(streams[stream])}, {"result", to_string(static_cast<RecordResult>(result))}});
   to.counter("quarantined", "Payloads that could not be taken, or not whole, by reason");
   for (std::size_t i = 0; i < quarantine_reason_count; ++i)
     to.sample(s.quarantined[i], {{"reason", to_string(static_cast<QuarantineReason>(i))}});
@@ -111,6 +111,7 @@ void add_sink(Families& to, const ServiceStats& s) {
   const auto& alarms = s.lanes[1].queue;
   to.counter("shed", "Records dropped for want of room, by reason; never alarms")
       .sample(readings.shed_vitals, {{"reason", "shed_vitals"}})
+      .sample(readings.shed_waveforms, {{"reason", "shed_waveforms"}})
       .sample(readings.shed_quarantined, {{"reason", "shed_quarantined"}});
   to.counter("alarms_refused", "Alarm records not taken for want of room; their devices owe them")
       .sample(alarms.alarms_refused, {{"reason", "queue_full"}})

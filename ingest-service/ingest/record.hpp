@@ -1,6 +1,7 @@
 #pragma once
 // What intake makes of a payload and a sink carries to storage: plain structs, nothing of the wire and nothing of gRPC.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include "coap/address.hpp"
 #include "signs/catalogue.hpp"
+#include "signs/waveforms.hpp"
 
 namespace wardlink::ingest {
 
@@ -19,10 +21,18 @@ using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
 /// The calendar clock as an argument: products pass the system's, tests their own.
 using Calendar = std::function<WallTime()>;
 
-/// The stream that a record's sequence counts in; together with device, boot and sequence it is the record key.
-enum class Stream : std::uint8_t { vitals = 1, alarms = 2 };
-inline constexpr std::size_t stream_count = 2;
+/// The stream that a record's sequence counts in; together with device, boot and sequence it is the record key. That of
+/// a waveform is 16 + its id.
+enum class Stream : std::uint8_t { vitals = 1, alarms = 2, ecg = 17, ppg = 18, resp = 19 };
+inline constexpr std::array streams{Stream::vitals, Stream::alarms, Stream::ecg, Stream::ppg, Stream::resp};
+static_assert(streams.size() == 2 + signs::kWaveformCount);
+/// Its place among `streams`.
+std::size_t index_of(Stream stream);
+/// The wire name of a waveform, else "vitals" or "alarms".
 const char* to_string(Stream stream);
+
+/// Streams to storage: records of alarms go by their own, all others together.
+inline constexpr std::size_t lane_count = 2;
 
 struct SignValue {
   signs::SignId sign;
@@ -50,19 +60,28 @@ struct AlarmFact {
   friend bool operator==(const AlarmFact&, const AlarmFact&) = default;
 };
 
+/// A run of samples of one waveform, the first at the record's tick; the stream says which.
+struct WaveformRun {
+  signs::SampleRate rate;
+  double scale = 1, offset = 0;  // a sample's value is offset + scale * sample
+  coap::Bytes samples;           // int16 each, big-endian, 0x8000 = missing: as they came
+  friend bool operator==(const WaveformRun&, const WaveformRun&) = default;
+};
+
 /// Why a payload, or a part of it, could not be taken.
 enum class QuarantineReason : std::uint8_t {
   undecodable,         // not the SenML that its content format says
   unsupported_format,  // neither SenML CBOR nor SenML JSON
   foreign_name,        // names another device
-  wrong_resource,      // alarms under the token of /vitals, or sets under that of /alarms
+  wrong_resource,      // what belongs under the token of another resource
   unknown_sign,        // a name that the catalogue does not have
   unknown_unit,        // a unit that is not the sign's
   bad_set,             // SenML, but not a measurement set
   bad_alarm,           // SenML, but not an alarm record
+  bad_run,             // SenML, but not a run of samples
   future_tick,         // measured later than now
 };
-inline constexpr std::size_t quarantine_reason_count = 9;
+inline constexpr std::size_t quarantine_reason_count = 10;
 /// snake_case, for counters, audit and storage.
 const char* to_string(QuarantineReason reason);
 
@@ -79,7 +98,7 @@ struct Fact {
   Stream stream;
   std::uint64_t sequence = 0;
   std::uint64_t tick_ms = 0;
-  std::variant<SignValues, AlarmFact, Quarantined> body;
+  std::variant<SignValues, AlarmFact, WaveformRun, Quarantined> body;
   std::uint64_t boot = 0;  // of an alarm record that outlived its device's reboot; 0 = the session's
   friend bool operator==(const Fact&, const Fact&) = default;
 };

@@ -21,6 +21,9 @@ void set(v1::Record& into, const SignValues& signs) {
 // The enumerations of record.hpp bear the contract's numbers.
 static_assert(static_cast<int>(Stream::vitals) == v1::STREAM_VITALS);
 static_assert(static_cast<int>(Stream::alarms) == v1::STREAM_ALARMS);
+static_assert(static_cast<int>(Stream::ecg) == v1::STREAM_WAVEFORM_ECG);
+static_assert(static_cast<int>(Stream::ppg) == v1::STREAM_WAVEFORM_PPG);
+static_assert(static_cast<int>(Stream::resp) == v1::STREAM_WAVEFORM_RESP);
 static_assert(static_cast<int>(AlarmFact::Event::raised) == v1::AlarmFact::RAISED);
 static_assert(static_cast<int>(AlarmFact::Event::ended) == v1::AlarmFact::ENDED);
 static_assert(static_cast<int>(AlarmFact::Kind::physiological) == v1::ALARM_KIND_PHYSIOLOGICAL);
@@ -37,6 +40,15 @@ void set(v1::Record& into, const AlarmFact& alarm) {
   if (alarm.value) body.set_value(*alarm.value);
   if (alarm.limit) body.set_limit(*alarm.limit);
   body.set_onset_sequence(alarm.onset_sequence);
+}
+
+void set(v1::Record& into, const WaveformRun& run) {
+  auto& body = *into.mutable_waveform();
+  body.set_rate_samples(run.rate.samples);
+  body.set_rate_seconds(run.rate.seconds);
+  body.set_scale(run.scale);
+  body.set_offset(run.offset);
+  body.set_samples(run.samples.data(), run.samples.size());
 }
 
 void set(v1::Record& into, const Quarantined& quarantined) {

@@ -29,14 +29,14 @@ std::optional<std::uint64_t> whole(std::string_view text, std::uint64_t least, s
 Refusal bad(std::string words) { return {coap::code::bad_request, std::move(words)}; }
 
 std::vector<Resource> known(const std::vector<coap::Link>& links) {
-  std::vector<Resource> resources;
-  for (Resource resource : {Resource::vitals, Resource::alarms})
+  std::vector<Resource> known;
+  for (Resource resource : resources)
     for (const auto& link : links)
       if (link.target == path(resource)) {
-        resources.push_back(resource);
+        known.push_back(resource);
         break;
       }
-  return resources;
+  return known;
 }
 
 }  // namespace

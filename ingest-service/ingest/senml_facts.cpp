@@ -27,7 +27,7 @@ std::optional<std::uint64_t> whole(const SenmlRecord& record, std::uint64_t leas
 
 const std::string* text(const SenmlRecord& record) { return std::get_if<std::string>(&record.value); }
 
-/// A set and an alarm record open alike: `q`, then `tk`.
+/// A set, an alarm record and a run open alike: `q`, then `tk`.
 bool read_key(SenmlSpan records, Fact& fact) {
   if (records.size() < 2 || records[0].name != "q" || records[1].name != "tk") return false;
   const auto sequence = whole(records[0], 1);
@@ -134,6 +134,63 @@ class AlarmReader {
   bool ev_ = false, on_ = false, kind_ = false, prio_ = false, code_ = false, lim_ = false, sign_ = false;
 };
 
+/// Reads the fields of one run; each of them once.
+class RunReader {
+ public:
+  explicit RunReader(const signs::Waveform& waveform) : waveform_(waveform) {}
+
+  /// The reason why a record cannot be taken; empty when it was.
+  std::optional<Reason> read(const SenmlRecord& record) {
+    if (record.name == "rate") return once(rate_, read_part(record, run_.rate.samples));
+    if (record.name == "per") return once(per_, read_part(record, run_.rate.seconds));
+    if (record.name == "scale") return once(scale_, read_number(record, run_.scale) && run_.scale != 0);
+    if (record.name == "off") return once(off_, read_number(record, run_.offset));
+    if (record.name != waveform_.wire) {
+      return signs::find_waveform(record.name) ? Reason::wrong_resource : Reason::bad_run;
+    }
+    if (!record.unit.empty() && record.unit != waveform_.senml_unit) return Reason::unknown_unit;
+    return once(samples_, read_samples(record));
+  }
+
+  /// The run, when nothing that it must have is missing and it is one of this waveform.
+  std::optional<WaveformRun> finish() && {
+    if (!rate_ || !scale_ || !samples_ || !allowed(waveform_, run_.rate)) return std::nullopt;
+    if (!signs::is_run(run_.rate, run_.samples.size() / 2)) return std::nullopt;
+    return std::move(run_);
+  }
+
+ private:
+  static std::optional<Reason> once(bool& seen, bool good) {
+    if (seen || !good) return Reason::bad_run;
+    seen = true;
+    return std::nullopt;
+  }
+
+  static bool read_part(const SenmlRecord& record, std::uint32_t& part) {
+    const auto value = whole(record, 1);
+    if (!value || *value > signs::kHighestRatePart) return false;
+    part = static_cast<std::uint32_t>(*value);
+    return true;
+  }
+
+  static bool read_number(const SenmlRecord& record, double& into) {
+    const auto value = number(record);
+    into = value.value_or(0);
+    return value.has_value();
+  }
+
+  bool read_samples(const SenmlRecord& record) {
+    const auto* bytes = std::get_if<coap::Bytes>(&record.value);
+    if (!bytes || bytes->size() % 2 != 0) return false;
+    run_.samples = *bytes;
+    return true;
+  }
+
+  const signs::Waveform& waveform_;
+  WaveformRun run_;
+  bool rate_ = false, per_ = false, scale_ = false, off_ = false, samples_ = false;
+};
+
 }  // namespace
 
 coap::Result<Fact, QuarantineReason> read_set(SenmlSpan records) {
@@ -162,6 +219,18 @@ coap::Result<Fact, QuarantineReason> read_alarm(SenmlSpan records) {
   auto alarm = std::move(reader).finish();
   if (!alarm) return Reason::bad_alarm;
   fact.body = std::move(*alarm);
+  return fact;
+}
+
+coap::Result<Fact, QuarantineReason> read_run(SenmlSpan records, Stream stream) {
+  Fact fact{stream, 0, 0, WaveformRun{}};
+  if (!read_key(records, fact)) return Reason::bad_run;
+  RunReader reader(*signs::find_waveform(to_string(stream)));
+  for (const auto& record : records.subspan(2))
+    if (auto reason = reader.read(record)) return *reason;
+  auto run = std::move(reader).finish();
+  if (!run) return Reason::bad_run;
+  fact.body = std::move(*run);
   return fact;
 }
 

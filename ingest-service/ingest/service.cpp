@@ -146,7 +146,7 @@ ServiceStats Service::stats() const {
 ServiceStats Service::collect() const {
   ServiceStats sum;
   sum.shard_count = workers_.size();
-  for (std::size_t i = 0; i < stream_count; ++i) sum.lanes[i].connected = true;
+  for (std::size_t i = 0; i < lane_count; ++i) sum.lanes[i].connected = true;
   for (const auto& worker : workers_) {
     auto fresh = std::make_shared<ShardStats>();
     const Worker& one = *worker;
@@ -158,7 +158,7 @@ ServiceStats Service::collect() const {
     add(sum.shards, one.last);
     if (!one.sink) continue;
     const auto sink = one.sink->stats();
-    for (std::size_t i = 0; i < stream_count; ++i) {
+    for (std::size_t i = 0; i < lane_count; ++i) {
       const auto& lane = i == 0 ? sink.readings : sink.alarms;
       add(sum.lanes[i], lane);
       sum.connected[i] += lane.connected ? 1 : 0;

@@ -17,8 +17,8 @@ namespace wardlink::ingest {
 /// All shards together.
 struct ServiceStats {
   ShardStats shards;
-  std::array<GrpcLane::Stats, stream_count> lanes;      // by stream; `connected` = all of them are
-  std::array<std::uint64_t, stream_count> connected{};  // streams that stand
+  std::array<GrpcLane::Stats, lane_count> lanes;      // readings, alarms; `connected` = all of them are
+  std::array<std::uint64_t, lane_count> connected{};  // streams that stand
   std::uint64_t shard_count = 0;
 };
 
@@ -49,7 +49,7 @@ class Service {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::uint16_t port_ = 0;
   std::mutex telling_;
-  std::array<std::size_t, stream_count> away_{};
+  std::array<std::size_t, lane_count> away_{};
   mutable std::mutex collecting_;
   bool stopped_ = false;
   ServiceStats final_;

@@ -183,7 +183,7 @@ void Shard::handle_sink(const std::vector<SinkEvent>& events) {
 }
 
 void Shard::answered(const RecordAnswered& answer, coap::Instant now) {
-  const auto stream = static_cast<std::size_t>(answer.stream) - 1;
+  const auto stream = index_of(answer.stream);
   ++stats_.session.records[stream][static_cast<std::size_t>(answer.result)];
   if (answer.ticket == Ticket::none) return;
   const auto id = session_id(answer.session);

@@ -18,7 +18,7 @@ struct SessionStats {
   std::array<std::array<std::uint64_t, 2>, resource_count> notifications{};  // by resource; 0 = NON, 1 = CON
   std::uint64_t stale_notifications = 0;                                     // older than one seen before
   std::array<std::uint64_t, 2> rejected_tokens{};                            // 0 = unknown, 1 = retired
-  std::array<std::array<std::uint64_t, record_result_count>, stream_count> records{};
+  std::array<std::array<std::uint64_t, record_result_count>, streams.size()> records{};  // by index_of()
   std::array<std::uint64_t, quarantine_reason_count> quarantined{};
   std::uint64_t registrations = 0, registrations_refused = 0;
   std::uint64_t observations = 0, observations_ended = 0;

@@ -1,4 +1,4 @@
-// F8, one floor up. Any payload of any content format, under the token of either resource: what comes out is facts that
+// F8, one floor up. Any payload of any content format, under the token of any resource: what comes out is facts that
 // storage may take as they are, and what could not be taken is there whole. Input: a byte for resource and format.
 
 #include <cmath>
@@ -42,15 +42,29 @@ void check_alarm(const AlarmFact& alarm) {
   must(!alarm.limit || std::isfinite(*alarm.limit), "an alarm's limit is a number");
 }
 
+void check_run(const WaveformRun& run, Stream stream) {
+  must(allowed(*signs::find_waveform(to_string(stream)), run.rate), "a rate is one of the waveform's");
+  must(run.samples.size() % 2 == 0 && signs::is_run(run.rate, run.samples.size() / 2), "a run lasts at most 10 s");
+  must(std::isfinite(run.scale) && run.scale != 0 && std::isfinite(run.offset), "a sample has a value");
+}
+
 void check_fact(const Fact& fact, Resource resource) {
-  must((fact.stream == Stream::alarms) == (resource == Resource::alarms), "the token names the stream");
+  must(index_of(fact.stream) == static_cast<std::size_t>(resource), "the token names the stream");
   must(fact.sequence > 0 && fact.sequence < (std::uint64_t{1} << 53), "a sequence counts from 1, below 2^53");
   must(fact.boot < (std::uint64_t{1} << 53), "a boot lies below 2^53");
   must(fact.boot == 0 || resource == Resource::alarms, "only alarm records outlive a start");
   must(fact.boot != 0 || fact.tick_ms <= kLatestTick, "nothing is measured in the future");
   if (const auto* set = std::get_if<SignValues>(&fact.body)) check_values(*set);
   if (const auto* alarm = std::get_if<AlarmFact>(&fact.body)) check_alarm(*alarm);
+  const auto* run = std::get_if<WaveformRun>(&fact.body);
+  if (run != nullptr) check_run(*run, fact.stream);
+  must((run != nullptr) == (resource > Resource::alarms), "runs come under their own resources");
   must(std::holds_alternative<AlarmFact>(fact.body) == (resource == Resource::alarms), "sets and alarms do not mix");
+}
+
+Resource resource_of(std::uint8_t choice) {
+  if ((choice & 32) != 0) return (choice & 64) != 0 ? Resource::ppg : Resource::ecg;
+  return (choice & 64) != 0 ? Resource::alarms : Resource::vitals;
 }
 
 }  // namespace
@@ -58,7 +72,7 @@ void check_fact(const Fact& fact, Resource resource) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Script script(ByteView(data, size));
   const std::uint8_t choice = script.byte();
-  const auto resource = (choice & 64) != 0 ? Resource::alarms : Resource::vitals;
+  const auto resource = resource_of(choice);
   const ByteView payload = script.rest();
   const auto facts = take(resource, kDevice, format_of(choice), payload, kLatestTick);
   bool quarantined = false;
