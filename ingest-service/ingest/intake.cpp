@@ -42,31 +42,57 @@ bool is_own(std::string_view base_name, std::string_view device) {
   return base_name.empty() || base_name == ":" || base_name == "/";
 }
 
-/// Takes the device's own URN off the names; false when a name is somebody else's.
-bool make_local(senml::Pack& pack, std::string_view device) {
-  for (auto& record : pack) {
-    std::string_view name = record.name;
-    if (!name.starts_with("urn:")) continue;
-    if (!name.starts_with(device)) return false;
-    name.remove_prefix(device.size());
-    if (name.starts_with(':') || name.starts_with('/')) name.remove_prefix(1);
-    record.name = std::string(name);
+bool opens(std::string_view name) { return name == "q" || name.ends_with(":q") || name.ends_with("/q"); }
+
+/// A pack with the base fields applied and the device's own URN taken off the names.
+struct LocalPack {
+  enum class Whose : std::uint8_t { own, foreign, foreign_opening };
+  senml::Pack records;
+  std::vector<Whose> whose;  // of each record; one that opens somebody else's set, alarm or run is named `q` here too
+
+  bool is_foreign(SenmlSpan part) const {
+    const auto begin = whose.begin() + (part.data() - records.data());
+    return std::any_of(begin, begin + static_cast<std::ptrdiff_t>(part.size()),
+                       [](Whose one) { return one != Whose::own; });
   }
-  return true;
+};
+
+/// Whose the records are. A base name holds until the next one (RFC 8428 §4.1).
+std::vector<LocalPack::Whose> tell_apart(const senml::Pack& pack, std::string_view device) {
+  std::vector<LocalPack::Whose> whose;
+  whose.reserve(pack.size());
+  bool has_base = false, base_is_own = true;
+  for (const auto& record : pack) {
+    if (record.base_name) {
+      has_base = !record.base_name->empty();
+      base_is_own = !has_base || is_own(*record.base_name, device);
+    }
+    const bool own = has_base ? base_is_own : !record.name.starts_with("urn:") || record.name.starts_with(device);
+    const auto foreign = opens(record.name) ? LocalPack::Whose::foreign_opening : LocalPack::Whose::foreign;
+    whose.push_back(own ? LocalPack::Whose::own : foreign);
+  }
+  return whose;
 }
 
-/// Base fields applied and names made local.
-coap::Result<senml::Pack, Reason> localise(senml::Pack pack, std::string_view device) {
-  for (const auto& record : pack)
-    if (record.base_name && !record.base_name->empty() && !is_own(*record.base_name, device))
-      return Reason::foreign_name;
+void make_local(senml::Record& record, LocalPack::Whose whose, std::string_view device) {
+  std::string_view name = record.name;
+  if (whose == LocalPack::Whose::foreign_opening) name = "q";
+  if (whose == LocalPack::Whose::own && name.starts_with(device)) {
+    name.remove_prefix(device.size());
+    if (name.starts_with(':') || name.starts_with('/')) name.remove_prefix(1);
+  }
+  if (name.size() != record.name.size()) record.name = std::string(name);
+}
+
+coap::Result<LocalPack, Reason> localise(senml::Pack pack, std::string_view device) {
+  auto whose = tell_apart(pack, device);
   if (std::any_of(pack.begin(), pack.end(), has_base_fields)) {
     auto resolved = senml::resolve(pack);
     if (!resolved) return Reason::undecodable;
     pack = std::move(*resolved);
   }
-  if (!make_local(pack, device)) return Reason::foreign_name;
-  return pack;
+  for (std::size_t i = 0; i < pack.size(); ++i) make_local(pack[i], whose[i], device);
+  return LocalPack{std::move(pack), std::move(whose)};
 }
 
 /// Whether the pack is one of /alarms, whatever token it came under.
@@ -122,21 +148,25 @@ class Collector {
   std::vector<Reason> reasons_;
 };
 
-void collect_sets(const senml::Pack& pack, Collector& into) {
-  if (speaks_of_alarms(pack)) return into.quarantine(Reason::wrong_resource);
-  for (SenmlSpan part : cut(pack)) into.add(read_set(part));
+void collect_sets(const LocalPack& pack, Collector& into) {
+  if (speaks_of_alarms(pack.records)) return into.quarantine(Reason::wrong_resource);
+  for (SenmlSpan part : cut(pack.records))
+    pack.is_foreign(part) ? into.quarantine(Reason::foreign_name) : into.add(read_set(part));
 }
 
-void collect_alarms(const senml::Pack& pack, Collector& into) {
-  if (speaks_of_sets(pack) && !speaks_of_alarms(pack)) return into.quarantine(Reason::wrong_resource);
-  const SenmlSpan records = pack;
+void collect_alarms(const LocalPack& pack, Collector& into) {
+  const SenmlSpan records = pack.records;
+  if (!records.empty() && pack.is_foreign(records.first(1))) return into.quarantine(Reason::foreign_name);
+  if (speaks_of_sets(pack.records) && !speaks_of_alarms(pack.records)) return into.quarantine(Reason::wrong_resource);
   if (records.empty() || !is_owed(records.front())) return into.quarantine(Reason::bad_alarm);
-  for (SenmlSpan part : cut(records.subspan(1))) into.add(read_alarm(part));
+  for (SenmlSpan part : cut(records.subspan(1)))
+    pack.is_foreign(part) ? into.quarantine(Reason::foreign_name) : into.add(read_alarm(part));
 }
 
-void collect_runs(const senml::Pack& pack, Resource resource, Collector& into) {
-  if (speaks_of_alarms(pack)) return into.quarantine(Reason::wrong_resource);
-  for (SenmlSpan part : cut(pack)) into.add(read_run(part, stream_of(resource)));
+void collect_runs(const LocalPack& pack, Resource resource, Collector& into) {
+  if (speaks_of_alarms(pack.records)) return into.quarantine(Reason::wrong_resource);
+  for (SenmlSpan part : cut(pack.records))
+    pack.is_foreign(part) ? into.quarantine(Reason::foreign_name) : into.add(read_run(part, stream_of(resource)));
 }
 
 }  // namespace
@@ -147,15 +177,19 @@ std::vector<Fact> take(Resource resource, std::string_view device, std::optional
                        coap::ByteView payload, std::uint64_t latest_tick) {
   Collector collector(resource, payload, latest_tick);
   auto pack = decode(content_format, payload);
-  if (pack) pack = localise(std::move(*pack), device);
-  if (!pack)
+  if (!pack) {
     collector.quarantine(pack.error());
+    return std::move(collector).finish();
+  }
+  const auto local = localise(std::move(*pack), device);
+  if (!local)
+    collector.quarantine(local.error());
   else if (resource == Resource::vitals)
-    collect_sets(*pack, collector);
+    collect_sets(*local, collector);
   else if (resource == Resource::alarms)
-    collect_alarms(*pack, collector);
+    collect_alarms(*local, collector);
   else
-    collect_runs(*pack, resource, collector);
+    collect_runs(*local, resource, collector);
   return std::move(collector).finish();
 }
 

@@ -123,6 +123,20 @@ TEST(Intake, AnotherDevicesNameIsQuarantined) {  // DTLS-13
     expect_quarantined(vitals(payload), QuarantineReason::foreign_name, payload);
 }
 
+TEST(Intake, WhatIsTheDevicesOwnBesideAForeignNameIsTaken) {  // DTLS-13, I1
+  constexpr std::string_view own = R"({"n":"q","v":1},{"n":"tk","v":1},{"n":"hr","v":72})";
+  for (const std::string theirs :
+       {R"({"bn":"urn:dev:os:32473-0000000000000000:","n":"q","v":2},{"n":"tk","v":2},{"n":"hr","v":73})",
+        R"({"n":"urn:dev:os:32473-0000000000000000:q","v":2},{"n":"urn:dev:os:32473-0000000000000000:hr","v":73})"}) {
+    const auto again = R"({"bn":"","n":"q","v":3},{"n":"tk","v":3},{"n":"hr","v":74})";
+    const auto facts = vitals("[" + std::string(own) + "," + theirs + "," + again + "]");
+    ASSERT_THAT(facts, SizeIs(3)) << theirs;
+    EXPECT_EQ(facts[0].sequence, 1u);
+    EXPECT_EQ(facts[1].sequence, 3u);
+    EXPECT_EQ(std::get<Quarantined>(facts[2].body).reason, QuarantineReason::foreign_name);
+  }
+}
+
 // -- what cannot be taken ---------------------------------------------------------------------------------------------
 
 TEST(Intake, BytesThatAreNotSenmlAreQuarantined) {
