@@ -23,8 +23,8 @@ Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono
 
 class IngestStream {
  public:
-  IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer)
-      : context_(context), writer_(std::move(writer)) {}
+  IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer, WaitLog& wait_log)
+      : context_(context), writer_(std::move(writer)), wait_log_(wait_log) {}
 
   /// The answer, where one is owed.
   std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request) {
@@ -123,13 +123,11 @@ class IngestStream {
       if (context_.IsCancelled()) throw Cancelled();
       try {
         auto result = work();
-        if (waiting_) spdlog::info("the database is back");
-        waiting_ = false;
+        wait_log_.goes_on();
         return result;
       } catch (const StoreError& error) {
         if (error.kind() != StoreError::Kind::away) throw;
-        if (!waiting_) spdlog::warn("a stream waits: {}", error.what());
-        waiting_ = true;
+        wait_log_.waits(error.what());
       }
       wait(pause);
     }
@@ -146,7 +144,7 @@ class IngestStream {
   grpc::ServerContext& context_;
   std::unique_ptr<RecordWriter> writer_;
   std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
-  bool waiting_ = false;
+  WaitLog::Stream wait_log_;
 };
 
 }  // namespace
@@ -157,7 +155,7 @@ grpc::Status IngestApi::Ingest(grpc::ServerContext* context,
     guard_.admit_ingest(*context, "IngestService.Ingest");
     // So that the client can tell at once that it is let in.
     stream->SendInitialMetadata();
-    IngestStream open(*context, store_.open_writer());
+    IngestStream open(*context, store_.open_writer(), wait_log_);
     v1::IngestRequest request;
     while (stream->Read(&request)) {
       const auto response = open.handle(request);

@@ -4,6 +4,7 @@
 
 #include "storage/access.hpp"
 #include "storage/record_store.hpp"
+#include "storage/wait_log.hpp"
 #include "wardlink/v1/ingest.grpc.pb.h"
 
 namespace wardlink::storage {
@@ -19,6 +20,7 @@ class IngestApi final : public v1::IngestService::Service {
  private:
   RecordStore& store_;
   Guard& guard_;
+  WaitLog wait_log_;
 };
 
 }  // namespace wardlink::storage

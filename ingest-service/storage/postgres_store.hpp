@@ -27,7 +27,7 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
 
   /// To be called now and then (hourly will do): partitions for the days to come, fitness again.
   void maintain();
-  /// Throws StoreError when the database is away.
+  /// Throws StoreError when the database is away, or takes no writes.
   void probe();
 
   std::unique_ptr<RecordWriter> open_writer() override;

@@ -19,15 +19,6 @@ namespace {
 
 constexpr int kDevices = 200;
 
-/// Resident memory in KiB (proc(5), VmRSS).
-long resident_kib(pid_t pid) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) return std::strtol(line.c_str() + 6, nullptr, 10);
-  }
-  return 0;
-}
-
 TEST(Outage, OfStorageCostsNoSessionAndNoAlarm) {
   const char* told = std::getenv("WARDLINK_OUTAGE_SECONDS");
   const int seconds = told != nullptr ? std::atoi(told) : 20;
@@ -42,14 +33,14 @@ TEST(Outage, OfStorageCostsNoSessionAndNoAlarm) {
   ASSERT_TRUE(eventually([&] { return handshakes() == kDevices; }));
   ASSERT_TRUE(eventually([&] { return stack.sql("SELECT count(DISTINCT device_id) FROM alarm_event") == "200"; }));
 
-  const auto before = resident_kib(stack.ingest.pid());
+  const auto before = stack.ingest.resident_kib();
   stack.storage.signal(SIGKILL);
   stack.storage.wait();
   const auto rows = std::stoll(stack.sql("SELECT count(*) FROM alarm_event"));
   long most = 0;
   for (int second = 0; second < seconds; ++second) {  // its length is the fault, not a wait for something
     poll(nullptr, 0, 1000);
-    most = std::max(most, resident_kib(stack.ingest.pid()));
+    most = std::max(most, stack.ingest.resident_kib());
   }
   EXPECT_EQ(handshakes(), kDevices) << "a held ACK is not a dead gateway";
   EXPECT_EQ(closed(), 0);

@@ -24,6 +24,8 @@ class Process {
   int wait();
   bool running();
   pid_t pid() const { return pid_; }
+  /// Resident memory in KiB (proc(5), VmRSS).
+  long resident_kib() const;
   std::string log() const;
 
  private:

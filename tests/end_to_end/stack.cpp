@@ -85,14 +85,15 @@ Stack::~Stack() {
   }
 }
 
-void Stack::start_storage() {
+void Stack::start_storage(const std::string& database) {
   const auto ready_file = path("storage.ready");
   std::filesystem::remove(ready_file);
-  storage = Process({kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(storage_port_),
-                     "--database", database_, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca",
-                     pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
-                     "urn:wardlink:client:admin=admin", "--ready-file", ready_file},
-                    path("storage.log"));
+  storage = Process(
+      {kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(storage_port_), "--database",
+       database.empty() ? database_ : database, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key",
+       "--ca", pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
+       "urn:wardlink:client:admin=admin", "--ready-file", ready_file},
+      path("storage.log"));
   storage_port_ = ready(storage, ready_file).at("port");
   channel_ = open_channel(storage_port_, credentials("clients/admin"));
 }
@@ -222,6 +223,13 @@ std::vector<v1::Alarm> Stack::alarms(const std::string& parent) const {
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   return all;
+}
+
+grpc::StatusCode Stack::ask() const {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes{1});
+  v1::GetLatestResponse response;
+  return v1::VitalsService::NewStub(channel_)->GetLatest(&context, {}, &response).error_code();
 }
 
 std::string recordings_folder() {

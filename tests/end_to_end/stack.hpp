@@ -22,7 +22,8 @@ class Stack {
   Stack();
   ~Stack();
 
-  void start_storage();
+  /// On the stack's own database, or by another way to it.
+  void start_storage(const std::string& database = {});
   void start_ingest();
 
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
@@ -50,6 +51,8 @@ class Stack {
 
   std::vector<v1::MeasurementSet> readings(const std::string& parent) const;
   std::vector<v1::Alarm> alarms(const std::string& parent) const;
+  /// What storage says to a clinician's question, within a minute.
+  grpc::StatusCode ask() const;
 
   Process storage, ingest;
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include "service.hpp"
@@ -57,6 +58,35 @@ TEST(Outage, AStreamThatWaitsCanBeCancelledAndTheServiceStopped) {
   EXPECT_EQ(talk.finish().error_code(), grpc::StatusCode::CANCELLED);
   service.reset();  // ends the other
   EXPECT_FALSE(other.finish().ok());
+}
+
+TEST(Outage, AWriterThatLosesItsConnectionAsksAgainWhetherCommitsLast) {
+  test::Cluster cluster;
+  PostgresStore store({.connection = cluster.connection()});
+  const auto writer = store.open_writer();
+  writer->attach({device, 7, Instant{}});
+  test::Sql sql(cluster.connection());
+  sql.ask("ALTER SYSTEM SET fsync = off");
+  sql.ask("SELECT pg_reload_conf()");
+  // Killed, its backend says no farewell, and the cluster comes back by itself.
+  const auto backend = std::stoi(
+      sql.ask("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%watermarks%'"
+              " OR query = 'COMMIT' AND pid <> pg_backend_pid()"));
+  ASSERT_EQ(kill(backend, SIGKILL), 0);
+  std::string why;
+  const auto says_unfit = [&] {
+    try {
+      writer->audit({.subject = device, .method = "handshake"});
+    } catch (const StoreError& error) {
+      why = error.what();
+    }
+    return why.find("fsync=off") != std::string::npos;
+  };
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!says_unfit() && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_TRUE(says_unfit()) << why;
+  EXPECT_EQ(test::Sql(cluster.connection()).ask("SELECT count(*) FROM audit"), "0");
 }
 
 TEST(Outage, RefusesAClusterThatMayLoseCommits) {

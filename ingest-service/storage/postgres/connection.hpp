@@ -6,14 +6,16 @@
 #include <string>
 #include <utility>
 
+#include "storage/postgres/patience.hpp"
 #include "storage/store_error.hpp"
 
 namespace wardlink::storage::postgres {
 
 /// Says nothing to stderr by itself: what PostgreSQL says may hold values.
 struct Connection : pqxx::connection {
-  explicit Connection(const std::string& options) : pqxx::connection(options) {}
+  Connection(const std::string& options, Patience& all) : pqxx::connection(options), patience(all) {}
   pqxx::quiet_errorhandler quiet{*this};
+  Patience& patience;
 };
 
 /// Opens connections whose commits are durable. Any thread.
@@ -25,32 +27,48 @@ class Database {
 
  private:
   std::string connection_;
+  mutable Patience patience_{std::chrono::seconds{20}};  // longer than any statement may take
 };
 
 /// The database may do better another time: connection, resources, locks, shutdown, conflict with another transaction.
 bool passes(const pqxx::sql_error& error);
+/// Another transaction held what it needed for too long.
+inline bool waits_for_lock(const pqxx::sql_error& error) { return error.sqlstate() == "55P03"; }
 /// The values themselves are refused; another try ends the same.
 bool refuses_data(const pqxx::sql_error& error);
-/// The message without its details, which may hold values.
-std::string headline(const std::exception& error);
+/// What is wrong, in one sentence that stays the same for as long as it is; without details, which may hold values.
+std::string cause(const pqxx::sql_error& error);
+std::string cause(const pqxx::failure& error);
 
 /// Runs `work`, turning what may pass into StoreError::Kind::away. Other SQL errors go through as they are.
 template <typename Work>
 auto translated(Work&& work) {
-  const auto away = [](const std::exception& error) -> StoreError {
-    return {StoreError::Kind::away, "the database is away: " + headline(error)};
+  const auto away = [](const std::string& cause) -> StoreError {
+    return {StoreError::Kind::away, "the database is away: " + cause};
   };
   try {
     return work();
   } catch (const pqxx::sql_error& error) {
-    if (passes(error)) throw away(error);
+    if (passes(error)) throw away(cause(error));
     throw;
   } catch (const pqxx::conversion_error&) {
     throw;  // a bug of ours
-  } catch (const pqxx::usage_error& error) {
-    throw away(error);  // a transaction whose connection has been lost
+  } catch (const pqxx::usage_error&) {
+    throw away("the connection was lost");  // a transaction whose connection has been lost
   } catch (const pqxx::failure& error) {
-    throw away(error);  // broken_connection, in_doubt_error, serialization_failure, deadlock_detected
+    throw away(cause(error));  // broken_connection, in_doubt_error, serialization_failure, deadlock_detected
+  }
+}
+
+/// The same on a connection that may take its time, but not for ever.
+template <typename Work>
+auto in_turn(Connection& connection, Work&& work) {
+  const Patience::Turn turn(connection.patience, connection.sock());
+  try {
+    return translated(std::forward<Work>(work));
+  } catch (const StoreError&) {
+    if (turn.ended_early()) throw StoreError(StoreError::Kind::away, "the database is away: it does not answer");
+    throw;
   }
 }
 

@@ -23,7 +23,7 @@ class Pool {
       Lease lease(*this);
       bool committing = false;
       try {
-        return translated([&] {
+        return in_turn(*lease.connection, [&] {
           pqxx::work tx(*lease.connection);
           auto result = work(tx);
           committing = true;

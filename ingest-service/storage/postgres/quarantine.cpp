@@ -72,7 +72,7 @@ bool try_audit(pqxx::work& tx, const AuditFact& fact) {
   } catch (const pqxx::sql_error& error) {
     const auto& state = error.sqlstate();
     if (state.starts_with("57P") || state.starts_with("08")) throw;  // the connection itself is gone
-    spdlog::error("the audit refused a row of {}: {}", fact.method, headline(error));
+    spdlog::error("the audit refused a row of {}: {}", fact.method, cause(error));
     return false;
   }
 }

@@ -20,7 +20,9 @@ void PostgresStore::maintain() {
 }
 
 void PostgresStore::probe() {
-  impl_->pool.transact([](pqxx::work& tx) { return tx.exec1("SELECT 1").size(); });
+  const bool writes = impl_->pool.transact(
+      [](pqxx::work& tx) { return tx.exec1("SELECT current_setting('transaction_read_only') = 'off'")[0].as<bool>(); });
+  if (!writes) throw StoreError(StoreError::Kind::away, "the database is away: it is read-only");
 }
 
 std::unique_ptr<RecordWriter> PostgresStore::open_writer() {

@@ -13,7 +13,7 @@ template <typename Work>
 auto Writer::connected(Work&& work) {
   try {
     if (!connection_) connection_ = database_.open();
-    return translated(std::forward<Work>(work));
+    return in_turn(*connection_, std::forward<Work>(work));
   } catch (const StoreUnfit& unfit) {
     // Nothing can be promised to be durable: wait until somebody mends the database.
     connection_.reset();
@@ -21,7 +21,7 @@ auto Writer::connected(Work&& work) {
   } catch (const pqxx::sql_error& error) {
     if (refuses_data(error)) throw;
     // A schema that someone changed, a right that someone took away: the record is not lost, it waits.
-    throw StoreError(StoreError::Kind::away, "the database refuses to write: " + headline(error));
+    throw StoreError(StoreError::Kind::away, "the database refuses to write: " + cause(error));
   } catch (...) {
     connection_.reset();
     throw;
@@ -55,7 +55,7 @@ Attached Writer::attach(const AttachRequest& request) {
       partitions_.ensure(*connection_, session.anchor, now);
     } catch (const pqxx::sql_error& error) {
       if (!connection_->is_open()) throw;
-      spdlog::warn("no partitions made at attach: {}", headline(error));  // the default one takes the rows
+      spdlog::warn("no partitions made at attach: {}", cause(error));  // the default one takes the rows
     }
     attached.session = std::make_shared<const Session>(std::move(session));
     return attached;
@@ -128,12 +128,20 @@ void Writer::quarantine_refused(const Record& record) {
   });
 }
 
+/// What the audit refuses is lost to it; while the database takes no writes at all, it waits.
 bool Writer::audit(const AuditFact& fact) {
   return connected([&] {
-    pqxx::work tx(*connection_);
-    const bool done = try_audit(tx, fact);
-    tx.commit();
-    return done;
+    try {
+      pqxx::work tx(*connection_);
+      tx.exec0("SET LOCAL lock_timeout = '500ms'");
+      insert_audit(tx, fact);
+      tx.commit();
+      return true;
+    } catch (const pqxx::sql_error& error) {
+      if (passes(error) && !waits_for_lock(error)) throw;
+      spdlog::error("the audit refused a row of {}: {}", fact.method, cause(error));
+      return false;
+    }
   });
 }
 

@@ -1,0 +1,36 @@
+#pragma once
+// Tells the operator that streams of ingest wait for the database, and why: each cause once, however many wait and
+// however often they try.
+
+#include <mutex>
+#include <set>
+#include <string>
+
+namespace wardlink::storage {
+
+/// Any thread.
+class WaitLog {
+ public:
+  /// One stream's part in it. When the last one that waits goes on, or has ended, the wait is over.
+  class Stream {
+   public:
+    explicit Stream(WaitLog& log) : log_(log) {}
+    ~Stream() { leave(false); }
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+    void waits(const std::string& cause);
+    void goes_on() { leave(true); }
+
+   private:
+    void leave(bool goes_on);
+    WaitLog& log_;
+    bool waits_ = false;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::size_t waiting_ = 0;
+  std::set<std::string> told_;
+};
+
+}  // namespace wardlink::storage
