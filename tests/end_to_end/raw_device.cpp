@@ -20,19 +20,34 @@ using coap::Message;
 using coap::OptionNumber;
 using coap::Type;
 
-RawDevice::RawDevice(std::uint16_t port, const coap::Credentials& credentials)
+RawDevice::RawDevice(std::uint16_t port, const coap::Credentials& credentials, std::uint16_t local_port)
     : socket_(socket(AF_INET, SOCK_DGRAM, 0)) {
   auto context = coap::DtlsContext::client(credentials, "localhost");
   if (!context) throw std::runtime_error(context.error());
   channel_ = (*context)->connect(EventLoop::now());
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(local_port);
+  if (bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("bind");
+  address.sin_port = htons(port);
   if (connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("connect");
 }
 
+std::uint16_t RawDevice::local_port() const {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.sin_port);
+}
+
+void RawDevice::vanish() {
+  close(socket_);
+  socket_ = -1;
+}
+
 RawDevice::~RawDevice() {
+  if (socket_ < 0) return;
   channel_->close();
   flush();
   close(socket_);

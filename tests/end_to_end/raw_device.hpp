@@ -12,11 +12,16 @@ namespace wardlink::testing {
 
 class RawDevice {
  public:
-  RawDevice(std::uint16_t port, const coap::Credentials& credentials);
+  /// From a port of its own choice; 0: the kernel's.
+  RawDevice(std::uint16_t port, const coap::Credentials& credentials, std::uint16_t local_port = 0);
   ~RawDevice();
 
   /// True when the session stands; else close_reason() says why not.
   bool handshake();
+  bool closed() const { return channel_->state() == coap::SecureChannel::State::closed; }
+  std::uint16_t local_port() const;
+  /// Gone without a word: no close_notify, and its port is free.
+  void vanish();
   coap::CloseReason close_reason() const { return channel_->close_reason(); }
 
   /// /time and /rd, then answers both registrations: `vitals` and `alarms` are their tokens afterwards.
