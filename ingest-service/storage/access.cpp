@@ -30,10 +30,12 @@ std::vector<std::string> recordable(std::vector<std::string> resources) {
 
 }  // namespace
 
-std::string subject_of(const grpc::ServerContext& context) {
+std::string subject_of(const grpc::ServerContext& context) { return subject_of(*context.auth_context()); }
+
+std::string subject_of(const grpc::AuthContext& peer) {
   std::string subject;
   // peer_uri holds the SANs of type URI only, so a DNS name that looks like one of ours is not taken for it.
-  for (const auto& uri : context.auth_context()->FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) {
+  for (const auto& uri : peer.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) {
     const std::string text(uri.data(), uri.size());
     if (!text.starts_with("urn:wardlink:")) continue;
     if (!subject.empty()) return "";
@@ -61,20 +63,51 @@ Scope Guard::admit(const grpc::ServerContext& context, std::string_view method, 
   return scope;
 }
 
-void Guard::admit_ingest(const grpc::ServerContext& context, std::string_view method) {
+std::unique_ptr<Standing> Guard::admit_lasting(grpc::ServerContext& context, std::string_view method, Roles wanted,
+                                               const std::vector<std::string>& resources) {
+  return stand(context, method, wanted, resources, admit(context, method, wanted, resources));
+}
+
+std::unique_ptr<Standing> Guard::admit_ingest(grpc::ServerContext& context, std::string_view method) {
   const auto subject = subject_of(context);
   Scope scope;
   const auto reason = reason_to_refuse(subject, roles::ingest, {}, scope);
-  try {
-    store_.audit({.subject = subject.empty() ? "unknown" : subject,
-                  .method = std::string(method),
-                  .granted = reason.empty(),
-                  .reason = reason,
-                  .address = context.peer()});
-  } catch (const std::exception& error) {
-    spdlog::error("the audit of a stream from ingest cannot be written");
-  }
+  audit_if_possible({.subject = subject.empty() ? "unknown" : subject,
+                     .method = std::string(method),
+                     .granted = reason.empty(),
+                     .reason = reason,
+                     .address = context.peer()});
   if (!reason.empty()) throw Refused(reason);
+  return stand(context, method, roles::ingest, {}, std::move(scope));
+}
+
+std::unique_ptr<Standing> Guard::stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
+                                       const std::vector<std::string>& resources, Scope scope) {
+  const AuditFact refusal{.subject = subject_of(context),
+                          .method = std::string(method),
+                          .granted = false,
+                          .resources = recordable(resources),
+                          .address = context.peer()};
+  auto ask = [this, refusal, wanted, resources, scope] {
+    Scope now;
+    auto reason = reason_to_refuse(refusal.subject, wanted, resources, now);
+    if (reason.empty() && now != scope) reason = "the subject's grants have changed: call again";
+    if (reason.empty()) return reason;
+    auto fact = refusal;
+    fact.reason = reason;
+    audit_if_possible(fact);
+    return reason;
+  };
+  return std::make_unique<Standing>(standing_, context, std::move(scope), std::move(ask));
+}
+
+/// Where what is decided must not wait for the audit: ingest is let in, or somebody is refused.
+void Guard::audit_if_possible(const AuditFact& fact) {
+  try {
+    store_.audit(fact);
+  } catch (const std::exception& error) {
+    spdlog::error("the audit of {} cannot be written", fact.method);
+  }
 }
 
 std::string Guard::reason_to_refuse(const std::string& subject, Roles wanted, const std::vector<std::string>& resources,
@@ -97,6 +130,7 @@ std::string Guard::reason_to_refuse(const std::string& subject, Roles wanted, co
       return "the subject's grants do not reach the ward";
     }
   }
+  std::ranges::sort(wards);
   scope = std::move(wards);
   return "";
 }

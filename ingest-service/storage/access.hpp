@@ -3,14 +3,18 @@
 // refused, and is not answered when that row cannot be written. Ingest alone goes on without: alarms are never held up
 // by it.
 
+#include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_context.h>
 
+#include <chrono>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "storage/access_store.hpp"
+#include "storage/standing.hpp"
 
 namespace wardlink::storage {
 
@@ -24,27 +28,39 @@ inline constexpr std::string_view ingest[] = {"ingest"};
 using Roles = std::span<const std::string_view>;
 
 /// The one SAN URI of the peer's certificate that begins with urn:wardlink: ; empty where there is none, or more.
+std::string subject_of(const grpc::AuthContext& peer);
 std::string subject_of(const grpc::ServerContext& context);
 
 /// Any thread.
 class Guard {
  public:
-  explicit Guard(AccessStore& store) : store_(store) {}
+  /// `recheck`: how often the grants of calls that stand are asked for again.
+  explicit Guard(AccessStore& store, std::chrono::milliseconds recheck = std::chrono::seconds(3))
+      : store_(store), standing_(recheck) {}
 
   /// What the caller may see. `resources` are the names that the request asks for, as it gives them: a subject whose
   /// grants name wards is refused those of other wards. Throws Refused, StoreError.
   Scope admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
               const std::vector<std::string>& resources);
 
-  /// For the stream from ingest. Only the grant decides.
-  void admit_ingest(const grpc::ServerContext& context, std::string_view method);
+  /// The same for a call that streams: it is admitted for as long as the grants that let it in are unchanged (see
+  /// standing.hpp). `wanted` is one of the lists of `roles`, which outlive every call.
+  std::unique_ptr<Standing> admit_lasting(grpc::ServerContext& context, std::string_view method, Roles wanted,
+                                          const std::vector<std::string>& resources);
+
+  /// For the stream from ingest. Only the grant decides, now and as long as the stream stands.
+  std::unique_ptr<Standing> admit_ingest(grpc::ServerContext& context, std::string_view method);
 
  private:
+  std::unique_ptr<Standing> stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
+                                  const std::vector<std::string>& resources, Scope scope);
   std::string reason_to_refuse(const std::string& subject, Roles wanted, const std::vector<std::string>& resources,
                                Scope& scope);
   std::string ward_of(const std::string& resource, bool& concerns_ward);
+  void audit_if_possible(const AuditFact& fact);
 
   AccessStore& store_;
+  StandingCalls standing_;
 };
 
 }  // namespace wardlink::storage

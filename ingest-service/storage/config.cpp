@@ -83,6 +83,26 @@ std::optional<ProgramConfig> read_config(int argc, char** argv, int& exit_code) 
   app.add_option("--key", key, "its private key, PEM")->required();
   app.add_option("--ca", authority, "the authority that signs servers and clients, PEM")->required();
   app.add_option("--grant", grants, "SUBJECT=ROLE or SUBJECT=ROLE@WARD, made when missing; may be repeated");
+  std::uint64_t recheck_seconds = 3;
+  app.add_option("--max-connections", config.server.limits.connections,
+                 "TCP connections at once; further ones are closed before TLS")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--max-connections-per-host", config.server.limits.per_host, "of these, from one address")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--max-calls-per-second", config.server.calls_per_second,
+                 "calls that one subject may begin; further ones end with RESOURCE_EXHAUSTED")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--max-ingest-streams", config.server.ingest_streams,
+                 "streams from ingest at once, two for each of its shards")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+  app.add_option("--grant-recheck", recheck_seconds,
+                 "seconds until a stream whose grant was taken away is ended with PERMISSION_DENIED, 1 to 60")
+      ->check(CLI::Range(1, 60))
+      ->capture_default_str();
   app.add_option("--ready-file", config.ready_file, "a JSON object is written here once it serves");
   app.add_flag("--healthcheck", config.healthcheck, "ask the service at --listen; exit code 0 when it serves");
   try {
@@ -92,6 +112,7 @@ std::optional<ProgramConfig> read_config(int argc, char** argv, int& exit_code) 
     exit_code = app.exit(error) == 0 ? 0 : 1;
     return std::nullopt;
   }
+  config.server.grant_recheck = std::chrono::seconds(recheck_seconds);
   errno = 0;
   config.server.certificate = read_file(certificate, "certificate");
   config.server.key = read_file(key, "key");

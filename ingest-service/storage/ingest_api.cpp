@@ -147,17 +147,36 @@ class IngestStream {
   WaitLog::Stream wait_log_;
 };
 
+/// One of the streams that stand.
+class Place {
+ public:
+  explicit Place(std::atomic<std::size_t>& taken) : taken_(taken), number_(++taken) {}
+  ~Place() { --taken_; }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  std::size_t number() const { return number_; }
+
+ private:
+  std::atomic<std::size_t>& taken_;
+  const std::size_t number_;
+};
+
 }  // namespace
 
 grpc::Status IngestApi::Ingest(grpc::ServerContext* context,
                                grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>* stream) {
   try {
-    guard_.admit_ingest(*context, "IngestService.Ingest");
+    const Place place(streams_);
+    if (place.number() > most_streams_) {
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "so many streams from ingest are not allowed at once"};
+    }
+    const auto standing = guard_.admit_ingest(*context, "IngestService.Ingest");
     // So that the client can tell at once that it is let in.
     stream->SendInitialMetadata();
     IngestStream open(*context, store_.open_writer(), wait_log_);
     v1::IngestRequest request;
     while (stream->Read(&request)) {
+      standing->confirm();
       const auto response = open.handle(request);
       if (response && !stream->Write(*response)) break;
     }

@@ -2,6 +2,9 @@
 // wardlink.v1.IngestService: what shards of ingest append. While the database is away a stream stays open and its batch
 // waits, retried until it is durable or the stream is cancelled.
 
+#include <atomic>
+#include <cstddef>
+
 #include "storage/access.hpp"
 #include "storage/record_store.hpp"
 #include "storage/wait_log.hpp"
@@ -11,9 +14,11 @@ namespace wardlink::storage {
 
 class IngestApi final : public v1::IngestService::Service {
  public:
-  IngestApi(RecordStore& store, Guard& guard) : store_(store), guard_(guard) {}
+  IngestApi(RecordStore& store, Guard& guard, std::size_t most_streams)
+      : store_(store), guard_(guard), most_streams_(most_streams) {}
 
-  /// One thread and one database connection a stream, for as long as it stands.
+  /// One thread and one database connection a stream, for as long as it stands: beyond `most_streams` at once a stream
+  /// ends with RESOURCE_EXHAUSTED.
   grpc::Status Ingest(grpc::ServerContext* context,
                       grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>* stream) override;
 
@@ -21,6 +26,8 @@ class IngestApi final : public v1::IngestService::Service {
   RecordStore& store_;
   Guard& guard_;
   WaitLog wait_log_;
+  const std::size_t most_streams_;
+  std::atomic<std::size_t> streams_ = 0;
 };
 
 }  // namespace wardlink::storage

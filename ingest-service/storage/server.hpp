@@ -1,27 +1,29 @@
 #pragma once
 // The gRPC port: mutual TLS, limits, health and reflection.
 
+#include <chrono>
 #include <memory>
-#include <stdexcept>
 #include <string>
 
 #include "storage/access_store.hpp"
+#include "storage/listening_port.hpp"
 #include "storage/record_store.hpp"
 #include "storage/registry_store.hpp"
 
 namespace wardlink::storage {
-
-/// The port cannot be opened; one sentence.
-class ListenError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 class Server {
  public:
   struct Config {
     std::string address = "127.0.0.1:50051";  // port 0 = the kernel picks
     std::string certificate, key, authority;  // PEM texts: the server's chain and key, who signs clients
+    ListeningPort::Limits limits;
+    std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);  // of TLS; then the connection is closed
+    std::size_t calls_per_second = 500;                                      // of one subject, sustained
+    /// Streams from ingest, each with a thread and a database connection: two for each of its shards.
+    std::size_t ingest_streams = 64;
+    /// How often the grants of streams that stand are asked for again: for so long a grant outlives its end.
+    std::chrono::milliseconds grant_recheck = std::chrono::seconds(3);
   };
 
   /// Serves at once, on gRPC's own threads. The stores outlive it. Throws ListenError.
@@ -29,6 +31,8 @@ class Server {
   ~Server();
 
   int port() const;
+  /// Any thread.
+  ListeningPort::Counts connections() const;
   /// What the health service says.
   void set_serving(bool serving);
   /// Ends streams, lets running calls finish for a second.

@@ -12,8 +12,14 @@ namespace {
 
 const std::string script = WARDLINK_SOURCE_DIR "/certs/make-pki";
 
-Server::Config config() {
-  return {"127.0.0.1:0", pki().pem("storage.pem"), pki().pem("storage.key"), pki().pem("service-ca.pem")};
+Server::Config config(const std::function<void(Server::Config&)>& change) {
+  Server::Config config;
+  config.address = "127.0.0.1:0";
+  config.certificate = pki().pem("storage.pem");
+  config.key = pki().pem("storage.key");
+  config.authority = pki().pem("service-ca.pem");
+  if (change) change(config);
+  return config;
 }
 
 }  // namespace
@@ -48,8 +54,8 @@ const Pki& pki() {
   return shared;
 }
 
-Service::Service(const std::string& connection)
-    : store({.connection = connection}), server(config(), store, store, store) {}
+Service::Service(const std::string& connection, const std::function<void(Server::Config&)>& change)
+    : store({.connection = connection}), server(config(change), store, store, store) {}
 
 std::shared_ptr<grpc::Channel> Service::channel(const std::string& certificate, const Pki& from) const {
   grpc::SslCredentialsOptions options;

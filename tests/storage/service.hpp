@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,7 +38,8 @@ const Pki& pki();
 std::string text_of(const std::string& path);
 
 struct Service {
-  explicit Service(const std::string& connection);
+  /// `change`: of the server's settings.
+  explicit Service(const std::string& connection, const std::function<void(Server::Config&)>& change = {});
   /// A channel of its own connection, with that certificate ("ingest-client", "clients/alice"); empty = none.
   std::shared_ptr<grpc::Channel> channel(const std::string& certificate, const Pki& from = pki()) const;
 

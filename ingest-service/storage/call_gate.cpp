@@ -1,0 +1,37 @@
+#include "storage/call_gate.hpp"
+
+#include <algorithm>
+
+#include "storage/access.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+constexpr std::size_t most_metadata = 8 * 1024;
+constexpr std::size_t most_subjects = 10'000;  // each has a certificate of ours; who comes beyond starts all anew
+
+}  // namespace
+
+grpc::Status CallGate::Process(const InputMetadata& metadata, grpc::AuthContext* peer, OutputMetadata*,
+                               OutputMetadata*) {
+  std::size_t size = 0;
+  for (const auto& [name, value] : metadata) size += name.size() + value.size();
+  if (size > most_metadata) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the metadata is larger than 8 KiB"};
+  if (!take_one(subject_of(*peer), Clock::now()))
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "this subject makes too many calls a second"};
+  return grpc::Status::OK;
+}
+
+bool CallGate::take_one(const std::string& subject, Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
+  if (allowances_.size() >= most_subjects) allowances_.clear();
+  auto& [calls, counted] = allowances_.try_emplace(subject, Allowance{2 * rate_, now}).first->second;
+  const std::chrono::duration<double> passed = now - counted;
+  calls = std::min(2 * rate_, calls + passed.count() * rate_);
+  counted = now;
+  if (calls < 1) return false;
+  calls -= 1;
+  return true;
+}
+
+}  // namespace wardlink::storage
