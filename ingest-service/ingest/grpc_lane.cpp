@@ -84,7 +84,7 @@ bool GrpcLane::drain(std::chrono::milliseconds patience) {
 
 GrpcLane::Stats GrpcLane::stats() const {
   const std::lock_guard lock(mutex_);
-  return {queue_.counters(), queue_.size(), connected_, streams_};
+  return {queue_.counters(), queue_.size(), connected_, streams_, refusals_};
 }
 
 // -- the stream's life ------------------------------------------------------------------------------------------------
@@ -202,22 +202,31 @@ void GrpcLane::note_first_answer() {
     if (std::exchange(first_answer_, true)) return;
     backoff_ = config_.first_backoff;
     was_lost = std::exchange(told_loss_, false);
+    told_refusal_ = false;
   }
   if (was_lost) notice_({config_.queue.stream, true, ""});
   deliver_({StorageBack{config_.queue.stream}});
 }
 
+/// A loss is told once; that storage refuses is told as well, though the loss was known: an operator can mend it.
 void GrpcLane::note_loss(const grpc::Status& status) {
+  Change change{config_.queue.stream, false, status.ok() ? "it was closed" : status.error_message()};
   {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(told_loss_, true)) return;
+    refused_ = change.refused = status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+    if (refused_) ++refusals_;
+    change.known = std::exchange(told_loss_, true);
+    const bool told = change.known && (!refused_ || told_refusal_);
+    told_refusal_ = told_refusal_ || refused_;
+    if (told) return;
   }
-  notice_({config_.queue.stream, false, status.ok() ? "it was closed" : status.error_message()});
+  notice_(change);
 }
 
 void GrpcLane::wait_before_retry() {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, backoff_, [this] { return stopping_ || (draining_ && queue_.drained()); });
+  const auto pause = refused_ ? config_.refused_backoff : backoff_;
+  changed_.wait_for(lock, pause, [this] { return stopping_ || (draining_ && queue_.drained()); });
   if (!first_answer_) backoff_ = std::min(backoff_ * 2, config_.longest_backoff);
 }
 
@@ -234,6 +243,7 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.waiting += one.waiting;
   sum.connected = sum.connected && one.connected;
   sum.streams += one.streams;
+  sum.refused += one.refused;
 }
 
 }  // namespace wardlink::ingest

@@ -23,12 +23,15 @@ class GrpcLane {
     coap::Duration first_backoff =
         std::chrono::milliseconds{100};                        // doubled after each stream that brought no answer …
     coap::Duration longest_backoff = std::chrono::seconds{2};  // … up to this
+    /// Between two streams while storage refuses this certificate: each try is a line in its audit.
+    coap::Duration refused_backoff = std::chrono::seconds{5};
   };
   struct Stats {
     LaneQueue::Counters queue;
     std::size_t waiting = 0;
     bool connected = false;
     std::uint64_t streams = 0;  // opened since the start
+    std::uint64_t refused = 0;  // streams that storage ended with PERMISSION_DENIED
   };
   /// For the operator: the stream is away (and why, in gRPC's words), or is back. Once for each change, from the lane's
   /// own threads.
@@ -36,6 +39,8 @@ class GrpcLane {
     wardlink::ingest::Stream stream;
     bool back;
     std::string why;
+    bool refused = false;  // storage is there, but this certificate's subject has no grant
+    bool known = false;    // that the stream is away was told before; now it is why
   };
   using Notice = std::function<void(const Change&)>;
 
@@ -87,7 +92,9 @@ class GrpcLane {
   bool connected_ = false;
   bool first_answer_ = false;  // of this stream
   bool told_loss_ = false;
-  std::uint64_t streams_ = 0;
+  bool told_refusal_ = false;
+  bool refused_ = false;  // the last stream
+  std::uint64_t streams_ = 0, refusals_ = 0;
   coap::Duration backoff_;
 
   std::thread thread_;  // last: it uses all of the above

@@ -26,6 +26,7 @@ GrpcLane::Config lane(const GrpcSink::Config& config, Stream stream) {
   GrpcLane::Config lane;
   lane.queue.stream = stream;
   lane.queue.capacity = stream == Stream::alarms ? config.alarms_capacity : config.readings_capacity;
+  lane.refused_backoff = config.refused_backoff;
   return lane;
 }
 

@@ -24,6 +24,7 @@ class GrpcSink final : public RecordSink {
     StorageCredentials credentials;
     std::size_t readings_capacity = 65'536;  // then the oldest vitals are shed
     std::size_t alarms_capacity = 262'144;  // sessions × 1,024 and at most so many; then refused: the device owes them
+    coap::Duration refused_backoff = GrpcLane::Config{}.refused_backoff;
   };
   struct Stats {
     GrpcLane::Stats readings, alarms;

@@ -126,6 +126,9 @@ void add_sink(Families& to, const ServiceStats& s) {
   to.counter("sink_streams", "Streams to storage opened")
       .sample(s.lanes[0].streams, {{"stream", "vitals"}})
       .sample(s.lanes[1].streams, {{"stream", "alarms"}});
+  to.counter("sink_refused", "Streams that storage refused: ingest's certificate has no grant, or lost it")
+      .sample(s.lanes[0].refused, {{"stream", "vitals"}})
+      .sample(s.lanes[1].refused, {{"stream", "alarms"}});
   to.counter("sink_resent", "Records sent again after a stream was lost")
       .sample(readings.resent, {{"stream", "vitals"}})
       .sample(alarms.resent, {{"stream", "alarms"}});

@@ -110,8 +110,16 @@ void Service::tell(const GrpcLane::Change& change) {
   auto& away = away_.at(static_cast<std::size_t>(change.stream) - 1);
   const char* what = change.stream == Stream::alarms ? "alarms" : "readings";
   if (change.back && --away == 0) spdlog::info("storage takes {} again", what);
-  if (!change.back && away++ == 0)
+  if (change.back) return;
+  const bool first = !change.known && away++ == 0;
+  if (change.refused) {
+    spdlog::error(
+        "storage refuses {}: {}. Give this certificate's subject the role ingest; trying again until then, and"
+        " devices keep what is not acknowledged",
+        what, change.why);
+  } else if (first) {
     spdlog::warn("storage does not take {} ({}); trying again until it does", what, change.why);
+  }
 }
 
 bool Service::stop(std::chrono::milliseconds patience) {

@@ -226,6 +226,47 @@ TEST_F(GrpcSinkTest, AStorageThatOurAuthorityDidNotSignIsRefused) {  // GRPC-01
   EXPECT_THAT(storage.log().attached, IsEmpty());
 }
 
+TEST_F(GrpcSinkTest, AGrantThatIsTakenAwayIsToldAndWaitedFor) {  // GRPC-01, I1, I8
+  auto quick = config();
+  quick.refused_backoff = std::chrono::milliseconds{20};
+  auto sink = make(quick);
+  attach(*sink);
+  sink->append(alarm(1));
+  ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
+  storage.be(Mood::refuse);
+  sink->append(alarm(2));
+  ASSERT_TRUE(wait([&] { return changes.size() == 1; }));
+  EXPECT_TRUE(changes[0].refused);
+  EXPECT_FALSE(changes[0].known);
+  EXPECT_EQ(changes[0].stream, Stream::alarms);
+  EXPECT_EQ(changes[0].why, "no grant, as the test said");
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (sink->stats().alarms.refused < 3 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+  EXPECT_GE(sink->stats().alarms.refused, 3u);
+  EXPECT_EQ(sink->stats().readings.refused, 0u);
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_THAT(answers, SizeIs(1)) << "the ACK is held";
+    EXPECT_THAT(changes, SizeIs(1)) << "told once";
+  }
+  storage.be(Mood::commit);
+  ASSERT_TRUE(wait([&] { return answers.size() == 2 && changes.size() == 2; }));
+  EXPECT_EQ(answers[1].result, RecordResult::committed);
+  EXPECT_TRUE(changes[1].back);
+}
+
+TEST_F(GrpcSinkTest, ARefusalAfterAnAbsenceIsToldToo) {
+  storage.close();
+  auto sink = make();
+  attach(*sink);
+  ASSERT_TRUE(wait([&] { return changes.size() == 2; }));
+  storage.be(Mood::refuse);
+  storage.open();
+  ASSERT_TRUE(wait([&] { return changes.size() == 4; }));
+  EXPECT_TRUE(changes[2].refused && changes[2].known);
+  EXPECT_TRUE(changes[3].refused && changes[3].known);
+}
+
 TEST_F(GrpcSinkTest, DrainsInGoodOrder) {
   auto sink = make();
   attach(*sink);

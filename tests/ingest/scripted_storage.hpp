@@ -25,6 +25,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
     silent,     // takes everything, answers nothing
     forgetful,  // NOT_ATTACHED, once a session; then commits
     hang_up,    // ends the stream at the first Append
+    refuse,     // lets no stream in, and ends one at the first Append: the grant is gone
   };
 
   ScriptedStorage() { open(); }
@@ -81,18 +82,26 @@ class ScriptedStorage final : public v1::IngestService::Service {
 
   grpc::Status Ingest(grpc::ServerContext* context,
                       grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>* stream) override {
+    static const grpc::Status refusal(grpc::StatusCode::PERMISSION_DENIED, "no grant, as the test said");
+    if (mood() == Mood::refuse) return refusal;
     stream->SendInitialMetadata();
     v1::IngestRequest request;
     while (stream->Read(&request)) {
       v1::IngestResponse response;
       const Mood mood = note(request, *context);
       if (mood == Mood::hang_up && request.has_append()) return {grpc::StatusCode::UNAVAILABLE, "as the test said"};
+      if (mood == Mood::refuse && request.has_append()) return refusal;
       if (answer(request, mood, response)) stream->Write(response);
     }
     return grpc::Status::OK;
   }
 
  private:
+  Mood mood() {
+    const std::lock_guard lock(mutex_);
+    return mood_;
+  }
+
   Mood note(const v1::IngestRequest& request, const grpc::ServerContext& context) {
     const std::lock_guard lock(mutex_);
     if (request.has_attach()) log_.attached.push_back(request.attach().session());
