@@ -233,6 +233,7 @@ TEST_F(GrpcSinkTest, AGrantThatIsTakenAwayIsToldAndWaitedFor) {  // GRPC-01, I1,
   attach(*sink);
   sink->append(alarm(1));
   ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
+  ASSERT_TRUE(storage.wait([](const Log& log) { return log.attached.size() == 2; }));  // both streams stand
   storage.be(Mood::refuse);
   sink->append(alarm(2));
   ASSERT_TRUE(wait([&] { return changes.size() == 1; }));
