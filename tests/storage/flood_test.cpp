@@ -46,7 +46,7 @@ std::int64_t resident() {
 #ifdef __SANITIZE_ADDRESS__
 constexpr std::int64_t may_grow = 1024 * 1024 * 1024;  // what is freed stays in quarantine
 #else
-constexpr std::int64_t may_grow = 64 * 1024 * 1024;
+constexpr std::int64_t may_grow = 256 * 1024 * 1024;  // what the server allows gRPC
 #endif
 
 class FloodTest : public testing::Test {
