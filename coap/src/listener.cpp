@@ -29,6 +29,25 @@ struct Place {
   Session* pending = nullptr;
 };
 
+/// So many a second, and a burst of so many after a pause.
+class Ration {
+ public:
+  Ration(unsigned rate, unsigned burst)
+      : interval_(std::chrono::duration_cast<Duration>(std::chrono::seconds{1}) / std::max(rate, 1u)), burst_(burst) {}
+
+  bool take(Instant now) {
+    const Instant next = std::max(spent_until_, now - interval_ * burst_) + interval_;
+    if (next > now) return false;
+    spent_until_ = next;
+    return true;
+  }
+
+ private:
+  Duration interval_;
+  unsigned burst_;
+  Instant spent_until_{Duration::min() / 2};
+};
+
 /// Type, version and the 32 bytes of client random behind the handshake header; judged whole before.
 std::vector<std::uint8_t> hello_random(const dtls::Record& hello) {
   const ByteView random = hello.body.subspan(dtls::handshake_header + 2, 32);
@@ -42,7 +61,8 @@ struct Listener::Impl {
       : context(std::move(dtls_context)),
         cookie(std::move(cookie_secret)),
         config(settings),
-        random(std::move(chance)) {}
+        random(std::move(chance)),
+        ration(settings.handshake_rate, settings.handshake_burst) {}
 
   void handle_datagram(const Address& from, ByteView datagram, Instant now);
   void handle_record(const Address& from, const dtls::Record& record, Instant now);
@@ -51,7 +71,7 @@ struct Listener::Impl {
   bool feed(Session& session, ByteView bytes, Instant now);
   void feed_live(Session& live, ByteView bytes, Instant now);
   void promote(Session& session);
-  void replace(Session& session);
+  void close_silently(Session& session, CloseReason reason);
   void handle_timeout(Instant now);
   void expire(Session& session, Instant now);
 
@@ -82,12 +102,13 @@ struct Listener::Impl {
   const HelloCookie cookie;
   const Config config;
   const Random random;
+  Ration ration;
 
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions;
   std::unordered_map<Address, Place> places;
   Instant told;  // the last instant that came with a datagram or a timeout
   std::uint64_t last_id = 0;
-  std::size_t half_open = 0;
+  std::set<SessionId> half_open;  // in the order in which they began
 
   // Both lists spare a walk through all sessions: whom to ask for datagrams and events, and whose time has come. An
   // instant may be too early, never too late: it is looked at again when it comes, so hearing from a session moves
@@ -163,16 +184,17 @@ void Listener::Impl::handle_hello(const Address& from, const dtls::Record& hello
       feed(*pending, hello.bytes, now);
       return;
     }
-    replace(*pending);  // whoever owns the address has begun again
+    close_silently(*pending, CloseReason::superseded);  // whoever owns the address has begun again
   }
   accept(from, hello, now);
 }
 
 void Listener::Impl::accept(const Address& from, const dtls::Record& hello, Instant now) {
-  if (half_open >= config.max_half_open) {
-    ++counters.half_open_refused;
+  if (!ration.take(now)) {
+    ++counters.hellos_rationed;
     return;
   }
+  if (half_open.size() >= config.max_half_open) close_silently(*session(*half_open.begin()), CloseReason::displaced);
   const SessionId id{++last_id};
   auto made = std::make_unique<Session>(
       Session{.id = id,
@@ -183,7 +205,7 @@ void Listener::Impl::accept(const Address& from, const dtls::Record& hello, Inst
   Session& session = *made;
   sessions.emplace(id, std::move(made));
   places[from].pending = &session;
-  ++half_open;
+  half_open.insert(id);
   drain(session);
 }
 
@@ -191,19 +213,19 @@ void Listener::Impl::accept(const Address& from, const dtls::Record& hello, Inst
 /// beginning; its close_notify is not sent, since the address speaks with the new session's keys now.
 void Listener::Impl::promote(Session& session) {
   ++counters.handshakes;
-  --half_open;
+  half_open.erase(session.id);
   session.live = true;
   session.hello_random = {};
   Place& at = places[session.address];
   Session* old = std::exchange(at.live, &session);
   at.pending = nullptr;
   disarm(session);  // the handshake's deadline
-  if (old != nullptr) replace(*old);
+  if (old != nullptr) close_silently(*old, CloseReason::superseded);
 }
 
-/// Closes a session whose address another one has taken, without a word on the wire.
-void Listener::Impl::replace(Session& session) {
-  session.connection.close(CloseReason::superseded, told);
+/// Its address may be another session's by now, or forged from the start: no word on the wire.
+void Listener::Impl::close_silently(Session& session, CloseReason reason) {
+  session.connection.close(reason, told);
   while (session.connection.poll_datagram()) {
   }
   drain(session);
@@ -286,7 +308,7 @@ void Listener::Impl::drain(Session& session) {
 void Listener::Impl::forget(Session& session) {
   disarm(session);
   ++(session.live ? counters.sessions_closed : counters.handshakes_failed);
-  if (!session.live) --half_open;
+  half_open.erase(session.id);
   if (const auto found = places.find(session.address); found != places.end()) {
     Place& at = found->second;
     if (at.live == &session) at.live = nullptr;
@@ -349,7 +371,7 @@ std::optional<Instant> Listener::next_deadline() const {
 }
 
 const ListenerCounters& Listener::counters() const { return impl_->counters; }
-std::size_t Listener::sessions() const { return impl_->sessions.size() - impl_->half_open; }
-std::size_t Listener::half_open() const { return impl_->half_open; }
+std::size_t Listener::sessions() const { return impl_->sessions.size() - impl_->half_open.size(); }
+std::size_t Listener::half_open() const { return impl_->half_open.size(); }
 
 }  // namespace coap

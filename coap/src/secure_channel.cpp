@@ -20,6 +20,8 @@ const char* to_string(CloseReason reason) {
       return "peer_silent";
     case CloseReason::handshake_deadline:
       return "handshake_deadline";
+    case CloseReason::displaced:
+      return "displaced";
     case CloseReason::no_certificate:
       return "no_certificate";
     case CloseReason::unknown_authority:

@@ -22,6 +22,7 @@ const char* sentence(coap::CloseReason reason) {
     case CloseReason::peer_silent:
       return "The gateway does not answer any more";
     case CloseReason::handshake_deadline:
+    case CloseReason::displaced:
       return "The gateway did not complete the connection in time";
     case CloseReason::no_certificate:
       return "The gateway showed no certificate";

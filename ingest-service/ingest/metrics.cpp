@@ -49,7 +49,7 @@ void add_network(Families& to, const ShardStats& s) {
       .sample(s.listener.no_session, {{"reason", "no_session"}})
       .sample(s.listener.unauthenticated, {{"reason", "unauthenticated"}})
       .sample(s.listener.bad_hello, {{"reason", "bad_hello"}})
-      .sample(s.listener.half_open_refused, {{"reason", "half_open_cap"}});
+      .sample(s.listener.hellos_rationed, {{"reason", "rationed"}});
   to.gauge("sessions", "Sessions that stand").sample(s.sessions);
   to.gauge("half_open", "Handshakes under way").sample(s.half_open);
   to.counter("challenges", "HelloVerifyRequests sent").sample(s.listener.challenges);

@@ -1,5 +1,6 @@
 #include "ingest/service.hpp"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <future>
@@ -77,7 +78,7 @@ Service::Service(const Config& config) {
     worker.sink = std::make_unique<GrpcSink>(sink, deliver, [this](const auto& change) { tell(change); });
     Shard::Environment environment{wall_now, coap::EventLoop::now,
                                    [&worker](std::function<void()> work) { worker.loop.post(std::move(work)); },
-                                   [&worker] { worker.driver->wake(); }};
+                                   [&worker] { worker.driver->wake(); }, [] { malloc_trim(0); }};
     worker.shard = std::make_unique<Shard>(context, secret, Shard::Config{}, coap::secure_random(), *worker.sink,
                                            owners_, std::move(environment));
   }

@@ -43,6 +43,17 @@ void Shard::handle_timeout(coap::Instant now) {
   run_sessions(now);
   for (const auto& line : tally_.due(now)) write(line);
   drain(now);
+  give_back_after_a_crowd();
+}
+
+/// Handshakes that came to nothing leave tens of megabytes behind, which malloc would keep for the next ones.
+void Shard::give_back_after_a_crowd() {
+  constexpr std::size_t crowd = 100;
+  if (listener_.half_open() >= crowd) crowded_ = true;
+  if (crowded_ && listener_.half_open() == 0) {
+    crowded_ = false;
+    environment_.give_back();
+  }
 }
 
 std::optional<coap::Datagram> Shard::poll_datagram() { return listener_.poll_datagram(); }

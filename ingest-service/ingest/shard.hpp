@@ -29,6 +29,7 @@ class Shard final : public coap::Endpoint {
     std::function<coap::Instant()> clock;
     std::function<void(std::function<void()>)> post;  // runs work on this shard's thread; from any thread
     std::function<void()> wake;                       // drains this endpoint; on this shard's thread
+    std::function<void()> give_back = [] {};          // returns memory that is free to the system
   };
 
   /// `sink` and `owners` outlive it. Its thread is the one that `environment.post` runs work on.
@@ -71,6 +72,7 @@ class Shard final : public coap::Endpoint {
   void answered(const RecordAnswered& answer, coap::Instant now);
   void run_sessions(coap::Instant now);
   void rearm(coap::SessionId id, Entry& entry);
+  void give_back_after_a_crowd();
   void write(const AuditTally::Line& line);
 
   RecordSink& sink_;
@@ -82,6 +84,7 @@ class Shard final : public coap::Endpoint {
   coap::Listener listener_;
   std::unordered_map<coap::SessionId, Entry> sessions_;
   std::set<Deadline> deadlines_;
+  bool crowded_ = false;  // many handshakes were under way
   AuditTally tally_{1024};
 };
 

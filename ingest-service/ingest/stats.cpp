@@ -30,7 +30,7 @@ void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
   add(sum.challenges, one.challenges);
   add(sum.no_session, one.no_session);
   add(sum.bad_hello, one.bad_hello);
-  add(sum.half_open_refused, one.half_open_refused);
+  add(sum.hellos_rationed, one.hellos_rationed);
   add(sum.handshakes, one.handshakes);
   add(sum.sessions_closed, one.sessions_closed);
 }

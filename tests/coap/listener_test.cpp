@@ -64,6 +64,7 @@ class ListenerTest : public ::testing::Test {
   static Listener::Config config() {
     Listener::Config config;
     config.max_half_open = 3;
+    config.handshake_burst = 10'000;  // time stands still in most of these tests
     return config;
   }
   static const std::shared_ptr<DtlsContext>& context() {
@@ -373,15 +374,45 @@ TEST_F(ListenerTest, CapsHandshakesAndFreesThemInTime) {  // DTLS-05, DTLS-19, D
     }
   }
   EXPECT_EQ(listener.half_open(), 3u);
-  EXPECT_EQ(listener.counters().half_open_refused, 2u);
+  EXPECT_THAT(events(), ElementsAre("2 closed displaced", "3 closed displaced")) << "the oldest make way";
   EXPECT_TRUE(lives(*live));
   now += 30s;
   listener.handle_timeout(now);
-  EXPECT_THAT(events(), ::testing::UnorderedElementsAre("2 closed handshake_deadline", "3 closed handshake_deadline",
-                                                        "4 closed handshake_deadline"));
+  EXPECT_THAT(events(), ::testing::UnorderedElementsAre("4 closed handshake_deadline", "5 closed handshake_deadline",
+                                                        "6 closed handshake_deadline"));
   EXPECT_EQ(listener.half_open(), 0u);
   EXPECT_TRUE(connected(at(6))->open());
   EXPECT_TRUE(lives(*live));
+}
+
+TEST(Listener, BeginsSoManyHandshakesASecondAndNoMore) {  // DTLS-05, DTLS-19
+  Instant now = testing::start;
+  Listener::Config config;
+  config.handshake_rate = 10;
+  config.handshake_burst = 4;
+  Listener listener(server_context(), Bytes(32, 3), config, secure_random());
+  const auto let_in = [&](int hellos) {
+    const auto before = listener.half_open();
+    for (int i = 0; i < hellos; ++i) {
+      static std::uint16_t port = 1;
+      Device device(at(1, ++port), client_context());
+      listener.handle_datagram(device.address, device.take().at(0), now);
+      device.channel->handle_datagram(listener.poll_datagram().value().bytes, now);
+      listener.handle_datagram(device.address, device.take().at(0), now);
+      while (listener.poll_datagram()) {
+      }
+    }
+    return listener.half_open() - before;
+  };
+  EXPECT_EQ(let_in(7), 4u);
+  EXPECT_EQ(listener.counters().hellos_rationed, 3u);
+  EXPECT_EQ(let_in(1), 0u);
+  now += 99ms;
+  EXPECT_EQ(let_in(1), 0u);
+  now += 1ms;
+  EXPECT_EQ(let_in(2), 1u);
+  now += 10s;
+  EXPECT_EQ(let_in(7), 4u) << "what was not used does not pile up";
 }
 
 TEST_F(ListenerTest, ClosesASessionThatIsSilent) {

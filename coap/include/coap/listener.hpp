@@ -29,7 +29,7 @@ struct ListenerCounters {
   std::uint64_t no_session = 0;         // neither a ClientHello nor of a session
   std::uint64_t unauthenticated = 0;    // records for a session that it could not authenticate: forged or replayed
   std::uint64_t bad_hello = 0;          // fragmented or malformed ClientHello
-  std::uint64_t half_open_refused = 0;  // cap reached
+  std::uint64_t hellos_rationed = 0;    // good ones beyond handshake_rate: dropped, and answered when they are repeated
   std::uint64_t handshakes = 0;         // completed
   std::uint64_t handshakes_failed = 0;  // refused, given up or begun again: each told by Closed without Opened
   std::uint64_t sessions_closed = 0;
@@ -38,7 +38,11 @@ struct ListenerCounters {
 class Listener {
  public:
   struct Config {
-    std::size_t max_half_open = 1000;                        // beyond it a good ClientHello is dropped and counted
+    // Handshakes under way, each up to 90 KB. One more, and the oldest makes way (CloseReason::displaced): who fills
+    // the room keeps nobody out for longer than it takes to fill it again. Never a live session.
+    std::size_t max_half_open = 500;
+    // Handshakes begun a second, and at once after a pause: however many want in, those who are in are heard.
+    unsigned handshake_rate = 500, handshake_burst = 32;
     Duration handshake_deadline = std::chrono::seconds{30};  // from the cookie to the end of the handshake
     Duration idle_limit = std::chrono::minutes{30};          // since something authenticated was last heard
     Connection::Config connection;

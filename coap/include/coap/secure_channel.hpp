@@ -28,6 +28,7 @@ enum class CloseReason : std::uint8_t {
   idle,                // nothing heard for the idle limit
   peer_silent,         // retransmissions and a ping unanswered
   handshake_deadline,  // the handshake did not finish in time
+  displaced,           // too many handshakes were under way, and this one was the oldest
   no_certificate,
   unknown_authority,  // unknown CA, self-signed, chain incomplete
   certificate_expired,
