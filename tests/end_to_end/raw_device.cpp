@@ -1,7 +1,5 @@
 #include "raw_device.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +10,7 @@
 
 #include "coap/senml.hpp"
 #include "coap/udp_driver.hpp"
+#include "intruder.hpp"
 
 namespace wardlink::testing {
 
@@ -21,17 +20,10 @@ using coap::OptionNumber;
 using coap::Type;
 
 RawDevice::RawDevice(std::uint16_t port, const coap::Credentials& credentials, std::uint16_t local_port)
-    : socket_(socket(AF_INET, SOCK_DGRAM, 0)) {
+    : socket_(connected_socket(port, local_port)) {
   auto context = coap::DtlsContext::client(credentials, "localhost");
   if (!context) throw std::runtime_error(context.error());
   channel_ = (*context)->connect(EventLoop::now());
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(local_port);
-  if (bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("bind");
-  address.sin_port = htons(port);
-  if (connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("connect");
 }
 
 std::uint16_t RawDevice::local_port() const {
@@ -89,6 +81,8 @@ void RawDevice::send(const Message& message) {
   channel_->send(coap::encode(message));
   flush();
 }
+
+void RawDevice::send_forged(coap::ByteView datagram) { ::send(socket_, datagram.data(), datagram.size(), 0); }
 
 std::optional<Message> RawDevice::receive(std::chrono::milliseconds limit) {
   const auto end = EventLoop::now() + limit;

@@ -29,6 +29,9 @@ class RawDevice {
   coap::Token vitals, alarms;
 
   void send(const coap::Message& message);
+  /// From its own address, past its session: as a stranger would who writes that address on his datagrams.
+  void send_forged(coap::ByteView datagram);
+  int socket() const { return socket_; }
   /// The next message; empty when none comes within the limit.
   std::optional<coap::Message> receive(std::chrono::milliseconds limit = std::chrono::seconds{10});
   /// The next message that answers `id` (ACK or RST); others are answered as a device would, or passed over.

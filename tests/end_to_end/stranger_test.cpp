@@ -1,0 +1,218 @@
+// Strangers without a certificate, at the real ingest: on the address of a live session, and ten thousand of them at
+// once.
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <mutex>
+#include <random>
+
+#include "intruder.hpp"
+#include "raw_device.hpp"
+#include "stack.hpp"
+#include "wardlink/device.hpp"
+
+namespace wardlink::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::string set(int sequence) {
+  return R"([{"n":"q","v":)" + std::to_string(sequence) + R"(},{"n":"tk","v":)" + std::to_string(sequence) +
+         R"(},{"n":"hr","v":72}])";
+}
+
+// DTLS-12 (a), (b), (c): whoever can write a live device's address on his datagrams takes nothing from it.
+TEST(Stranger, OnALiveAddressCostsItsSessionNothing) {
+  constexpr int kEach = 1000;
+  Stack stack;
+  stack.make_pki("device", {"live"});
+  const auto credentials = stack.credentials("devices/live");
+  const auto hello = client_hello(credentials);
+  const auto urn = stack.urn("live");
+  RawDevice device(stack.ingest_port(), credentials);
+  ASSERT_TRUE(device.handshake());
+  ASSERT_TRUE(device.register_as(urn, 7));
+
+  std::mt19937 random(2026);
+  const auto garbage = [&] {
+    coap::Bytes bytes(1 + random() % 200);
+    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random());
+    return bytes;
+  };
+  int cookies = 0;
+  for (int i = 1; i <= kEach; ++i) {
+    device.send_forged(hello);
+    cookies += open_halfway(device.socket(), hello) ? 1 : 0;
+    device.send_forged(forged_alert(i % 2 == 0));
+    device.send_forged(garbage());
+    device.send(device.notification(coap::Type::non, device.vitals, set(i)));
+    // A question and its answer now and then: nobody loses what the other's buffer cannot hold.
+    if (i % 50 == 0) {
+      const auto alive = device.notification(coap::Type::con, device.vitals, set(kEach + i));
+      device.send(alive);
+      ASSERT_TRUE(device.answer_to(alive.id)) << "after " << i;
+    }
+  }
+  EXPECT_EQ(cookies, kEach) << "each forged ClientHello with a cookie was one";
+  const auto rows = std::to_string(kEach + kEach / 50);
+  EXPECT_TRUE(eventually([&] { return stack.sql("SELECT count(*) FROM measurement_set") == rows; }))
+      << stack.sql("SELECT count(*) FROM measurement_set") << " of " << rows;
+  EXPECT_EQ(stack.metric("wardlink_ingest_handshakes_total"), 1);
+  EXPECT_EQ(stack.metric_sum("wardlink_ingest_sessions_closed_total"), 0);
+}
+
+// -- ten thousand -----------------------------------------------------------------------------------------------------
+
+/// How long each alarm record took from the journal to its ACK, microseconds.
+class Stopwatch final : public Journal {
+ public:
+  bool generated(std::uint64_t, const SequencedSet&) override { return true; }
+  bool generated(std::uint64_t boot, const SequencedAlarm& alarm) override {
+    const std::lock_guard lock(mutex_);
+    begun_[{boot, alarm.sequence}] = Clock::now();
+    return true;
+  }
+  bool acknowledged(std::uint64_t boot, std::uint64_t sequence, std::chrono::system_clock::time_point) override {
+    const std::lock_guard lock(mutex_);
+    taken_.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begun_.at({boot, sequence})).count());
+    return true;
+  }
+
+  /// Sorted, and begun anew.
+  std::vector<double> take() {
+    const std::lock_guard lock(mutex_);
+    auto all = std::exchange(taken_, {});
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Clock::time_point> begun_;
+  std::vector<double> taken_;
+};
+
+double quantile(const std::vector<double>& sorted, double share) {
+  return sorted.at(std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size()))));
+}
+
+/// Live devices that raise and end alarms all the time.
+class Ward {
+ public:
+  static constexpr int kDevices = 10;
+
+  explicit Ward(const Stack& stack) {
+    stack.make_pki("devices", {std::to_string(kDevices)});
+    for (int i = 1; i <= kDevices; ++i) {
+      DeviceOptions options;
+      options.server = "127.0.0.1";
+      options.port = stack.ingest_port();
+      options.credentials =
+          stack.credentials(i < 10 ? "devices/device-000" + std::to_string(i) : "devices/device-0010");
+      options.journal = stopwatch;
+      options.runtime = runtime_;
+      devices_.push_back(std::make_unique<Device>(std::move(options)));
+      devices_.back()->start();
+    }
+    open_.resize(kDevices);
+  }
+
+  bool connected() const {
+    return std::all_of(devices_.begin(), devices_.end(), [](const auto& one) { return one->status().connected; });
+  }
+  std::uint64_t handshakes() const { return sum(&DeviceStatus::handshakes); }
+  std::uint64_t generated() const { return sum(&DeviceStatus::alarms_generated); }
+  std::uint64_t owed() const { return sum(&DeviceStatus::alarms_owed); }
+
+  /// One record of the next device.
+  void act() {
+    const auto which = next_++ % kDevices;
+    if (open_[which]) {
+      devices_[which]->end(*std::exchange(open_[which], std::nullopt));
+      return;
+    }
+    Alarm alarm;
+    alarm.kind = AlarmKind::technical;
+    alarm.code = "lead-off";
+    open_[which] = devices_[which]->raise(alarm);
+  }
+
+  std::shared_ptr<Stopwatch> stopwatch = std::make_shared<Stopwatch>();
+
+ private:
+  std::uint64_t sum(std::uint64_t DeviceStatus::*count) const {
+    std::uint64_t total = 0;
+    for (const auto& one : devices_) total += one->status().*count;
+    return total;
+  }
+
+  std::shared_ptr<Runtime> runtime_ = std::make_shared<Runtime>();
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<std::optional<AlarmId>> open_;
+  std::size_t next_ = 0;
+};
+
+// DTLS-05, DTLS-19, DTLS-20: the memory of handshakes that nobody finishes is capped and comes back, and those who are
+// in are heard meanwhile. How fast is printed, and judged by people.
+TEST(Stranger, TenThousandHalfwayInLeaveTheLiveDevicesAlone) {
+  constexpr int kStrangers = 10'000;
+  constexpr auto kPause = std::chrono::milliseconds{10};  // between two alarm records, and for ten strangers
+  constexpr int kRounds = kStrangers / 10;
+  constexpr long kCapKib = 2L * 500 * 90;  // two shards, Listener::Config::max_half_open of up to 90 KB
+  Stack stack;
+  Ward ward(stack);
+  ASSERT_TRUE(eventually([&] { return ward.connected(); }));
+  const auto hello = client_hello(stack.credentials("devices/device-0001"));
+  const auto half_open = [&] { return stack.metric("wardlink_ingest_half_open"); };
+  const auto resident = [&] { return resident_kib(stack.ingest.pid()); };
+  const auto paced = [&](const std::function<void()>& each) {
+    auto next = Clock::now();
+    for (int round = 0; round < kRounds; ++round) {
+      ward.act();
+      each();
+      next += kPause;
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
+      if (left.count() > 0) poll(nullptr, 0, static_cast<int>(left.count()));  // the load's pace, not a wait
+    }
+    EXPECT_TRUE(eventually([&] { return ward.owed() == 0; }));
+    return ward.stopwatch->take();
+  };
+
+  paced([] {});  // until everything has been touched once
+  const auto before = resident();
+  const auto quiet = paced([] {});
+  long most = 0;
+  double crowd = 0;
+  int cookies = 0, round = 0;
+  const auto storm = paced([&] {
+    for (int i = 0; i < 10; ++i) {
+      const int socket = connected_socket(stack.ingest_port());
+      cookies += open_halfway(socket, hello) ? 1 : 0;
+      close(socket);
+    }
+    if (++round % 50 == 0) most = std::max(most, resident());
+    if (round % 250 == 0) crowd = std::max(crowd, half_open());
+  });
+  EXPECT_TRUE(eventually([&] { return half_open() == 0; })) << "freed after the deadline";
+  const auto after = resident();
+
+  std::cout << cookies << " strangers halfway in, at most " << crowd << " at once: ingest's memory " << before / 1024
+            << " MiB before, at most " << most / 1024 << " MiB, " << after / 1024
+            << " MiB after the deadline; alarm to ACK, p50 / p99: " << quantile(quiet, 0.5) << " / "
+            << quantile(quiet, 0.99) << " ms without them, " << quantile(storm, 0.5) << " / " << quantile(storm, 0.99)
+            << " ms with them (" << storm.size() << " records)" << std::endl;
+  EXPECT_EQ(cookies, kStrangers);
+  EXPECT_GT(crowd, 100) << "the storm was no storm";
+  EXPECT_LT(most - before, kCapKib);
+  EXPECT_LT(after - before, kCapKib / 4) << "it comes back";
+  EXPECT_EQ(ward.handshakes(), Ward::kDevices) << "no live session was lost";
+  EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event WHERE stream = 2"), std::to_string(ward.generated()));
+}
+
+}  // namespace
+}  // namespace wardlink::testing
