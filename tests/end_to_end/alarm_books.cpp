@@ -65,15 +65,15 @@ AlarmBooks compare_books(const Stack& stack, const std::string& folder) {
   for (const auto& [key, at] : acknowledged_us) {
     const auto row = rows.find(key);
     if (row == rows.end()) continue;  // counted as missing, or written down by a line that a kill cut off
-    ++books.compared;
-    books.early += at < row->second.committed_us ? 1 : 0;
+    books.compared.push_back({at, at < row->second.committed_us});
+    books.early += books.compared.back().early ? 1 : 0;
   }
   return books;
 }
 
 std::ostream& operator<<(std::ostream& out, const AlarmBooks& books) {
   return out << "alarm records written down " << books.journaled << ", rows " << books.rows
-             << ", ACKs compared with their COMMIT " << books.compared;
+             << ", ACKs compared with their COMMIT " << books.compared.size();
 }
 
 std::size_t count_journaled(const std::string& folder, const std::string& type) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "stack.hpp"
 
@@ -11,10 +12,14 @@ namespace wardlink::testing {
 
 struct AlarmBooks {
   std::size_t journaled = 0, rows = 0;
-  std::size_t missing = 0;   // written down, no row
-  std::size_t doubled = 0;   // more than one row under a key
-  std::size_t compared = 0;  // ACKs whose row is there
-  std::size_t early = 0;     // ACKs that came before their row's COMMIT
+  std::size_t missing = 0;  // written down, no row
+  std::size_t doubled = 0;  // more than one row under a key
+  std::size_t early = 0;    // ACKs that came before their row's COMMIT
+  struct Compared {
+    std::int64_t at_us;  // when the ACK came, since 1970-01-01 UTC
+    bool early;
+  };
+  std::vector<Compared> compared;  // ACKs whose row is there
 };
 
 /// `folder` holds one journal a device, <label>.jsonl, as alarm_ward writes it.
