@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "coap/message.hpp"
 
@@ -37,12 +38,8 @@ constexpr std::array kRules{
     OptionRule{N::request_tag, "Request-Tag", F::opaque, true, 0, 8},
 };
 
-constexpr bool ascending() {
-  for (std::size_t i = 1; i < kRules.size(); ++i)
-    if (kRules[i - 1].number >= kRules[i].number) return false;
-  return true;
-}
-static_assert(ascending(), "the option registry is searched by bisection");
+static_assert(std::ranges::adjacent_find(kRules, std::ranges::greater_equal{}, &OptionRule::number) == kRules.end(),
+              "the option registry is searched by bisection");
 
 bool length_fits(const OptionRule& rule, std::size_t length) {
   return length >= rule.min_length && length <= rule.max_length;
