@@ -59,7 +59,9 @@ AlarmBooks compare_books(const Stack& stack, const std::string& folder) {
     type == "alarm" ? void(journaled.insert(key)) : void(acknowledged_us[key] = entry.at("at_us"));
   });
   const auto rows = read_rows(stack.database());
-  AlarmBooks books{.journaled = journaled.size(), .rows = rows.size()};
+  AlarmBooks books;
+  books.journaled = journaled.size();
+  books.rows = rows.size();
   for (const auto& key : journaled) books.missing += rows.contains(key) ? 0 : 1;
   for (const auto& [key, row] : rows) books.doubled += row.times == 1 ? 0 : 1;
   for (const auto& [key, at] : acknowledged_us) {

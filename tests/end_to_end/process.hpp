@@ -36,9 +36,6 @@ class Process {
 /// Runs a command to its end; its standard output. Throws std::runtime_error with its output when it fails.
 std::string run(const std::vector<std::string>& command);
 
-/// Resident memory in KiB (proc(5), VmRSS).
-long resident_kib(pid_t pid);
-
 /// Waits until `condition` holds; false when it did not within `limit`. The limit only bounds a failing test.
 bool eventually(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds{60});
 
