@@ -169,7 +169,7 @@ TEST(Stranger, TenThousandHalfwayInLeaveTheLiveDevicesAlone) {
   ASSERT_TRUE(eventually([&] { return ward.connected(); }));
   const auto hello = client_hello(stack.credentials("devices/device-0001"));
   const auto half_open = [&] { return stack.metric("wardlink_ingest_half_open"); };
-  const auto resident = [&] { return resident_kib(stack.ingest.pid()); };
+  const auto resident = [&] { return stack.ingest.resident_kib(); };
   const auto paced = [&](const std::function<void()>& each) {
     auto next = Clock::now();
     for (int round = 0; round < kRounds; ++round) {
