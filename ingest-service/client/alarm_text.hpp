@@ -31,4 +31,19 @@ inline std::string kind_text(v1::AlarmKind kind) {
   }
 }
 
+inline std::string state_text(v1::AlarmState state) {
+  switch (state) {
+    case v1::ALARM_STATE_RAISED:
+      return "raised";
+    case v1::ALARM_STATE_ENDED:
+      return "ended";
+    case v1::ALARM_STATE_ACKNOWLEDGED:
+      return "acknowledged";
+    case v1::ALARM_STATE_ENDED_ACKNOWLEDGED:
+      return "ended, acknowledged";
+    default:
+      return {};
+  }
+}
+
 }  // namespace wardlink::client

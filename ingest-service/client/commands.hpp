@@ -13,7 +13,11 @@ using Command = std::function<int(Session&)>;
 
 void add_latest(CLI::App& vitals, Command& chosen);
 void add_history(CLI::App& vitals, Command& chosen);
+void add_aggregate(CLI::App& vitals, Command& chosen);
+void add_vitals_watch(CLI::App& vitals, Command& chosen);
 void add_alarms(CLI::App& alarms, Command& chosen);
+void add_acknowledge(CLI::App& alarms, Command& chosen);
+void add_alarms_watch(CLI::App& alarms, Command& chosen);
 void add_patients(CLI::App& patients, Command& chosen);
 void add_devices(CLI::App& devices, Command& chosen);
 void add_reconcile(CLI::App& devices, Command& chosen);

@@ -24,6 +24,8 @@ class Connection {
   explicit Connection(ConnectionOptions options);
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  /// Where it leads, as the user named it.
+  const std::string& server() const { return options_.server; }
 
   /// Calls `method` of `stub` and returns the response; throws Failure for any status but OK.
   template <class Stub, class Request, class Response>
@@ -37,9 +39,10 @@ class Connection {
     return response;
   }
 
- private:
+  /// Throws the Failure that a status other than OK means.
   [[noreturn]] void fail(const grpc::Status& status) const;
 
+ private:
   ConnectionOptions options_;
   std::chrono::microseconds timeout_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -22,6 +22,10 @@ std::string to_json(const google::protobuf::Message& message, bool indent) {
 
 void print_json(std::ostream& out, const google::protobuf::Message& message) { out << to_json(message, true); }
 
+void print_json_line(std::ostream& out, const google::protobuf::Message& message) {
+  out << to_json(message, false) << '\n' << std::flush;
+}
+
 JsonList::JsonList(std::ostream& out, const std::string& field) : out_(out) { out_ << "{\"" << field << "\":["; }
 
 void JsonList::add(const google::protobuf::Message& element) {

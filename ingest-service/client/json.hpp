@@ -10,6 +10,8 @@
 namespace wardlink::client {
 
 void print_json(std::ostream& out, const google::protobuf::Message& message);
+/// On one line, with its end, written through at once: for whoever reads a stream.
+void print_json_line(std::ostream& out, const google::protobuf::Message& message);
 
 /// A list response that takes several pages, as one object with one list, printed as it comes: {"alarms":[…]}.
 class JsonList {

@@ -1,4 +1,5 @@
-// wardlink: the command-line client. An interrupt ends it at once: it holds nothing that would need tidying.
+// wardlink: the command-line client. An interrupt ends it at once, where a command does not say otherwise: it holds
+// nothing that would need tidying.
 
 #include <grpc/support/log.h>
 

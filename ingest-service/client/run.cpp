@@ -12,6 +12,7 @@ constexpr auto about =
     "Asks a Wardlink server for vital signs and alarms, and keeps its patients and devices.\n"
     "\n"
     "  wardlink vitals latest                      who is how, right now\n"
+    "  wardlink vitals watch                       what happens, as it happens\n"
     "  wardlink vitals history \"Bed 1\" --from -1h  what was measured in the last hour\n"
     "  wardlink alarms list --open                 what is alarming\n";
 
@@ -70,10 +71,15 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_flag("--json", arguments.json, "print protobuf JSON instead of tables");
   app.add_flag("--utc", arguments.utc, "print times in UTC instead of the local zone");
 
-  CLI::App* vitals = add_noun(app, "vitals", "vital signs: latest, history");
+  CLI::App* vitals = add_noun(app, "vitals", "vital signs: latest, watch, history, aggregate");
   add_latest(*vitals, arguments.command);
+  add_vitals_watch(*vitals, arguments.command);
   add_history(*vitals, arguments.command);
-  add_alarms(*add_noun(app, "alarms", "alarm conditions: list"), arguments.command);
+  add_aggregate(*vitals, arguments.command);
+  CLI::App* alarms = add_noun(app, "alarms", "alarm conditions: list, watch, ack");
+  add_alarms(*alarms, arguments.command);
+  add_alarms_watch(*alarms, arguments.command);
+  add_acknowledge(*alarms, arguments.command);
   add_patients(*add_noun(app, "patients", "who is watched: list, show, create"), arguments.command);
   CLI::App* devices = add_noun(app, "devices", "wearables: list, create, assign, release, reconcile");
   add_devices(*devices, arguments.command);

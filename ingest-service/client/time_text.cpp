@@ -17,22 +17,6 @@ struct Unit {
 };
 constexpr std::array<Unit, 5> units{{{'w', 604'800}, {'d', 86'400}, {'h', 3'600}, {'m', 60}, {'s', 1}}};
 
-/// "-1h30m": amounts with units, largest first, none twice.
-std::optional<microseconds> parse_span(std::string_view text) {
-  std::int64_t total = 0;
-  std::size_t next_unit = 0;
-  while (!text.empty()) {
-    std::int64_t amount = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
-    if (error != std::errc{} || amount < 0 || amount > 1'000'000'000 || end == text.data() + text.size()) return {};
-    while (next_unit < units.size() && units[next_unit].letter != *end) ++next_unit;
-    if (next_unit == units.size()) return {};
-    total += amount * units[next_unit++].seconds;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()) + 1);
-  }
-  return seconds{total};
-}
-
 /// Digits only, exactly `width` of them.
 std::optional<int> take_number(std::string_view& text, std::size_t width) {
   if (text.size() < width) return {};
@@ -112,6 +96,21 @@ std::optional<Fields> take_fields(std::string_view& text) {
 }
 
 }  // namespace
+
+std::optional<microseconds> parse_span(std::string_view text) {
+  std::int64_t total = 0;
+  std::size_t next_unit = 0;
+  while (!text.empty()) {
+    std::int64_t amount = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
+    if (error != std::errc{} || amount < 0 || amount > 1'000'000'000 || end == text.data() + text.size()) return {};
+    while (next_unit < units.size() && units[next_unit].letter != *end) ++next_unit;
+    if (next_unit == units.size()) return {};
+    total += amount * units[next_unit++].seconds;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()) + 1);
+  }
+  return seconds{total};
+}
 
 std::optional<Instant> parse_time(const std::string& text, Instant now) {
   if (text == "now") return now;

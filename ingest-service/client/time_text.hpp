@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace wardlink::client {
 
@@ -15,6 +16,9 @@ enum class Zone { local, utc };
 /// RFC 3339 (no zone: local time), "now", or how long before `now`: "-90s", "-1h30m", "-2d", "-1w". Empty when it is
 /// none of these.
 std::optional<Instant> parse_time(const std::string& text, Instant now);
+
+/// "1h30m", "5m", "90s": amounts with units (w, d, h, m, s), largest first, none twice; empty text is 0.
+std::optional<std::chrono::microseconds> parse_span(std::string_view text);
 
 /// 2026-03-01T12:00:00+01:00, or …Z in UTC; `fraction` digits of the second (0, 3 or 6).
 std::string to_text(Instant instant, Zone zone, int fraction = 0);

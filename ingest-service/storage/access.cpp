@@ -18,6 +18,8 @@ std::vector<std::string> recordable(std::vector<std::string> resources) {
     try {
       if (resource.starts_with("wards/")) {
         parse_ward("", resource);
+      } else if (resource.find("/alarms/") != std::string::npos) {
+        parse_alarm("", resource);
       } else {
         parse_parent("", resource);
       }

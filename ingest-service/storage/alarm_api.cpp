@@ -15,6 +15,12 @@ AlarmsQuery query_of(const v1::ListAlarmsRequest& request) {
   AlarmsQuery query;
   query.subject = parse_parent("parent", request.parent());
   query.open_only = request.open_only();
+  for (const auto state : request.states()) {
+    if (!v1::AlarmState_IsValid(state) || state == v1::ALARM_STATE_UNSPECIFIED) {
+      throw InvalidArgument("states", "holds a state that is not known");
+    }
+    query.states.push_back(static_cast<std::uint16_t>(state));
+  }
   read_span_and_page(request, query);
   return query;
 }
@@ -36,6 +42,25 @@ grpc::Status AlarmApi::ListAlarms(grpc::ServerContext* context, const v1::ListAl
     const auto& last = rows[taken - 1];
     response->set_next_page_token(make_page_token(
         without_page(*request), to_place({last.at(), last.device_id, last.boot, last.stream, last.sequence})));
+  });
+}
+
+grpc::Status AlarmApi::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                             grpc::ServerWriter<v1::WatchResponse>* stream) {
+  return live_.serve(*context, *request, *stream, {.method = "AlarmService.Watch", .sets = false});
+}
+
+grpc::Status AlarmApi::Acknowledge(grpc::ServerContext* context, const v1::AcknowledgeRequest* request,
+                                   v1::AcknowledgeResponse* response) {
+  return answered([&] {
+    const std::vector<std::string> names(request->names().begin(), request->names().end());
+    const auto scope = guard_.admit(*context, "AlarmService.Acknowledge", roles::carers, names);
+    if (names.empty() || names.size() > 100) throw InvalidArgument("names", "must be 1 to 100 alarms");
+    std::vector<AlarmKey> alarms;
+    for (const auto& name : names) alarms.push_back(parse_alarm("names", name));
+    for (const auto& alarm : store_.acknowledge(scope, alarms, subject_of(*context))) {
+      *response->add_alarms() = to_proto(alarm);
+    }
   });
 }
 

@@ -3,20 +3,27 @@
 
 #include "storage/access.hpp"
 #include "storage/record_store.hpp"
+#include "storage/watch.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::storage {
 
 class AlarmApi final : public v1::AlarmService::Service {
  public:
-  AlarmApi(RecordStore& store, Guard& guard) : store_(store), guard_(guard) {}
+  AlarmApi(RecordStore& store, Guard& guard, WatchService& live) : store_(store), guard_(guard), live_(live) {}
 
   grpc::Status ListAlarms(grpc::ServerContext* context, const v1::ListAlarmsRequest* request,
                           v1::ListAlarmsResponse* response) override;
 
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                     grpc::ServerWriter<v1::WatchResponse>* stream) override;
+  grpc::Status Acknowledge(grpc::ServerContext* context, const v1::AcknowledgeRequest* request,
+                           v1::AcknowledgeResponse* response) override;
+
  private:
   RecordStore& store_;
   Guard& guard_;
+  WatchService& live_;
 };
 
 }  // namespace wardlink::storage

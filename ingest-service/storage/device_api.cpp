@@ -3,6 +3,7 @@
 #include "storage/page_token.hpp"
 #include "storage/registry_api.hpp"
 #include "storage/status.hpp"
+#include "storage/wire_records.hpp"
 
 namespace wardlink::storage {
 namespace {
@@ -15,17 +16,6 @@ v1::Device to_proto(const DeviceRow& row) {
   device.set_patient_display_name(row.patient_name);
   if (row.last_received_at) *device.mutable_last_received_at() = to_stamp(*row.last_received_at);
   return device;
-}
-
-v1::Assignment to_proto(const AssignmentRow& row) {
-  v1::Assignment assignment;
-  assignment.set_device(device_name(row.device));
-  assignment.set_patient(patient_name(row.patient));
-  *assignment.mutable_held_from() = to_stamp(row.held_from);
-  if (row.held_until) *assignment.mutable_held_until() = to_stamp(*row.held_until);
-  *assignment.mutable_recorded_at() = to_stamp(row.recorded_at);
-  assignment.set_recorded_by(row.recorded_by);
-  return assignment;
 }
 
 /// A wish for the future is a mistake; five minutes are left to clocks that disagree.

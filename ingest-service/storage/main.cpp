@@ -108,7 +108,7 @@ int run(int argc, char** argv) {
   setenv("PGAPPNAME", "wardlink-storage", 0);
   const auto store = open_store(*config, stop);
   if (!store) return 0;
-  Server server(config->server, *store, *store, *store);
+  Server server(config->server, *store, *store, *store, *store);
   spdlog::info("serving on port {}", server.port());
   if (!config->ready_file.empty()) write_ready_file(config->ready_file, server.port());
   look_after(*store, server, stop);

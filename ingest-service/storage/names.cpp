@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <limits>
 
 #include "storage/status.hpp"
 
 namespace wardlink::storage {
 namespace {
 
-constexpr std::string_view devices = "devices/", patients = "patients/", wards = "wards/";
+constexpr std::string_view devices = "devices/", patients = "patients/", wards = "wards/", alarms = "/alarms/";
 
 bool is_uuid(std::string_view text) {
   if (text.size() != 36) return false;
@@ -53,6 +55,32 @@ std::string parse_ward(const std::string& field, const std::string& name) {
   const auto id = name.starts_with(wards) ? name.substr(wards.size()) : std::string();
   if (!is_ward(id)) throw InvalidArgument(field, "must be wards/{id}, the id of a-z, 0-9 and -, at most 63 characters");
   return id;
+}
+
+std::string alarm_name(const AlarmKey& key) {
+  return device_name(key.device) + std::string(alarms) + std::to_string(key.boot) + "-" +
+         std::to_string(static_cast<int>(key.stream)) + "-" + std::to_string(key.sequence);
+}
+
+AlarmKey parse_alarm(const std::string& field, const std::string& name) {
+  const InvalidArgument misfit(field, "must be devices/{urn}/alarms/{boot}-{stream}-{sequence}");
+  const auto cut = name.find(alarms);
+  if (cut == std::string::npos) throw misfit;
+  AlarmKey key{.device = parse_device(field, name.substr(0, cut))};
+  std::int64_t stream = 0, boot = 0, sequence = 0;
+  const char* at = name.data() + cut + alarms.size();
+  const char* const end = name.data() + name.size();
+  for (auto* const number : {&boot, &stream, &sequence}) {
+    const auto [next, error] = std::from_chars(at, end, *number);
+    const bool last = number == &sequence;
+    if (error != std::errc{} || *number < 0 || (last ? next != end : next == end || *next != '-')) throw misfit;
+    at = last ? end : next + 1;
+  }
+  if (stream > std::numeric_limits<std::uint8_t>::max()) throw misfit;
+  key.boot = static_cast<std::uint64_t>(boot);
+  key.stream = static_cast<Stream>(stream);
+  key.sequence = static_cast<std::uint64_t>(sequence);
+  return key;
 }
 
 Subject parse_parent(const std::string& field, const std::string& name) {

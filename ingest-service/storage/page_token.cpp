@@ -4,34 +4,14 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "storage/opaque.hpp"
 #include "storage/status.hpp"
 
 namespace wardlink::storage {
 namespace {
 
-constexpr std::string_view digits = "0123456789abcdef";
 constexpr std::string_view version = "1";
-
-std::string to_hex(std::string_view bytes) {
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
-}
-
-std::string from_hex(std::string_view text) {
-  std::string bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    const auto high = digits.find(text[i]), low = digits.find(text[i + 1]);
-    if (high == std::string_view::npos || low == std::string_view::npos) return {};
-    bytes += static_cast<char>(high * 16 + low);
-  }
-  return bytes;
-}
 
 /// FNV-1a, 64 bits, of the deterministic encoding: it tells a mistake, not an attack.
 std::string digest_of(const google::protobuf::Message& request) {
@@ -55,11 +35,11 @@ InvalidArgument misfit() {
 }  // namespace
 
 std::string make_page_token(const google::protobuf::Message& request, const std::string& place) {
-  return to_hex(std::string(version) + ":" + digest_of(request) + ":" + place);
+  return to_opaque(std::string(version) + ":" + digest_of(request) + ":" + place);
 }
 
 std::string read_page_token(const google::protobuf::Message& request, const std::string& token) {
-  const auto text = from_hex(token);
+  const auto text = from_opaque(token);
   const auto head = std::string(version) + ":" + digest_of(request) + ":";
   if (!text.starts_with(head)) throw misfit();
   return text.substr(head.size());
@@ -72,15 +52,9 @@ std::string to_place(const Position& position) {
 }
 
 Position read_place(const std::string& place) {
-  std::array<std::int64_t, 5> numbers{};
-  const char* at = place.data();
-  const char* const end = place.data() + place.size();
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const auto [next, error] = std::from_chars(at, end, numbers[i]);
-    const bool last = i + 1 == numbers.size();
-    if (error != std::errc{} || (last ? next != end : next == end || *next != ',')) throw misfit();
-    at = last ? end : next + 1;
-  }
+  const auto found = read_numbers<5>(place);
+  if (!found) throw misfit();
+  const auto& numbers = *found;
   constexpr std::int64_t year_9999 = 253'402'300'800'000'000, year_1 = -62'135'596'800'000'000;
   const bool sound = numbers[0] >= year_1 && numbers[0] < year_9999 && numbers[2] >= 0 && numbers[3] >= 1 &&
                      numbers[3] <= 4 && numbers[4] >= 0;

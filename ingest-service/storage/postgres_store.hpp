@@ -7,12 +7,13 @@
 #include <string>
 
 #include "storage/access_store.hpp"
+#include "storage/live_store.hpp"
 #include "storage/record_store.hpp"
 #include "storage/registry_store.hpp"
 
 namespace wardlink::storage {
 
-class PostgresStore final : public RecordStore, public RegistryStore, public AccessStore {
+class PostgresStore final : public RecordStore, public RegistryStore, public AccessStore, public LiveStore {
  public:
   struct Config {
     std::string connection;        // libpq connection string or URI
@@ -34,6 +35,16 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   std::vector<LatestRow> latest(const Scope& scope, const Subject& subject) override;
   std::vector<ReadingRow> readings(const ReadingsQuery& query) override;
   std::vector<AlarmCondition> alarms(const AlarmsQuery& query) override;
+  std::vector<AggregateRow> aggregates(const AggregatesQuery& query) override;
+  std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
+                                          const std::string& by) override;
+
+  std::string epoch() override;
+  Horizon horizon() override;
+  LivePage live(const LiveFilter& filter, const LivePosition& after, std::uint64_t until, std::size_t limit) override;
+  PresentState present(const LiveFilter& filter) override;
+  std::unique_ptr<CommitListener> listen() override;
+  void wake() override;
 
   DeviceRow create_device(const std::string& urn) override;
   std::vector<DeviceRow> devices(const Scope& scope, const std::string& after, std::size_t limit) override;

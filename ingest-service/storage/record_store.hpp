@@ -86,10 +86,22 @@ struct AlarmCondition {
   std::optional<Instant> start, end;
   std::optional<std::uint64_t> start_tick_ms, end_tick_ms;
   Instant received_at;
+  std::optional<Instant> acknowledged_at;
+  std::string acknowledged_by;  // subject; empty = nobody
   std::int64_t device_id = 0;
 
   /// The instant that orders conditions.
   Instant at() const { return start ? *start : *end; }
+  AlarmState state() const { return static_cast<AlarmState>(1 + (end ? 1 : 0) + (acknowledged_at ? 2 : 0)); }
+};
+
+/// The record key of an alarm's onset, or of its end where there is no onset.
+struct AlarmKey {
+  std::string device;  // URN
+  std::uint64_t boot = 0;
+  Stream stream = Stream::alarms;
+  std::uint64_t sequence = 0;
+  auto operator<=>(const AlarmKey&) const = default;
 };
 
 /// One wearer on one device.
@@ -129,10 +141,28 @@ struct ReadingRow {
   MeasurementSet set;
 };
 
+struct AggregatesQuery {
+  Scope scope;
+  Subject subject;                   // patient or device
+  std::vector<std::uint16_t> signs;  // empty = all
+  Instant start, end;                // [start, end) of measured_at
+  std::chrono::microseconds bucket;
+};
+
+/// One sign in one bucket. What is implausible is counted, and nothing else.
+struct AggregateRow {
+  std::uint64_t bucket = 0;  // from 0
+  std::uint16_t sign = 0;
+  std::optional<double> min, mean, max;
+  std::uint64_t count = 0, implausible = 0;
+  std::uint64_t seconds = 0;  // of the bucket, with a plausible value
+};
+
 struct AlarmsQuery {
   Scope scope;
   Subject subject;
   bool open_only = false;
+  std::vector<std::uint16_t> states;  // of AlarmState; empty = any
   std::optional<Instant> start, end;  // [start, end) of AlarmCondition::at()
   std::optional<Position> after;
   std::size_t limit = 1000;
@@ -151,6 +181,11 @@ class RecordStore {
   virtual std::vector<ReadingRow> readings(const ReadingsQuery& query) = 0;
   /// Newest first.
   virtual std::vector<AlarmCondition> alarms(const AlarmsQuery& query) = 0;
+  /// By bucket, then sign.
+  virtual std::vector<AggregateRow> aggregates(const AggregatesQuery& query) = 0;
+  /// All or none; not_found names the first that is not there, or not in the scope. The first acknowledgement stays.
+  virtual std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
+                                                  const std::string& by) = 0;
 };
 
 }  // namespace wardlink::storage

@@ -54,16 +54,20 @@ void limit_process(grpc::ServerBuilder& builder) {
 }  // namespace
 
 struct Server::Impl {
-  Impl(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access)
+  Impl(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access, LiveStore& live)
       : guard(access, config.grant_recheck),
+        tail(live, config.live),
+        watch(live, tail, guard),
         ingest(records, guard, config.ingest_streams),
-        vitals(records, guard),
-        alarms(records, guard),
+        vitals(records, guard, watch),
+        alarms(records, guard, watch),
         devices(registry, guard),
         patients(registry, guard),
         port(config.address, config.limits) {}
 
   Guard guard;
+  LiveTail tail;
+  WatchService watch;
   IngestApi ingest;
   VitalsApi vitals;
   AlarmApi alarms;
@@ -74,8 +78,9 @@ struct Server::Impl {
   std::unique_ptr<grpc::Server> server;
 };
 
-Server::Server(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access)
-    : impl_(std::make_unique<Impl>(config, records, registry, access)) {
+Server::Server(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access,
+               LiveStore& live)
+    : impl_(std::make_unique<Impl>(config, records, registry, access, live)) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -108,6 +113,7 @@ void Server::set_serving(bool serving) { impl_->server->GetHealthCheckService()-
 void Server::shutdown() {
   if (!impl_->server) return;
   impl_->port.stop();
+  impl_->tail.stop();  // live streams end of themselves, saying why
   impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
   impl_->server->Wait();
   impl_->server.reset();

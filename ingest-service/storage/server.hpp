@@ -7,6 +7,8 @@
 
 #include "storage/access_store.hpp"
 #include "storage/listening_port.hpp"
+#include "storage/live_store.hpp"
+#include "storage/live_tail.hpp"
 #include "storage/record_store.hpp"
 #include "storage/registry_store.hpp"
 
@@ -24,10 +26,11 @@ class Server {
     std::size_t ingest_streams = 64;
     /// How often the grants of streams that stand are asked for again: for so long a grant outlives its end.
     std::chrono::milliseconds grant_recheck = std::chrono::seconds(3);
+    LiveTail::Limits live{};
   };
 
   /// Serves at once, on gRPC's own threads. The stores outlive it. Throws ListenError.
-  Server(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access);
+  Server(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access, LiveStore& live);
   ~Server();
 
   int port() const;

@@ -9,6 +9,9 @@ namespace wardlink::storage {
 grpc::Status status_of(const std::exception& error) {
   if (dynamic_cast<const InvalidArgument*>(&error)) return {grpc::StatusCode::INVALID_ARGUMENT, error.what()};
   if (dynamic_cast<const Refused*>(&error)) return {grpc::StatusCode::PERMISSION_DENIED, error.what()};
+  if (dynamic_cast<const OutOfRange*>(&error)) return {grpc::StatusCode::OUT_OF_RANGE, error.what()};
+  if (dynamic_cast<const Exhausted*>(&error)) return {grpc::StatusCode::RESOURCE_EXHAUSTED, error.what()};
+  if (dynamic_cast<const Stopping*>(&error)) return {grpc::StatusCode::UNAVAILABLE, error.what()};
   if (const auto* store = dynamic_cast<const StoreError*>(&error)) {
     switch (store->kind()) {
       case StoreError::Kind::away:

@@ -23,6 +23,24 @@ class Refused : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// OUT_OF_RANGE: what the caller wants to go on from is not there any more.
+class OutOfRange : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// RESOURCE_EXHAUSTED.
+class Exhausted : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// UNAVAILABLE: this process stops; another, or this one later, goes on.
+class Stopping : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// The status of an exception. What is not foreseen is INTERNAL without its text, which might hold values.
 grpc::Status status_of(const std::exception& error);
 

@@ -17,62 +17,71 @@ constexpr std::size_t page_bytes = 3 * 1024 * 1024;
 
 std::string requested(const std::string& parent) { return parent.empty() ? "patients/-" : parent; }
 
-v1::LatestVitals to_proto(const LatestRow& row) {
-  v1::LatestVitals vitals;
-  vitals.set_patient(patient_name(row.patient));
-  vitals.set_patient_display_name(row.patient_name);
-  vitals.set_device(device_name(row.device));
-  for (const auto& value : row.values) {
-    auto& sign = *vitals.add_signs();
-    sign.set_sign(sign_name(value.sign));
-    sign.set_value(value.value);
-    sign.set_unit(sign_unit(value.sign));
-    sign.set_implausible(implausible(value.quality));
-    *sign.mutable_measured_at() = to_stamp(value.measured_at);
+Subject parse_required_parent(const std::string& parent) {
+  const auto subject = parse_parent("parent", parent);
+  if (subject.kind == Subject::Kind::all) {
+    throw InvalidArgument("parent", "is required: patients/{id} or devices/{urn}");
   }
-  vitals.set_open_alarms(static_cast<std::uint32_t>(row.alarms.size()));
-  for (const auto& alarm : row.alarms) *vitals.add_alarms() = to_proto(alarm);
-  if (row.last_received_at) *vitals.mutable_last_received_at() = to_stamp(*row.last_received_at);
-  return vitals;
+  return subject;
 }
 
-bool wanted(const std::vector<std::uint16_t>& signs, std::uint16_t sign) {
-  return signs.empty() || std::ranges::find(signs, sign) != signs.end();
-}
-
-v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16_t>& signs) {
-  v1::MeasurementSet set;
-  set.set_device(device_name(row.device));
-  set.set_boot(row.boot);
-  set.set_stream(static_cast<v1::Stream>(row.stream));
-  set.set_sequence(row.sequence);
-  set.set_tick_ms(row.tick_ms);
-  *set.mutable_measured_at() = to_stamp(row.measured_at);
-  *set.mutable_received_at() = to_stamp(row.received_at);
-  for (std::size_t i = 0; i < row.set.signs.size(); ++i) {
-    if (!wanted(signs, row.set.signs[i])) continue;
-    auto& reading = *set.add_readings();
-    reading.set_sign(sign_name(row.set.signs[i]));
-    reading.set_value(row.set.values[i]);
-    reading.set_unit(sign_unit(row.set.signs[i]));
-    reading.set_implausible(implausible(row.set.qualities[i]));
+template <class Names>
+std::vector<std::uint16_t> parse_signs(const Names& names) {
+  std::vector<std::uint16_t> found;
+  for (const auto& name : names) {
+    const auto* sign = signs::find(name);
+    if (sign == nullptr) throw InvalidArgument("signs", "holds a name that is not in the catalogue");
+    found.push_back(sign->id);
   }
-  return set;
+  return found;
 }
 
 ReadingsQuery query_of(const v1::ListReadingsRequest& request) {
   ReadingsQuery query;
-  query.subject = parse_parent("parent", request.parent());
-  if (query.subject.kind == Subject::Kind::all) {
-    throw InvalidArgument("parent", "is required: patients/{id} or devices/{urn}");
-  }
-  for (const auto& name : request.signs()) {
-    const auto* sign = signs::find(name);
-    if (sign == nullptr) throw InvalidArgument("signs", "holds a name that is not in the catalogue");
-    query.signs.push_back(sign->id);
-  }
+  query.subject = parse_required_parent(request.parent());
+  query.signs = parse_signs(request.signs());
   read_span_and_page(request, query);
   return query;
+}
+
+AggregatesQuery query_of(const v1::AggregateReadingsRequest& request) {
+  constexpr std::int64_t most_buckets = 2000;
+  AggregatesQuery query;
+  query.subject = parse_required_parent(request.parent());
+  query.signs = parse_signs(request.signs());
+  if (!request.has_start_time()) throw InvalidArgument("start_time", "is required");
+  if (!request.has_end_time()) throw InvalidArgument("end_time", "is required");
+  query.start = parse_instant("start_time", request.start_time());
+  query.end = parse_instant("end_time", request.end_time());
+  if (query.start > query.end) throw InvalidArgument("end_time", "lies before start_time");
+  const auto& bucket = request.bucket();
+  constexpr std::int64_t longest = 366LL * 10'000 * 86'400;
+  if (bucket.seconds() < 1 || bucket.seconds() > longest || bucket.nanos() < 0 || bucket.nanos() > 999'999'999) {
+    throw InvalidArgument("bucket", "must be at least 1 s");
+  }
+  query.bucket = std::chrono::seconds(bucket.seconds()) + std::chrono::microseconds(bucket.nanos() / 1000);
+  if ((query.end - query.start - std::chrono::microseconds(1)) / query.bucket >= most_buckets) {
+    throw InvalidArgument("bucket",
+                          "is so short that there would be more than 2,000: lengthen it, or shorten the span");
+  }
+  return query;
+}
+
+v1::Aggregate to_proto(const AggregateRow& row, const AggregatesQuery& query) {
+  const auto start = query.start + query.bucket * static_cast<std::int64_t>(row.bucket);
+  const auto length = std::min(query.end, start + query.bucket) - start;
+  v1::Aggregate aggregate;
+  *aggregate.mutable_start_time() = to_stamp(start);
+  aggregate.set_sign(sign_name(row.sign));
+  aggregate.set_unit(sign_unit(row.sign));
+  if (row.min) aggregate.set_min(*row.min);
+  if (row.mean) aggregate.set_mean(*row.mean);
+  if (row.max) aggregate.set_max(*row.max);
+  aggregate.set_count(row.count);
+  aggregate.set_implausible_count(row.implausible);
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(length).count();
+  aggregate.set_coverage(static_cast<double>(row.seconds) / static_cast<double>(seconds));
+  return aggregate;
 }
 
 }  // namespace
@@ -108,6 +117,22 @@ grpc::Status VitalsApi::ListReadings(grpc::ServerContext* context, const v1::Lis
     response->set_next_page_token(make_page_token(
         without_page(*request), to_place({last.measured_at, last.device_id, last.boot, last.stream, last.sequence})));
   });
+}
+
+grpc::Status VitalsApi::AggregateReadings(grpc::ServerContext* context, const v1::AggregateReadingsRequest* request,
+                                          v1::AggregateReadingsResponse* response) {
+  return answered([&] {
+    const auto scope =
+        guard_.admit(*context, "VitalsService.AggregateReadings", roles::readers, {requested(request->parent())});
+    auto query = query_of(*request);
+    query.scope = scope;
+    for (const auto& row : store_.aggregates(query)) *response->add_aggregates() = to_proto(row, query);
+  });
+}
+
+grpc::Status VitalsApi::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                              grpc::ServerWriter<v1::WatchResponse>* stream) {
+  return live_.serve(*context, *request, *stream, {.method = "VitalsService.Watch", .sets = true});
 }
 
 }  // namespace wardlink::storage

@@ -3,22 +3,29 @@
 
 #include "storage/access.hpp"
 #include "storage/record_store.hpp"
+#include "storage/watch.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::storage {
 
 class VitalsApi final : public v1::VitalsService::Service {
  public:
-  VitalsApi(RecordStore& store, Guard& guard) : store_(store), guard_(guard) {}
+  VitalsApi(RecordStore& store, Guard& guard, WatchService& live) : store_(store), guard_(guard), live_(live) {}
 
   grpc::Status GetLatest(grpc::ServerContext* context, const v1::GetLatestRequest* request,
                          v1::GetLatestResponse* response) override;
   grpc::Status ListReadings(grpc::ServerContext* context, const v1::ListReadingsRequest* request,
                             v1::ListReadingsResponse* response) override;
 
+  grpc::Status AggregateReadings(grpc::ServerContext* context, const v1::AggregateReadingsRequest* request,
+                                 v1::AggregateReadingsResponse* response) override;
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
+                     grpc::ServerWriter<v1::WatchResponse>* stream) override;
+
  private:
   RecordStore& store_;
   Guard& guard_;
+  WatchService& live_;
 };
 
 }  // namespace wardlink::storage

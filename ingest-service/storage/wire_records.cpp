@@ -15,6 +15,10 @@ bool fits_small(const Numbers& numbers) {
   return std::ranges::all_of(numbers, [](auto n) { return n <= std::numeric_limits<std::uint16_t>::max(); });
 }
 
+bool wanted(const std::vector<std::uint16_t>& signs, std::uint16_t sign) {
+  return signs.empty() || std::ranges::find(signs, sign) != signs.end();
+}
+
 constexpr std::uint64_t longest_ticks_ms = 100ULL * 366 * 24 * 3600 * 1000;  // no device runs for a century
 
 std::variant<MeasurementSet, AlarmFact, Unusable> body_of(const v1::Record& message) {
@@ -93,8 +97,7 @@ bool implausible(std::uint16_t quality) { return (quality & 1) != 0; }
 v1::Alarm to_proto(const AlarmCondition& alarm) {
   v1::Alarm message;
   const auto device = device_name(alarm.device);
-  message.set_name(device + "/alarms/" + std::to_string(alarm.boot) + "-" +
-                   std::to_string(static_cast<int>(alarm.stream)) + "-" + std::to_string(alarm.sequence));
+  message.set_name(alarm_name({alarm.device, alarm.boot, alarm.stream, alarm.sequence}));
   message.set_patient(patient_name(alarm.patient));
   message.set_patient_display_name(alarm.patient_name);
   message.set_device(device);
@@ -110,7 +113,60 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   if (alarm.end_tick_ms) message.set_end_tick_ms(*alarm.end_tick_ms);
   message.set_boot(alarm.boot);
   *message.mutable_received_at() = to_stamp(alarm.received_at);
+  message.set_state(static_cast<v1::AlarmState>(alarm.state()));
+  if (alarm.acknowledged_at) *message.mutable_acknowledge_time() = to_stamp(*alarm.acknowledged_at);
+  message.set_acknowledged_by(alarm.acknowledged_by);
   return message;
+}
+
+v1::LatestVitals to_proto(const LatestRow& row) {
+  v1::LatestVitals vitals;
+  vitals.set_patient(patient_name(row.patient));
+  vitals.set_patient_display_name(row.patient_name);
+  vitals.set_device(device_name(row.device));
+  for (const auto& value : row.values) {
+    auto& sign = *vitals.add_signs();
+    sign.set_sign(sign_name(value.sign));
+    sign.set_value(value.value);
+    sign.set_unit(sign_unit(value.sign));
+    sign.set_implausible(implausible(value.quality));
+    *sign.mutable_measured_at() = to_stamp(value.measured_at);
+  }
+  vitals.set_open_alarms(static_cast<std::uint32_t>(row.alarms.size()));
+  for (const auto& alarm : row.alarms) *vitals.add_alarms() = to_proto(alarm);
+  if (row.last_received_at) *vitals.mutable_last_received_at() = to_stamp(*row.last_received_at);
+  return vitals;
+}
+
+v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16_t>& signs) {
+  v1::MeasurementSet set;
+  set.set_device(device_name(row.device));
+  set.set_boot(row.boot);
+  set.set_stream(static_cast<v1::Stream>(row.stream));
+  set.set_sequence(row.sequence);
+  set.set_tick_ms(row.tick_ms);
+  *set.mutable_measured_at() = to_stamp(row.measured_at);
+  *set.mutable_received_at() = to_stamp(row.received_at);
+  for (std::size_t i = 0; i < row.set.signs.size(); ++i) {
+    if (!wanted(signs, row.set.signs[i])) continue;
+    auto& reading = *set.add_readings();
+    reading.set_sign(sign_name(row.set.signs[i]));
+    reading.set_value(row.set.values[i]);
+    reading.set_unit(sign_unit(row.set.signs[i]));
+    reading.set_implausible(implausible(row.set.qualities[i]));
+  }
+  return set;
+}
+
+v1::Assignment to_proto(const AssignmentRow& row) {
+  v1::Assignment assignment;
+  assignment.set_device(device_name(row.device));
+  assignment.set_patient(patient_name(row.patient));
+  *assignment.mutable_held_from() = to_stamp(row.held_from);
+  if (row.held_until) *assignment.mutable_held_until() = to_stamp(*row.held_until);
+  *assignment.mutable_recorded_at() = to_stamp(row.recorded_at);
+  assignment.set_recorded_by(row.recorded_by);
+  return assignment;
 }
 
 }  // namespace wardlink::storage

@@ -4,7 +4,7 @@
 #include <functional>
 #include <memory>
 
-#include "storage/record_store.hpp"
+#include "storage/registry_store.hpp"
 #include "wardlink/v1/ingest.pb.h"
 #include "wardlink/v1/vitals.pb.h"
 
@@ -26,5 +26,9 @@ std::string sign_unit(std::uint16_t id);
 bool implausible(std::uint16_t quality);
 
 v1::Alarm to_proto(const AlarmCondition& alarm);
+v1::LatestVitals to_proto(const LatestRow& row);
+/// With these signs only; empty = all.
+v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16_t>& signs = {});
+v1::Assignment to_proto(const AssignmentRow& row);
 
 }  // namespace wardlink::storage

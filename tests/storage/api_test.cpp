@@ -427,7 +427,7 @@ TEST_F(ApiTest, ARequestBeyondTheLimitEndsTheStreamNotTheService) {  // GRPC-01
 TEST_F(ApiTest, APortInUseIsOneSentence) {
   Server::Config config;
   config.address = "127.0.0.1:" + std::to_string(service.server.port());
-  EXPECT_THROW(Server(config, service.store, service.store, service.store), ListenError);
+  EXPECT_THROW(Server(config, service.store, service.store, service.store, service.store), ListenError);
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ const Pki& pki() {
 }
 
 Service::Service(const std::string& connection, const std::function<void(Server::Config&)>& change)
-    : store({.connection = connection}), server(config(change), store, store, store) {}
+    : store({.connection = connection}), server(config(change), store, store, store, store) {}
 
 std::shared_ptr<grpc::Channel> Service::channel(const std::string& certificate, const Pki& from) const {
   grpc::SslCredentialsOptions options;

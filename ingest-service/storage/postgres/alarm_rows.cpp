@@ -5,58 +5,73 @@
 namespace wardlink::storage::postgres {
 namespace {
 
-AlarmCondition read_alarm(const pqxx::row& row) {
-  AlarmCondition alarm;
-  alarm.device_id = row[0].as<std::int64_t>();
-  alarm.device = row[1].as<std::string>();
-  alarm.patient = row[2].as<std::string>("");
-  alarm.patient_name = row[3].as<std::string>("");
-  alarm.boot = row[4].as<std::uint64_t>();
-  alarm.stream = static_cast<Stream>(row[5].as<int>());
-  alarm.sequence = row[6].as<std::uint64_t>();
-  alarm.kind = static_cast<AlarmKind>(row[7].as<int>());
-  alarm.priority = static_cast<AlarmPriority>(row[8].as<int>());
-  alarm.code = row[9].as<std::string>();
-  alarm.sign = row[10].as<std::uint16_t>(0);
-  alarm.limit = optional_double(row[11]);
-  alarm.value = optional_double(row[12]);
-  alarm.start = optional_instant(row[13]);
-  alarm.end = optional_instant(row[14]);
-  alarm.start_tick_ms = optional_count(row[15]);
-  alarm.end_tick_ms = optional_count(row[16]);
-  alarm.received_at = read_instant(row[17].c_str());
-  return alarm;
+const std::string& conditions() {
+  static const std::string text =
+      "SELECT " + std::string(alarm_columns) +
+      " FROM alarm_condition c JOIN device d ON d.device_id = c.device_id"
+      " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
+      " LEFT JOIN patient p ON p.patient_id = a.patient_id"
+      " WHERE ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))";
+  return text;
 }
 
 }  // namespace
 
-#define WARDLINK_ALARM_COLUMNS                                                                                    \
-  "SELECT c.device_id, d.urn, p.patient_id, p.display_name, c.boot_id, c.stream, c.sequence, c.kind, c.priority," \
-  " c.code, c.sign_id, c.limit_value, c.value, micros(c.start_at), micros(c.end_at), c.start_tick_ms,"            \
-  " c.end_tick_ms, micros(c.received_at)"                                                                         \
-  " FROM alarm_condition c JOIN device d ON d.device_id = c.device_id"                                            \
-  " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"             \
-  " LEFT JOIN patient p ON p.patient_id = a.patient_id"                                                           \
-  " WHERE ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+AlarmCondition read_alarm(const pqxx::row& row, pqxx::row::size_type first) {
+  const auto at = [&](pqxx::row::size_type column) { return row[first + column]; };
+  AlarmCondition alarm;
+  alarm.device_id = at(0).as<std::int64_t>();
+  alarm.device = at(1).as<std::string>();
+  alarm.patient = at(2).as<std::string>("");
+  alarm.patient_name = at(3).as<std::string>("");
+  alarm.boot = at(4).as<std::uint64_t>();
+  alarm.stream = static_cast<Stream>(at(5).as<int>());
+  alarm.sequence = at(6).as<std::uint64_t>();
+  alarm.kind = static_cast<AlarmKind>(at(7).as<int>());
+  alarm.priority = static_cast<AlarmPriority>(at(8).as<int>());
+  alarm.code = at(9).as<std::string>();
+  alarm.sign = at(10).as<std::uint16_t>(0);
+  alarm.limit = optional_double(at(11));
+  alarm.value = optional_double(at(12));
+  alarm.start = optional_instant(at(13));
+  alarm.end = optional_instant(at(14));
+  alarm.start_tick_ms = optional_count(at(15));
+  alarm.end_tick_ms = optional_count(at(16));
+  alarm.received_at = read_instant(at(17).c_str());
+  alarm.acknowledged_at = optional_instant(at(18));
+  alarm.acknowledged_by = at(19).as<std::string>("");
+  return alarm;
+}
 
-const char* alarms_statement() {
-  return WARDLINK_ALARM_COLUMNS
+const std::string& alarms_statement() {
+  static const std::string text =
+      conditions() +
       " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
       " AND (NOT $4::boolean OR c.end_at IS NULL)"
       " AND ($5 = '' OR c.at >= instant(NULLIF($5, '')::bigint))"
       " AND ($6 = '' OR c.at < instant(NULLIF($6, '')::bigint))"
       " AND ($7 = '' OR (c.at, c.device_id, c.boot_id, c.stream, c.sequence)"
       "   < (instant(NULLIF($7, '')::bigint), $8::bigint, $9::bigint, $10::smallint, $11::bigint))"
+      // AlarmState's numbers
+      " AND ($13 = '' OR 1 + (c.end_at IS NOT NULL)::int + 2 * (c.acknowledged_at IS NOT NULL)::int"
+      "   = ANY (NULLIF($13, '')::int[]))"
       " ORDER BY c.at DESC, c.device_id DESC, c.boot_id DESC, c.stream DESC, c.sequence DESC LIMIT $12";
+  return text;
 }
 
-const char* open_alarms_statement() {
-  return WARDLINK_ALARM_COLUMNS
+const std::string& open_alarms_statement() {
+  static const std::string text =
+      conditions() +
       " AND c.device_id = ANY ($2::bigint[]) AND c.end_at IS NULL"
       " ORDER BY c.device_id, c.priority DESC, c.at DESC, c.boot_id DESC, c.stream DESC, c.sequence DESC";
+  return text;
 }
 
-#undef WARDLINK_ALARM_COLUMNS
+const std::string& one_alarm_statement() {
+  static const std::string text =
+      conditions() + " AND d.urn = $2 AND c.boot_id = $3 AND c.stream = $4 AND c.sequence = $5";
+  return text;
+}
 
 std::vector<AlarmCondition> read_alarms(const pqxx::result& rows) {
   std::vector<AlarmCondition> alarms;

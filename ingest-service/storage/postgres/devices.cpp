@@ -124,7 +124,7 @@ DeviceRow PostgresStore::device(const Scope& scope, const std::string& urn) {
 
 AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& device, const std::string& patient,
                                     std::optional<Instant> from, const std::string& by) {
-  return impl_->pool.transact([&](pqxx::work& tx) {
+  const auto assignment = impl_->pool.transact([&](pqxx::work& tx) {
     const auto device_id = lock_device(tx, device);
     require_patient(tx, scope, patient);
     const Instant at = from.value_or(now());
@@ -136,11 +136,13 @@ AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& devic
     }
     return believe(tx, device_id, device, {patient, at, next_start(tx, device_id, at), now(), by});
   });
+  impl_->bell.ring();
+  return assignment;
 }
 
 AssignmentRow PostgresStore::release(const Scope& scope, const std::string& device, std::optional<Instant> until,
                                      const std::string& by) {
-  return impl_->pool.transact([&](pqxx::work& tx) {
+  const auto assignment = impl_->pool.transact([&](pqxx::work& tx) {
     const auto device_id = lock_device(tx, device);
     const Instant at = until.value_or(now());
     const auto standing = holding_at(tx, device_id, at);
@@ -153,6 +155,8 @@ AssignmentRow PostgresStore::release(const Scope& scope, const std::string& devi
     if (at == standing->from) return AssignmentRow{device, standing->patient, at, at, recorded, by};
     return believe(tx, device_id, device, corrected);
   });
+  impl_->bell.ring();
+  return assignment;
 }
 
 }  // namespace wardlink::storage

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/postgres/alarm_rows.hpp"
+#include "storage/postgres/reading_rows.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -33,64 +34,21 @@ constexpr const char* values =
     " ORDER BY l.device_id, l.sign_id";
 
 // $1 scope, $2 patient, $3 device, $4 signs, $5 start, $6 end, $7 to $11 the position before, $12 limit.
-constexpr const char* sets =
-    "SELECT m.device_id, d.urn, m.boot_id, m.stream, m.sequence, m.tick_ms, micros(m.measured_at),"
-    " micros(m.received_at), m.sign_ids, m.sign_values, m.qualities"
-    " FROM measurement_set m JOIN device d ON d.device_id = m.device_id"
-    " WHERE m.device_id = ANY ($3::bigint[])"
-    " AND ($4 = '' OR m.sign_ids && NULLIF($4, '')::smallint[])"
-    " AND ($5 = '' OR m.measured_at >= instant(NULLIF($5, '')::bigint))"
-    " AND ($6 = '' OR m.measured_at < instant(NULLIF($6, '')::bigint))"
-    " AND ($7 = '' OR (m.measured_at >= instant(NULLIF($7, '')::bigint)"
-    "   AND (m.measured_at, m.device_id, m.boot_id, m.stream, m.sequence)"
+const std::string sets =
+    "SELECT " + std::string(set_columns) +
+    " FROM measurement_set x JOIN device d ON d.device_id = x.device_id"
+    " WHERE x.device_id = ANY ($3::bigint[])"
+    " AND ($4 = '' OR x.sign_ids && NULLIF($4, '')::smallint[])"
+    " AND ($5 = '' OR x.measured_at >= instant(NULLIF($5, '')::bigint))"
+    " AND ($6 = '' OR x.measured_at < instant(NULLIF($6, '')::bigint))"
+    " AND ($7 = '' OR (x.measured_at >= instant(NULLIF($7, '')::bigint)"
+    "   AND (x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence)"
     "   > (instant(NULLIF($7, '')::bigint), $8::bigint, $9::bigint, $10::smallint, $11::bigint)))"
     " AND (($1 = '' AND $2 = '') OR EXISTS (SELECT FROM assignment a JOIN patient p ON p.patient_id = a.patient_id"
-    "   WHERE a.device_id = m.device_id AND upper_inf(a.recorded) AND a.held @> m.measured_at"
+    "   WHERE a.device_id = x.device_id AND upper_inf(a.recorded) AND a.held @> x.measured_at"
     "   AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
     "   AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid)))"
-    " ORDER BY m.measured_at, m.device_id, m.boot_id, m.stream, m.sequence LIMIT $12";
-
-constexpr const char* devices_of_patient =
-    "SELECT DISTINCT device_id FROM assignment WHERE patient_id = $1::uuid AND upper_inf(recorded)";
-
-std::string text_of(const Subject& subject, Subject::Kind kind) {
-  return subject.kind == kind ? subject.id : std::string();
-}
-
-void require_known(pqxx::work& tx, const Subject& subject) {
-  if (subject.kind == Subject::Kind::patient &&
-      tx.exec_params("SELECT FROM patient WHERE patient_id = $1::uuid", subject.id).empty()) {
-    throw StoreError(StoreError::Kind::not_found, "patients/" + subject.id + " does not exist");
-  }
-  if (subject.kind == Subject::Kind::device &&
-      tx.exec_params("SELECT FROM device WHERE urn = $1", subject.id).empty()) {
-    throw StoreError(StoreError::Kind::not_found, "devices/" + subject.id + " does not exist");
-  }
-}
-
-ArrayText devices_concerned(pqxx::work& tx, const Subject& subject) {
-  const auto rows = subject.kind == Subject::Kind::patient
-                        ? tx.exec_params(devices_of_patient, subject.id)
-                        : tx.exec_params("SELECT device_id FROM device WHERE urn = $1", subject.id);
-  ArrayText devices;
-  for (const auto row : rows) devices.add(row[0].as<std::int64_t>());
-  return devices;
-}
-
-ReadingRow read_set(const pqxx::row& row) {
-  ReadingRow reading;
-  reading.device_id = row[0].as<std::int64_t>();
-  reading.device = row[1].as<std::string>();
-  reading.boot = row[2].as<std::uint64_t>();
-  reading.stream = static_cast<Stream>(row[3].as<int>());
-  reading.sequence = row[4].as<std::uint64_t>();
-  reading.tick_ms = row[5].as<std::uint64_t>();
-  reading.measured_at = read_instant(row[6].c_str());
-  reading.received_at = read_instant(row[7].c_str());
-  reading.set = {read_array<std::uint16_t>(row[8].c_str()), read_array<double>(row[9].c_str()),
-                 read_array<std::uint16_t>(row[10].c_str())};
-  return reading;
-}
+    " ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence LIMIT $12";
 
 /// The open alarms that belong to the rows: of the same device, and of the one who wears it now.
 void add_open_alarms(pqxx::work& tx, const Scope& scope, const std::string& devices,
@@ -104,32 +62,36 @@ void add_open_alarms(pqxx::work& tx, const Scope& scope, const std::string& devi
 
 }  // namespace
 
+std::vector<LatestRow> postgres::latest_rows(pqxx::work& tx, const Scope& scope, const Subject& subject) {
+  const auto found = tx.exec_params(wearers, scope_text(scope), text_of(subject, Subject::Kind::patient),
+                                    text_of(subject, Subject::Kind::device));
+  std::vector<LatestRow> rows(static_cast<std::size_t>(found.size()));
+  std::map<std::int64_t, LatestRow*> row_of;
+  ArrayText devices;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto row = found[static_cast<pqxx::result::size_type>(i)];
+    rows[i].device = row[1].as<std::string>();
+    rows[i].patient = row[2].as<std::string>("");
+    rows[i].patient_name = row[3].as<std::string>("");
+    rows[i].last_received_at = optional_instant(row[5]);
+    row_of.emplace(row[0].as<std::int64_t>(), &rows[i]);
+    devices.add(row[0].as<std::int64_t>());
+  }
+  for (const auto row : tx.exec_params(values, devices.text())) {
+    row_of.at(row[0].as<std::int64_t>())
+        ->values.push_back({row[1].as<std::uint16_t>(), read_double(row[2].c_str()), row[3].as<std::uint16_t>(),
+                            read_instant(row[4].c_str())});
+  }
+  add_open_alarms(tx, scope, devices.text(), row_of);
+  return rows;
+}
+
 std::vector<LatestRow> PostgresStore::latest(const Scope& scope, const Subject& subject) {
   return impl_->pool.transact([&](pqxx::work& tx) {
     // One snapshot for its statements: a reassignment between two of them must not mix wearers.
     tx.exec0("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
     require_known(tx, subject);
-    const auto found = tx.exec_params(wearers, scope_text(scope), text_of(subject, Subject::Kind::patient),
-                                      text_of(subject, Subject::Kind::device));
-    std::vector<LatestRow> rows(static_cast<std::size_t>(found.size()));
-    std::map<std::int64_t, LatestRow*> row_of;
-    ArrayText devices;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const auto row = found[static_cast<pqxx::result::size_type>(i)];
-      rows[i].device = row[1].as<std::string>();
-      rows[i].patient = row[2].as<std::string>("");
-      rows[i].patient_name = row[3].as<std::string>("");
-      rows[i].last_received_at = optional_instant(row[5]);
-      row_of.emplace(row[0].as<std::int64_t>(), &rows[i]);
-      devices.add(row[0].as<std::int64_t>());
-    }
-    for (const auto row : tx.exec_params(values, devices.text())) {
-      row_of.at(row[0].as<std::int64_t>())
-          ->values.push_back({row[1].as<std::uint16_t>(), read_double(row[2].c_str()), row[3].as<std::uint16_t>(),
-                              read_instant(row[4].c_str())});
-    }
-    add_open_alarms(tx, scope, devices.text(), row_of);
-    return rows;
+    return latest_rows(tx, scope, subject);
   });
 }
 
@@ -139,7 +101,7 @@ std::vector<ReadingRow> PostgresStore::readings(const ReadingsQuery& query) {
     const auto after = query.after.value_or(Position{});
     const auto found = tx.exec_params(
         sets, scope_text(query.scope), text_of(query.subject, Subject::Kind::patient),
-        devices_concerned(tx, query.subject).text(), query.signs.empty() ? std::string() : array_of(query.signs),
+        devices_concerned(tx, query.subject), query.signs.empty() ? std::string() : array_of(query.signs),
         instant_text(query.start), instant_text(query.end), query.after ? to_text(after.at) : std::string(),
         after.device_id, after.boot, static_cast<int>(after.stream), after.sequence, query.limit);
     std::vector<ReadingRow> rows;
@@ -157,7 +119,8 @@ std::vector<AlarmCondition> PostgresStore::alarms(const AlarmsQuery& query) {
         tx.exec_params(alarms_statement(), scope_text(query.scope), text_of(query.subject, Subject::Kind::patient),
                        text_of(query.subject, Subject::Kind::device), query.open_only, instant_text(query.start),
                        instant_text(query.end), query.after ? to_text(after.at) : std::string(), after.device_id,
-                       after.boot, static_cast<int>(after.stream), after.sequence, query.limit));
+                       after.boot, static_cast<int>(after.stream), after.sequence, query.limit,
+                       query.states.empty() ? std::string() : array_of(query.states)));
   });
 }
 

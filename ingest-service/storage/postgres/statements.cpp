@@ -2,8 +2,10 @@
 
 namespace wardlink::storage::postgres {
 
-const std::map<std::string, std::string>& statements() {
-  static const std::map<std::string, std::string> all = {
+namespace {
+
+std::map<std::string, std::string> writing_statements() {
+  return {
       // In key order, so that two streams never wait for each other in a circle.
       {"lock_streams",
        "SELECT s.device_id, s.boot_id, s.stream, s.high_sequence, s.xid, pg_current_xact_id() FROM stream_state s"
@@ -104,6 +106,16 @@ const std::map<std::string, std::string>& statements() {
       {"watermarks",
        "SELECT stream, high_sequence FROM stream_state WHERE device_id = $1 AND boot_id = $2 AND high_sequence > 0"},
   };
+}
+
+}  // namespace
+
+const std::map<std::string, std::string>& statements() {
+  static const auto all = [] {
+    auto texts = writing_statements();
+    texts.merge(live_statements());
+    return texts;
+  }();
   return all;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The statements of the way in, prepared on every connection: planned once, not once a batch.
+// The statements of the way in and of live streams, prepared on every connection: planned once, not once a batch.
 
 #include <map>
 #include <string>
@@ -8,5 +8,8 @@ namespace wardlink::storage::postgres {
 
 /// Text by name.
 const std::map<std::string, std::string>& statements();
+
+/// Those of them that live streams read with.
+std::map<std::string, std::string> live_statements();
 
 }  // namespace wardlink::storage::postgres

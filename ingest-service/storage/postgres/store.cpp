@@ -10,6 +10,7 @@ PostgresStore::PostgresStore(Config config) : impl_(std::make_unique<Impl>(confi
     postgres::migrate(*connection);
     impl_->partitions.ensure(*connection, postgres::now(), postgres::now());
   });
+  epoch();  // before the first row of ours
 }
 
 PostgresStore::~PostgresStore() = default;
@@ -26,7 +27,7 @@ void PostgresStore::probe() {
 }
 
 std::unique_ptr<RecordWriter> PostgresStore::open_writer() {
-  return std::make_unique<postgres::Writer>(impl_->database, impl_->partitions);
+  return std::make_unique<postgres::Writer>(impl_->database, impl_->partitions, impl_->bell);
 }
 
 }  // namespace wardlink::storage

@@ -1,6 +1,7 @@
 #pragma once
 // What PostgresStore is made of; its member functions are spread over the files of this folder.
 
+#include "storage/postgres/commit_bell.hpp"
 #include "storage/postgres/partitions.hpp"
 #include "storage/postgres/pool.hpp"
 #include "storage/postgres/text.hpp"
@@ -15,6 +16,7 @@ struct PostgresStore::Impl {
   postgres::Database database;
   postgres::Pool pool;
   postgres::Partitions partitions;
+  postgres::CommitBell bell;
 };
 
 namespace postgres {

@@ -95,6 +95,7 @@ bool Writer::write_once(std::span<const Record* const> records, std::span<Record
   const auto made = Batch(tx, records).write();
   if (!made) return false;
   tx.commit();
+  bell_.ring();
   std::ranges::copy(*made, results.begin());
   return true;
 }
@@ -125,6 +126,7 @@ void Writer::quarantine_refused(const Record& record) {
     pqxx::work tx(*connection_);
     quarantine(tx, record, Unusable{"refused_by_database", "", described(record)});
     tx.commit();
+    bell_.ring();
   });
 }
 

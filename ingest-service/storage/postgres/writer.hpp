@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "storage/postgres/commit_bell.hpp"
 #include "storage/postgres/connection.hpp"
 #include "storage/postgres/partitions.hpp"
 #include "storage/record_store.hpp"
@@ -11,7 +12,8 @@ namespace wardlink::storage::postgres {
 
 class Writer final : public RecordWriter {
  public:
-  Writer(const Database& database, Partitions& partitions) : database_(database), partitions_(partitions) {}
+  Writer(const Database& database, Partitions& partitions, const CommitBell& bell)
+      : database_(database), partitions_(partitions), bell_(bell) {}
 
   Attached attach(const AttachRequest& request) override;
   std::shared_ptr<const Session> at_boot(const Session& session, std::uint64_t boot, Instant anchor) override;
@@ -27,6 +29,7 @@ class Writer final : public RecordWriter {
 
   const Database& database_;
   Partitions& partitions_;
+  const CommitBell& bell_;
   std::unique_ptr<Connection> connection_;
 };
 

@@ -1,0 +1,50 @@
+// wardlink alarms ack: somebody has seen them.
+
+#include <memory>
+#include <vector>
+
+#include "client/alarm_text.hpp"
+#include "client/commands.hpp"
+#include "client/exit_code.hpp"
+#include "client/json.hpp"
+#include "client/references.hpp"
+#include "client/table.hpp"
+#include "wardlink/v1/vitals.grpc.pb.h"
+
+namespace wardlink::client {
+namespace {
+
+int acknowledge(Session& session, const std::vector<std::string>& names) {
+  v1::AcknowledgeRequest request;
+  for (const auto& name : names) request.add_names(name.starts_with("urn:") ? "devices/" + name : name);
+  const auto stub = v1::AlarmService::NewStub(session.connection.channel());
+  const auto response = session.connection.call(*stub, &v1::AlarmService::Stub::Acknowledge, request);
+  if (session.json) {
+    print_json(session.out, response);
+    return exit_ok;
+  }
+  Table table({{"ACKNOWLEDGED"}, {"BY"}, {"STATE"}, {"CODE"}, {"PATIENT"}, {"DEVICE"}});
+  for (const auto& alarm : response.alarms()) {
+    table.add({to_text(from_proto(alarm.acknowledge_time()), session.zone), alarm.acknowledged_by(),
+               state_text(alarm.state()), alarm.code(),
+               alarm.patient_display_name().empty() ? alarm.patient() : alarm.patient_display_name(),
+               device_urn(alarm.device())});
+  }
+  table.print(session.out);
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_acknowledge(CLI::App& alarms, Command& chosen) {
+  CLI::App* app = alarms.add_subcommand(
+      "ack", "Says that you have seen these alarms. Who you are, the certificate says; the first to say so stands.");
+  app->fallthrough();
+  auto names = std::make_shared<std::vector<std::string>>();
+  app->add_option("NAME", *names, "devices/URN/alarms/ID, as `alarms watch` and `alarms list --json` print it")
+      ->required()
+      ->type_name("");
+  app->callback([&chosen, names] { chosen = [names](Session& session) { return acknowledge(session, *names); }; });
+}
+
+}  // namespace wardlink::client

@@ -1,0 +1,64 @@
+// wardlink vitals watch, wardlink alarms watch: what happens, as it happens.
+
+#include <memory>
+
+#include "client/commands.hpp"
+#include "client/exit_code.hpp"
+#include "client/json.hpp"
+#include "client/live_stream.hpp"
+#include "client/live_text.hpp"
+#include "client/references.hpp"
+
+namespace wardlink::client {
+namespace {
+
+struct WatchArguments {
+  std::string parent, cursor;
+};
+
+template <class Service>
+int watch(Session& session, const WatchArguments& arguments) {
+  v1::WatchRequest request;
+  const bool is_ward = arguments.parent.starts_with("wards/");
+  request.set_parent(is_ward ? arguments.parent : parent_name(session, arguments.parent));
+  request.set_cursor(arguments.cursor);
+  const auto stub = Service::NewStub(session.connection.channel());
+  const auto open = [&](grpc::ClientContext& context, const v1::WatchRequest& from) {
+    return stub->Watch(&context, from);
+  };
+  return follow(session, request, open, [&](const v1::WatchResponse& response) {
+    if (session.json) return print_json_line(session.out, response);
+    const auto line = line_of(response, session.zone);
+    if (!line.empty()) session.out << line << '\n' << std::flush;
+  });
+}
+
+template <class Service>
+void add_watch(CLI::App& noun, Command& chosen, const char* what) {
+  CLI::App* app = noun.add_subcommand("watch", what);
+  app->fallthrough();
+  auto arguments = std::make_shared<WatchArguments>();
+  app->add_option("WHO", arguments->parent, "PATIENT, DEVICE or wards/ID; none = everybody")->type_name("");
+  app->add_option("--cursor", arguments->cursor, "go on behind this one, missing nothing; none = from now on")
+      ->type_name("CURSOR");
+  app->footer(
+      "A line for each event; with --json a line for each response, heartbeats too, each with its cursor. When the "
+      "server\n"
+      "goes away the stream goes on by itself once it is back. Ctrl-C ends it and prints the cursor to go on from.\n");
+  app->callback(
+      [&chosen, arguments] { chosen = [arguments](Session& session) { return watch<Service>(session, *arguments); }; });
+}
+
+}  // namespace
+
+void add_vitals_watch(CLI::App& vitals, Command& chosen) {
+  add_watch<v1::VitalsService>(vitals, chosen,
+                               "Vital signs, alarms and who wears what, as they are stored: first how things stand.");
+}
+
+void add_alarms_watch(CLI::App& alarms, Command& chosen) {
+  add_watch<v1::AlarmService>(alarms, chosen,
+                              "Alarms raised, ended and acknowledged, as it happens: first those that are open.");
+}
+
+}  // namespace wardlink::client

@@ -1,0 +1,61 @@
+#pragma once
+// What waits for one watcher. Bounded: who does not keep up is dropped, and nobody waits for it.
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "storage/live_message.hpp"
+
+namespace wardlink::storage {
+
+class LiveQueue {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Message = std::shared_ptr<const LiveMessage>;
+  enum class End { none, overflow, away, stopping };
+
+  /// `cancel` breaks off a write that blocks; any thread may call it while the queue is not closed.
+  LiveQueue(LiveFilter filter, std::size_t limit, std::function<void()> cancel);
+
+  // For the tail's thread.
+  void offer(const Message& message);
+  /// Everything below `settled` has been offered, and with it all that was committed before `complete_until`.
+  void settle(LivePosition settled, Instant complete_until);
+  void end(End how);
+  /// Breaks off the write of a watcher that has been dropped and does not notice.
+  void cancel_if_stuck(Clock::time_point now, std::chrono::milliseconds limit);
+  bool closed() const;
+
+  // For the watcher's thread.
+  /// The next message; nothing when there is none by then, or when it has ended.
+  std::optional<Message> next(Clock::time_point by);
+  End ended() const;
+  struct Settled {
+    LivePosition position;
+    Instant complete_until;
+  };
+  /// Nothing while messages wait.
+  std::optional<Settled> settled() const;
+  void write_begins();
+  void write_ends();
+  void close();
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  const LiveFilter filter_;
+  const std::size_t limit_;
+  std::function<void()> cancel_;
+  std::deque<Message> waiting_;
+  std::optional<Settled> settled_;
+  std::optional<Clock::time_point> writing_since_;
+  End end_ = End::none;
+  bool closed_ = false;
+};
+
+}  // namespace wardlink::storage

@@ -1,0 +1,69 @@
+#pragma once
+// Reads what is committed, once for all the watchers of this process, and hands it to each of them. One thread; it
+// never waits for a watcher. While nobody watches it reads nothing.
+
+#include <thread>
+
+#include "storage/live_queue.hpp"
+
+namespace wardlink::storage {
+
+class LiveTail {
+ public:
+  struct Limits {
+    std::size_t watchers = 128;               // each of them holds a thread of the server's
+    std::size_t queue = 8192;                 // messages that may wait for one
+    std::chrono::milliseconds stuck{10'000};  // how long one that was dropped may block in a write
+  };
+
+  LiveTail(LiveStore& store, Limits limits);
+  ~LiveTail();
+
+  struct Opened {
+    std::shared_ptr<LiveQueue> queue;
+    LivePosition from;  // what lies before is not offered
+  };
+  /// From the next look at the database on. Any thread. StoreError away when that does not come within 5 s; Exhausted
+  /// when there are as many watchers as there may be.
+  Opened open(const LiveFilter& filter, std::function<void()> cancel);
+
+  /// Ends every watcher, and every one that is opened later. Any thread.
+  void stop();
+
+ private:
+  struct Pending {
+    std::shared_ptr<LiveQueue> queue;
+    std::optional<LivePosition> from;
+  };
+
+  void run();
+  void follow();
+  void look();
+  void admit(const Horizon& horizon);
+  void read_until(std::uint64_t transaction);
+  void note_complete(const Horizon& horizon);
+  void end_all(LiveQueue::End how);
+  bool idle_for(std::chrono::milliseconds time);
+
+  LiveStore& store_;
+  const Limits limits_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  std::vector<std::shared_ptr<Pending>> pending_;
+  std::vector<std::shared_ptr<LiveQueue>> queues_;
+
+  // The thread's own.
+  std::string epoch_;
+  LivePosition position_;
+  struct Mark {
+    std::uint64_t next;
+    Instant at;
+  };
+  std::optional<Mark> mark_;
+  Instant complete_until_;
+  std::thread thread_;
+};
+
+}  // namespace wardlink::storage

@@ -1,0 +1,103 @@
+// What is committed as time goes on.
+
+#include <algorithm>
+
+#include "storage/postgres/alarm_rows.hpp"
+#include "storage/postgres/live_rows.hpp"
+#include "storage/postgres/reading_rows.hpp"
+#include "storage/postgres/store_impl.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+using namespace postgres;
+
+constexpr const char* open_conditions =
+    " FROM alarm_condition c JOIN device d ON d.device_id = c.device_id"
+    " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
+    " LEFT JOIN patient p ON p.patient_id = a.patient_id"
+    " WHERE c.end_at IS NULL AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+    " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
+    " ORDER BY c.at, c.device_id, c.boot_id, c.stream, c.sequence";
+
+void require_wards(pqxx::work& tx, const Scope& scope) {
+  if (!scope) return;
+  for (const auto& ward : *scope) {
+    if (!tx.exec_params("SELECT FROM ward WHERE ward_id = $1", ward).empty()) continue;
+    throw StoreError(StoreError::Kind::not_found, "wards/" + ward + " does not exist");
+  }
+}
+
+}  // namespace
+
+std::string PostgresStore::epoch() {
+  // A promoted standby goes on with the same ids on another timeline, but may lack the last of them.
+  constexpr const char* ask =
+      "SELECT home = live_home(), md5(epoch || home || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))"
+      " FROM live_epoch";
+  return impl_->pool.transact([&](pqxx::work& tx) {
+    auto row = tx.exec1(ask);
+    if (!row[0].as<bool>()) {
+      tx.exec0("SET LOCAL statement_timeout = 0");
+      tx.exec0("SET LOCAL lock_timeout = 0");
+      tx.exec0("LOCK TABLE live_epoch");  // one program at a time
+      if (!tx.exec1(ask)[0].as<bool>()) tx.exec1("SELECT begin_live_epoch()");
+      row = tx.exec1(ask);
+    }
+    return row[1].as<std::string>();
+  });
+}
+
+Horizon PostgresStore::horizon() {
+  return impl_->pool.transact([](pqxx::work& tx) {
+    const auto row = tx.exec1(
+        "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), micros(statement_timestamp()) FROM pg_current_snapshot() s");
+    return Horizon{row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>(), read_instant(row[2].c_str())};
+  });
+}
+
+LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after, std::uint64_t until,
+                             std::size_t limit) {
+  return impl_->pool.transact([&](pqxx::work& tx) {
+    LivePage page;
+    std::optional<LivePosition> end;
+    for (const auto kind : {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution}) {
+      if (kind == LiveKind::set && !filter.sets) continue;
+      const auto before = page.events.size();
+      read_live(tx, kind, filter, after, until, limit, page.events);
+      if (page.events.size() - before < limit) continue;
+      // Behind the last of these there may be more, so what other kinds have behind it must wait.
+      end = std::min(end.value_or(page.events.back().at), page.events.back().at);
+    }
+    page.complete = !end;
+    if (end) std::erase_if(page.events, [&](const LiveEvent& event) { return event.at > *end; });
+    std::ranges::sort(page.events, {}, &LiveEvent::at);
+    return page;
+  });
+}
+
+PresentState PostgresStore::present(const LiveFilter& filter) {
+  return impl_->pool.transact([&](pqxx::work& tx) {
+    tx.exec0("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    require_known(tx, filter.subject);
+    require_wards(tx, filter.scope);
+    PresentState present;
+    present.settled = tx.exec1("SELECT pg_snapshot_xmin(pg_current_snapshot())")[0].as<std::uint64_t>();
+    if (filter.sets) {
+      present.latest = latest_rows(tx, filter.scope, filter.subject);
+    } else {
+      present.alarms = read_alarms(tx.exec_params(
+          "SELECT " + std::string(alarm_columns) + open_conditions, scope_text(filter.scope),
+          text_of(filter.subject, Subject::Kind::patient), text_of(filter.subject, Subject::Kind::device)));
+    }
+    return present;
+  });
+}
+
+std::unique_ptr<CommitListener> PostgresStore::listen() {
+  return std::make_unique<BellListener>(impl_->database, impl_->bell);
+}
+
+void PostgresStore::wake() { impl_->bell.ring(); }
+
+}  // namespace wardlink::storage

@@ -1,0 +1,65 @@
+#include "storage/postgres/alarm_rows.hpp"
+#include "storage/postgres/reading_rows.hpp"
+#include "storage/postgres/statements.hpp"
+
+namespace wardlink::storage::postgres {
+namespace {
+
+// $1 scope, $2 patient, $3 device, $4 to $8 the position before (transaction, device, boot, stream, sequence), $9 the
+// first transaction that is too young, $10 limit. `x` is the row, `d` its device, `p` who wore it.
+std::string live_statement(const std::string& key, const std::string& late, const std::string& columns,
+                           const std::string& from) {
+  const auto whole_key = "x.xid, x.device_id, " + key;
+  return "SELECT " + whole_key + ", d.urn, p.patient_id, p.display_name, p.ward_id, " + late + ", " + columns +
+         " FROM " + from +
+         " LEFT JOIN patient p ON p.patient_id = a.patient_id"
+         " WHERE x.xid >= $4::xid8 AND x.xid < $9::xid8 AND (" +
+         whole_key +
+         ") > ($4::xid8, $5::bigint, $6::bigint, $7::smallint, $8::bigint)"
+         " AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+         " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
+         " ORDER BY " +
+         whole_key + " LIMIT $10";
+}
+
+constexpr const char* record_key = "x.boot_id, x.stream, x.sequence";
+
+// `e` is an alarm's event, `c` the condition that it is part of: its onset's, where that is there.
+constexpr const char* its_condition =
+    " JOIN LATERAL (SELECT CASE WHEN e.event = 2 AND EXISTS (SELECT FROM alarm_event r"
+    "   WHERE r.device_id = e.device_id AND r.boot_id = e.boot_id AND r.stream = e.stream AND r.event = 1"
+    "   AND r.sequence = e.onset_sequence) THEN e.onset_sequence ELSE e.sequence END AS sequence) k ON true"
+    " JOIN alarm_condition c ON c.device_id = e.device_id AND c.boot_id = e.boot_id AND c.stream = e.stream"
+    "   AND c.sequence = k.sequence"
+    " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at";
+
+}  // namespace
+
+std::map<std::string, std::string> live_statements() {
+  const std::string alarm = std::string(alarm_columns);
+  return {
+      {"live_sets", live_statement(record_key, "x.late", std::string(set_columns),
+                                   "measurement_set x JOIN device d ON d.device_id = x.device_id"
+                                   " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded)"
+                                   "   AND a.held @> x.measured_at")},
+      {"live_alarms",
+       live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm,
+                      "alarm_event x JOIN alarm_event e ON (e.device_id, e.boot_id, e.stream, e.sequence)"
+                      "   = (x.device_id, x.boot_id, x.stream, x.sequence)"
+                      " JOIN device d ON d.device_id = x.device_id" +
+                          std::string(its_condition))},
+      {"live_acknowledgements",
+       live_statement(record_key, "false", "3, micros(x.acknowledged_at), " + alarm,
+                      "alarm_acknowledgement x JOIN alarm_event e ON (e.device_id, e.boot_id, e.stream, e.sequence)"
+                      "   = (x.device_id, x.boot_id, x.stream, x.sequence)"
+                      " JOIN device d ON d.device_id = x.device_id" +
+                          std::string(its_condition))},
+      {"live_attributions",
+       live_statement("0::bigint, 0::smallint, x.change_id", "false",
+                      "micros(lower(x.held)), micros(upper(x.held)), micros(x.recorded_at), x.recorded_by, x.believed",
+                      "assignment_change x JOIN device d ON d.device_id = x.device_id"
+                      " CROSS JOIN LATERAL (SELECT x.patient_id) a")},
+  };
+}
+
+}  // namespace wardlink::storage::postgres

@@ -1,0 +1,202 @@
+#include "storage/watch.hpp"
+
+#include <grpc/grpc.h>
+
+#include "storage/instants.hpp"
+#include "storage/live_cursor.hpp"
+#include "storage/names.hpp"
+#include "storage/status.hpp"
+#include "storage/wire_records.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = LiveQueue::Clock;
+
+constexpr auto beat = 2s;          // between heartbeats; the contract allows 5
+constexpr auto glance = 250ms;     // at whether the client is still there
+constexpr std::size_t page = 500;  // events of each kind, while catching up
+
+constexpr const char* too_slow = "the client reads too slowly and was dropped: go on from the last cursor";
+
+/// The client is gone.
+struct Gone : std::exception {};
+
+class Watch {
+ public:
+  Watch(grpc::ServerContext& context, const v1::WatchRequest& request, grpc::ServerWriter<v1::WatchResponse>& stream,
+        WatchService::Kind kind, LiveStore& store, LiveTail& tail, Guard& guard)
+      : context_(context),
+        request_(request),
+        stream_(stream),
+        kind_(kind),
+        store_(store),
+        tail_(tail),
+        guard_(guard),
+        parent_(request.parent().empty() ? "patients/-" : request.parent()) {}
+
+  ~Watch() {
+    if (queue_) queue_->close();
+  }
+
+  /// Ends by an exception only.
+  [[noreturn]] void run() {
+    const auto standing = guard_.admit_lasting(context_, kind_.method, roles::readers, {parent_});
+    standing_ = standing.get();
+    filter_ = filter_of(standing->scope());
+    // So that the client can tell at once that it is let in.
+    stream_.SendInitialMetadata();
+    epoch_ = store_.epoch();
+    if (request_.cursor().empty()) {
+      show_present_state();
+    } else {
+      position_ = read_cursor(epoch_, request_.cursor());
+      const auto horizon = store_.horizon();
+      if (position_.transaction > horizon.next)
+        throw OutOfRange("the cursor lies in what this database has yet to see");
+      catch_up(horizon.settled);  // the long way: what is committed meanwhile must not wait in the queue
+    }
+    follow();
+  }
+
+ private:
+  LiveFilter filter_of(Scope scope) const {
+    LiveFilter filter{.scope = std::move(scope), .subject = {}, .sets = kind_.sets};
+    if (parent_.starts_with("wards/")) {
+      filter.scope = std::vector{parse_ward("parent", parent_)};  // the guard has let it pass
+    } else {
+      filter.subject = parse_parent("parent", request_.parent());
+    }
+    return filter;
+  }
+
+  void show_present_state() {
+    const auto present = store_.present(filter_);
+    for (const auto& row : present.latest) {
+      v1::WatchResponse response;
+      response.set_patient(patient_name(row.patient));
+      response.set_patient_display_name(row.patient_name);
+      *response.mutable_latest() = to_proto(row);
+      write(response);
+    }
+    for (const auto& alarm : present.alarms) {
+      v1::WatchResponse response;
+      response.set_patient(patient_name(alarm.patient));
+      response.set_patient_display_name(alarm.patient_name);
+      *response.mutable_open_alarm() = to_proto(alarm);
+      write(response);
+    }
+    position_ = {.transaction = present.settled};
+    v1::WatchResponse response;
+    response.mutable_heartbeat()->set_present_state_complete(true);
+    send_heartbeat(std::move(response));
+  }
+
+  /// What lies between, from the database.
+  void catch_up(std::uint64_t until) {
+    for (bool complete = false; !complete;) {
+      const auto found = store_.live(filter_, position_, until, page);
+      complete = found.complete;
+      for (const auto& event : found.events) send(to_message(event, epoch_));
+      tend();
+    }
+    position_ = std::max(position_, LivePosition{.transaction = until});
+  }
+
+  [[noreturn]] void follow() {
+    auto opened = tail_.open(filter_, [this] {
+      // ServerContext can cancel, but not say why.
+      grpc_call_cancel_with_status(context_.c_call(), GRPC_STATUS_RESOURCE_EXHAUSTED, too_slow, nullptr);
+    });
+    queue_ = std::move(opened.queue);
+    catch_up(opened.from.transaction);
+    for (;;) {
+      const auto message = queue_->next(Clock::now() + glance);
+      if (message) send(**message);
+      throw_if_ended();
+      tend();
+    }
+  }
+
+  void send(const LiveMessage& message) {
+    if (message.at <= position_) return;  // the tail may be behind another process's, whose cursor this was
+    write(message.response);
+    position_ = message.at;
+  }
+
+  void write(const v1::WatchResponse& response) {
+    standing_->confirm();
+    if (queue_) queue_->write_begins();
+    const bool written = stream_.Write(response);
+    if (queue_) queue_->write_ends();
+    if (written) return;
+    standing_->confirm();
+    if (queue_) throw_if_ended();
+    throw Gone();
+  }
+
+  void throw_if_ended() const {
+    switch (queue_->ended()) {
+      case LiveQueue::End::none:
+        return;
+      case LiveQueue::End::overflow:
+        throw Exhausted(too_slow);
+      case LiveQueue::End::away:
+        throw StoreError(StoreError::Kind::away, "live streams wait for the database");
+      case LiveQueue::End::stopping:
+        throw Stopping("the service stops: go on from the last cursor");
+    }
+  }
+
+  /// What a stream owes while it stands.
+  void tend() {
+    standing_->confirm();
+    if (context_.IsCancelled()) throw Gone();
+    if (Clock::now() >= next_beat_) send_heartbeat({});
+  }
+
+  void send_heartbeat(v1::WatchResponse response) {
+    next_beat_ = Clock::now() + beat;
+    auto& heartbeat = *response.mutable_heartbeat();
+    *heartbeat.mutable_time() =
+        to_stamp(std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
+    if (const auto settled = queue_ ? queue_->settled() : std::nullopt) {
+      position_ = std::max(position_, settled->position);
+      *heartbeat.mutable_complete_until() = to_stamp(settled->complete_until);
+    }
+    response.set_cursor(make_cursor(epoch_, position_));
+    write(response);
+  }
+
+  grpc::ServerContext& context_;
+  const v1::WatchRequest& request_;
+  grpc::ServerWriter<v1::WatchResponse>& stream_;
+  const WatchService::Kind kind_;
+  LiveStore& store_;
+  LiveTail& tail_;
+  Guard& guard_;
+  const std::string parent_;
+
+  const Standing* standing_ = nullptr;
+  LiveFilter filter_;
+  std::string epoch_;
+  LivePosition position_;  // all up to here has been sent
+  std::shared_ptr<LiveQueue> queue_;
+  Clock::time_point next_beat_ = Clock::now() + beat;
+};
+
+}  // namespace
+
+grpc::Status WatchService::serve(grpc::ServerContext& context, const v1::WatchRequest& request,
+                                 grpc::ServerWriter<v1::WatchResponse>& stream, Kind kind) {
+  try {
+    Watch(context, request, stream, kind, store_, tail_, guard_).run();
+  } catch (const Gone&) {
+    return grpc::Status::CANCELLED;
+  } catch (const std::exception& error) {
+    return status_of(error);
+  }
+}
+
+}  // namespace wardlink::storage

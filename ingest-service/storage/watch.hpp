@@ -1,0 +1,31 @@
+#pragma once
+// VitalsService.Watch and AlarmService.Watch; the .proto says what they mean. A watcher is shown the present state, or
+// what it missed since its cursor, from the database; then it follows the tail.
+
+#include <grpcpp/support/sync_stream.h>
+
+#include "storage/access.hpp"
+#include "storage/live_tail.hpp"
+
+namespace wardlink::storage {
+
+/// Any thread; each call holds its own.
+class WatchService {
+ public:
+  struct Kind {
+    std::string_view method;
+    bool sets = true;
+  };
+
+  WatchService(LiveStore& store, LiveTail& tail, Guard& guard) : store_(store), tail_(tail), guard_(guard) {}
+
+  grpc::Status serve(grpc::ServerContext& context, const v1::WatchRequest& request,
+                     grpc::ServerWriter<v1::WatchResponse>& stream, Kind kind);
+
+ private:
+  LiveStore& store_;
+  LiveTail& tail_;
+  Guard& guard_;
+};
+
+}  // namespace wardlink::storage
