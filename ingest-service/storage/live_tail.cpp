@@ -113,7 +113,7 @@ void LiveTail::admit(const Horizon& horizon) {
 }
 
 void LiveTail::read_until(std::uint64_t transaction) {
-  for (bool complete = false; !complete;) {
+  for (bool complete = position_ >= LivePosition{.transaction = transaction}; !complete;) {
     const auto found = store_.live({}, position_, transaction, page);
     complete = found.complete;
     const std::lock_guard lock(mutex_);

@@ -163,7 +163,9 @@ class Watch {
         to_stamp(std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
     if (const auto settled = queue_ ? queue_->settled() : std::nullopt) {
       position_ = std::max(position_, settled->position);
-      *heartbeat.mutable_complete_until() = to_stamp(settled->complete_until);
+      if (settled->complete_until != Instant{}) {
+        *heartbeat.mutable_complete_until() = to_stamp(settled->complete_until);
+      }
     }
     response.set_cursor(make_cursor(epoch_, position_));
     write(response);

@@ -33,7 +33,7 @@ struct BellListener::Receiver final : pqxx::notification_receiver {
 
 BellListener::BellListener(const Database& database, const CommitBell& bell)
     : bell_(bell), connection_(database.open()) {
-  translated([&] { receiver_ = std::make_unique<Receiver>(*connection_); });
+  in_turn(*connection_, [&] { receiver_ = std::make_unique<Receiver>(*connection_); });
 }
 
 BellListener::~BellListener() = default;
@@ -41,7 +41,7 @@ BellListener::~BellListener() = default;
 void BellListener::wait(std::chrono::milliseconds limit) {
   std::array<pollfd, 2> sources{{{bell_.descriptor(), POLLIN, 0}, {connection_->sock(), POLLIN, 0}}};
   poll(sources.data(), sources.size(), static_cast<int>(limit.count()));
-  translated([&] {
+  in_turn(*connection_, [&] {
     if (sources[1].revents != 0) connection_->get_notifs();
     if (bell_.rang()) pqxx::nontransaction(*connection_).exec0("NOTIFY wardlink_commits");
   });

@@ -30,10 +30,10 @@ std::unique_ptr<Connection> Database::open() const {
     tx.exec0("SET client_min_messages = error");
     tx.exec0("SET timezone = 'UTC'");
     tx.exec0("SET extra_float_digits = 1");
-    // A statement that hangs must not hold a stream, nor a transaction the locks, for ever.
+    // A statement that hangs must not hold a stream, nor a transaction the locks and every live stream, for ever.
     tx.exec0("SET statement_timeout = '15s'");
     tx.exec0("SET lock_timeout = '10s'");
-    tx.exec0("SET idle_in_transaction_session_timeout = '60s'");
+    tx.exec0("SET idle_in_transaction_session_timeout = '20s'");
     for (const auto& [name, text] : statements()) connection->prepare(name, text);
   });
   return connection;
