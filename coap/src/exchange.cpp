@@ -7,6 +7,12 @@
 namespace coap {
 namespace {
 
+/// RFC 7959 §2.2: the number of the block in all bits but the last four, of which the first says that more follow.
+bool is_one_block_of_several(const Message& request) {
+  const auto block1 = request.options.uint(OptionNumber::block1);
+  return block1 && ((*block1 >> 4) != 0 || (*block1 & 0x8) != 0);
+}
+
 constexpr std::size_t kMaxOpenExchanges = 32;  // the peer's NSTART is 2: more is not a wearable's way
 
 Message response_to(const Message& request, Code code) {
@@ -44,10 +50,14 @@ void Connection::Impl::receive_request(const Message& message, Instant now) {
   }
   const auto id = fresh<ExchangeId>();
   exchanges.emplace(id, Exchange{confirmable, false, message.id, message.token, now + config.max_response_delay});
-  const auto format = message.options.uint(OptionNumber::content_format);
-  emit(event::RequestReceived{
-      id, message.code, uri_path(message.options), message.options.strings(OptionNumber::uri_query), observe,
-      format ? std::optional{static_cast<std::uint16_t>(*format)} : std::nullopt, message.payload});
+  const auto format = [&](OptionNumber option) {
+    const auto number = message.options.uint(option);
+    return number ? std::optional{static_cast<std::uint16_t>(*number)} : std::nullopt;
+  };
+  emit(event::RequestReceived{id, message.code, uri_path(message.options),
+                              message.options.strings(OptionNumber::uri_query), observe,
+                              format(OptionNumber::content_format), message.payload, format(OptionNumber::accept),
+                              is_one_block_of_several(message)});
 }
 
 std::optional<Connection::Impl::Exchange> Connection::Impl::take_exchange(ExchangeId id) {

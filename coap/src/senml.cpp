@@ -81,16 +81,18 @@ Record resolve_one(const Base& base, const Record& record) {
 
 }  // namespace
 
-std::optional<Error> check_pack(const Pack& pack) {
+std::optional<Error> check_pack(const Pack& pack, std::size_t* at) {
   if (pack.size() > kMostRecords) return Error::too_large;
   if (!is_version_fine(pack)) return Error::bad_version;
   Base base;
   for (const Record& record : pack) {
+    if (at != nullptr) *at = static_cast<std::size_t>(&record - pack.data()) + 1;
     base.take(record);
     if (!is_good_name(base.name, record.name)) return Error::bad_name;
     const bool valued = !std::holds_alternative<std::monostate>(record.value) || record.sum || base.value || base.sum;
     if (!valued) return Error::no_value;
   }
+  if (at != nullptr) *at = 0;
   return std::nullopt;
 }
 

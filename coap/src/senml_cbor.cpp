@@ -412,11 +412,15 @@ void write_record(CborWriter& out, const Record& record) {
 
 }  // namespace
 
-Result<Pack, Error> decode_cbor(ByteView bytes) {
+Result<Pack, Error> decode_cbor(ByteView bytes, std::size_t* at) {
+  if (at != nullptr) *at = 0;
   if (bytes.size() > kMostBytes) return Error::too_large;
   Pack pack;
-  if (const auto error = CborPackReader(bytes).read(pack)) return *error;
-  if (const auto error = check_pack(pack)) return *error;
+  if (const auto error = CborPackReader(bytes).read(pack)) {
+    if (at != nullptr) *at = pack.size();
+    return *error;
+  }
+  if (const auto error = check_pack(pack, at)) return *error;
   return pack;
 }
 

@@ -168,12 +168,16 @@ Json to_object(const Record& record) {
 
 }  // namespace
 
-Result<Pack, Error> decode_json(std::string_view text) {
+Result<Pack, Error> decode_json(std::string_view text, std::size_t* at) {
+  if (at != nullptr) *at = 0;
   if (text.size() > kMostBytes) return Error::too_large;
   Pack pack;
   JsonPackReader reader(pack);
-  if (!Json::sax_parse(text, &reader)) return reader.error().value_or(Error::not_json);
-  if (const auto error = check_pack(pack)) return *error;
+  if (!Json::sax_parse(text, &reader)) {
+    if (at != nullptr) *at = pack.size();
+    return reader.error().value_or(Error::not_json);
+  }
+  if (const auto error = check_pack(pack, at)) return *error;
   return pack;
 }
 

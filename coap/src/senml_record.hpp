@@ -82,8 +82,9 @@ class RecordBuilder {
   std::uint32_t seen_ = 0;
 };
 
-/// The rules that span records: names (§4.5.1), at most one version (§4.4), a value in each (§4.2).
-std::optional<Error> check_pack(const Pack& pack);
+/// The rules that span records: names (§4.5.1), at most one version (§4.4), a value in each (§4.2). `at` as in
+/// senml.hpp.
+std::optional<Error> check_pack(const Pack& pack, std::size_t* at = nullptr);
 
 /// Integral and exact as an integer: the form in which both encodings write it.
 inline std::optional<std::int64_t> exact_integer(double value) {

@@ -64,6 +64,8 @@ struct RequestReceived {
   std::optional<std::uint32_t> observe;  // 0 = register, 1 = deregister (already carried out)
   std::optional<std::uint16_t> content_format;
   Bytes payload;
+  std::optional<std::uint16_t> accept = {};  // the only format that the peer understands (RFC 7252 §5.10.4)
+  bool partial = false;  // one of several blocks (Block1, RFC 7959 §2.3): they are not put together
 };
 
 /// The answer to request(). Codes of class 4 and 5 come here too.

@@ -40,8 +40,8 @@ inline constexpr Code created = make(2, 1), deleted = make(2, 2), valid = make(2
                       content = make(2, 5);
 inline constexpr Code bad_request = make(4, 0), unauthorized = make(4, 1), bad_option = make(4, 2),
                       forbidden = make(4, 3), not_found = make(4, 4), method_not_allowed = make(4, 5),
-                      not_acceptable = make(4, 6), unsupported_content_format = make(4, 15),
-                      too_many_requests = make(4, 29);
+                      not_acceptable = make(4, 6), conflict = make(4, 9), request_entity_too_large = make(4, 13),
+                      unsupported_content_format = make(4, 15), too_many_requests = make(4, 29);
 inline constexpr Code internal_server_error = make(5, 0), not_implemented = make(5, 1),
                       service_unavailable = make(5, 3);
 }  // namespace code

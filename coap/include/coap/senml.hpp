@@ -44,8 +44,9 @@ enum class Error : std::uint8_t {
 };
 const char* to_string(Error error);
 
-Result<Pack, Error> decode_cbor(ByteView bytes);
-Result<Pack, Error> decode_json(std::string_view text);
+/// `at`, where given, becomes the number of the record (from 1) that is at fault; 0: none in particular.
+Result<Pack, Error> decode_cbor(ByteView bytes, std::size_t* at = nullptr);
+Result<Pack, Error> decode_json(std::string_view text, std::size_t* at = nullptr);
 Bytes encode_cbor(const Pack& pack);
 std::string encode_json(const Pack& pack);
 
