@@ -1,24 +1,36 @@
 #include "ingest/device_session.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "coap/link_format.hpp"
+#include "ingest/diagnostic.hpp"
 
 namespace wardlink::ingest {
 namespace {
 
-coap::Response diagnostic(coap::Code code, const std::string& words) {
-  coap::Response response;
-  response.code = code;
-  response.payload.assign(words.begin(), words.end());
-  return response;
-}
+/// What ingest serves: each resource by one method.
+struct Served {
+  std::string_view path;
+  coap::Code method;
+  const char* words;  // what a request with another method hears
+};
+constexpr std::array served{
+    Served{"/vitals", coap::code::post, "/vitals takes POST"},
+    Served{"/alarms", coap::code::post, "/alarms takes POST"},
+    Served{"/rd", coap::code::post, "/rd takes POST"},
+    Served{"/time", coap::code::get, "/time takes GET"},
+    Served{"/.well-known/core", coap::code::get, "/.well-known/core takes GET"},
+};
 
 coap::Response own_resources() {
   coap::Response response;
   response.content_format = coap::content_format::link;
-  const auto text = coap::encode_links({{"/rd", {{"rt", "core.rd"}, {"ct", "40"}}}, {"/time", {{"ct", "112"}}}});
+  const auto text = coap::encode_links({{"/rd", {{"rt", "core.rd"}, {"ct", "40"}}},
+                                        {"/time", {{"rt", "wardlink.time"}, {"ct", "110 112"}}},
+                                        {"/vitals", {{"rt", "wardlink.vitals"}, {"ct", "110 112"}}},
+                                        {"/alarms", {{"rt", "wardlink.alarms"}, {"ct", "110 112"}}}});
   response.payload.assign(text.begin(), text.end());
   return response;
 }
@@ -30,7 +42,11 @@ void keep_earliest(std::optional<coap::Instant>& earliest, const std::optional<c
 }  // namespace
 
 DeviceSession::DeviceSession(SinkSession name, Shared& shared, std::string address)
-    : name_(name), shared_(shared), address_(std::move(address)), debts_(shared.config.alarm_capacity) {}
+    : name_(name),
+      shared_(shared),
+      address_(std::move(address)),
+      debts_(shared.config.alarm_capacity),
+      posts_(name, {shared.sink, shared.stats, shared.draw_ticket, shared.draw_boot}, shared.config.posts) {}
 
 void DeviceSession::handle(const coap::Event& event, coap::Connection* connection, coap::Instant now) {
   if (std::holds_alternative<coap::event::Closed>(event)) return ended();
@@ -51,6 +67,7 @@ void DeviceSession::ended() {
   if (registered()) shared_.sink.detach(name_);
   shared_.stats.held_acks -= debts_.held();
   debts_ = AlarmDebts(0);
+  posts_.end();
   watches_ = {};
   heartbeat_check_.reset();
   lifetime_check_.reset();
@@ -59,19 +76,32 @@ void DeviceSession::ended() {
 // -- what the device asks ---------------------------------------------------------------------------------------------
 
 void DeviceSession::on(const coap::event::RequestReceived& request, coap::Connection& connection, coap::Instant now) {
-  connection.respond(request.exchange, answer(request, connection.peer(), now), now);
+  if (auto response = answer(request, connection.peer(), now))
+    connection.respond(request.exchange, std::move(*response), now);
 }
 
-coap::Response DeviceSession::answer(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
-                                     coap::Instant now) {
-  const bool time = request.path == "/time";
-  const bool directory = request.path == "/rd";
-  const bool well_known = request.path == "/.well-known/core";
-  if (!time && !directory && !well_known) return diagnostic(coap::code::not_found, "there are /time and /rd");
-  if (request.method != (directory ? coap::code::post : coap::code::get))
-    return diagnostic(coap::code::method_not_allowed, directory ? "/rd takes POST" : "only GET here");
-  if (directory) return answer_registration(request, peer, now);
-  return time ? answer_time(request) : own_resources();
+std::optional<coap::Response> DeviceSession::answer(const coap::event::RequestReceived& request,
+                                                    const coap::PeerIdentity& peer, coap::Instant now) {
+  const auto* one = std::find_if(served.begin(), served.end(), [&](const Served& s) { return s.path == request.path; });
+  if (one == served.end())
+    return diagnostic(coap::code::not_found, "there are /vitals, /alarms, /rd and /time: see /.well-known/core");
+  if (request.method != one->method) return diagnostic(coap::code::method_not_allowed, one->words);
+  if (one->path == "/vitals") return take_post(Resource::vitals, request, peer, now);
+  if (one->path == "/alarms") return take_post(Resource::alarms, request, peer, now);
+  if (one->path == "/rd") return answer_registration(request, peer, now);
+  if (one->path == "/time") return answer_time(request);
+  if (request.accept && request.accept != coap::content_format::link)
+    return diagnostic(coap::code::not_acceptable, "this is link format, content-format 40");
+  return own_resources();
+}
+
+std::optional<coap::Response> DeviceSession::take_post(Resource resource, const coap::event::RequestReceived& request,
+                                                       const coap::PeerIdentity& peer, coap::Instant now) {
+  const WallTime received_at = shared_.calendar();
+  const auto latest = registered() ? std::optional{latest_tick(received_at)} : std::nullopt;
+  auto taken = posts_.take(resource, request, peer, received_at, latest, now);
+  if (taken.refused) note("post", to_string(*taken.refused), now);
+  return std::move(taken.answer);
 }
 
 coap::Response DeviceSession::answer_time(const coap::event::RequestReceived& request) {
@@ -80,8 +110,11 @@ coap::Response DeviceSession::answer_time(const coap::event::RequestReceived& re
   const WallTime now = shared_.calendar();
   // An instant that no calendar of ours holds: nothing measured since could be stored.
   if (*tick > now.time_since_epoch()) return diagnostic(coap::code::bad_request, "tk reaches back before 1970");
+  const auto format = request.accept.value_or(coap::content_format::senml_cbor);
+  if (format != coap::content_format::senml_cbor && format != coap::content_format::senml_json)
+    return diagnostic(coap::code::not_acceptable, "the time is SenML, content-format 112 or 110");
   anchor_ = now - *tick;
-  return time_response(now);
+  return time_response(now, format);
 }
 
 coap::Response DeviceSession::answer_registration(const coap::event::RequestReceived& request,
@@ -180,6 +213,8 @@ void DeviceSession::append(Ticket ticket, Fact fact, WallTime received_at) {
 
 void DeviceSession::handle_result(Ticket ticket, RecordResult result, coap::Connection& connection, coap::Instant now) {
   if (ticket == Ticket::none) return;
+  if (auto answer = posts_.settle(ticket, result))
+    return connection.respond(answer->exchange, std::move(answer->response), now);
   const std::size_t before = debts_.held();
   bool late = false;
   for (const auto& released : debts_.settle(ticket, result)) {
@@ -267,6 +302,7 @@ void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Inst
 
 void DeviceSession::handle_timeout(coap::Connection& connection, coap::Instant now) {
   for (const auto& line : tally_.due(now)) write(line);
+  for (auto& [exchange, response] : posts_.expire(now)) connection.respond(exchange, std::move(response), now);
   check_heartbeat(now);
   if (lifetime_check_ && *lifetime_check_ <= now) {
     // Any traffic refreshes the registration; without any its lifetime ends, and the session with it (RFC 9176 §5).
@@ -278,6 +314,7 @@ void DeviceSession::handle_timeout(coap::Connection& connection, coap::Instant n
 
 std::optional<coap::Instant> DeviceSession::next_deadline() const {
   std::optional<coap::Instant> earliest = tally_.next_deadline();
+  keep_earliest(earliest, posts_.next_deadline());
   keep_earliest(earliest, heartbeat_check_);
   keep_earliest(earliest, lifetime_check_);
   if (owned_)

@@ -15,6 +15,7 @@
 #include "ingest/alarm_debts.hpp"
 #include "ingest/audit_tally.hpp"
 #include "ingest/intake.hpp"
+#include "ingest/posts.hpp"
 #include "ingest/record_sink.hpp"
 #include "ingest/registration.hpp"
 #include "ingest/stats.hpp"
@@ -37,6 +38,7 @@ class DeviceSession {
     std::size_t alarm_capacity = 1024;
     /// What was measured later than this from now cannot have been: it is quarantined.
     std::chrono::microseconds clock_slack = std::chrono::hours{24};
+    Posts::Config posts = {};
   };
 
   /// What all sessions of a shard share; outlives them.
@@ -45,6 +47,7 @@ class DeviceSession {
     SessionStats& stats;
     Calendar calendar;
     std::function<Ticket()> draw_ticket;
+    std::function<std::uint64_t()> draw_boot;  // 1 to 2^53 − 1, unpredictable
     Config config = {};
   };
 
@@ -81,7 +84,11 @@ class DeviceSession {
   template <class Other>
   void on(const Other&, coap::Connection&, coap::Instant) {}
 
-  coap::Response answer(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer, coap::Instant now);
+  /// Empty: the answer is held.
+  std::optional<coap::Response> answer(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
+                                       coap::Instant now);
+  std::optional<coap::Response> take_post(Resource resource, const coap::event::RequestReceived& request,
+                                          const coap::PeerIdentity& peer, coap::Instant now);
   coap::Response answer_time(const coap::event::RequestReceived& request);
   coap::Response answer_registration(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
                                      coap::Instant now);
@@ -116,6 +123,7 @@ class DeviceSession {
   bool owned_ = false;
   std::array<Watch, resource_count> watches_;
   AlarmDebts debts_;
+  Posts posts_;
   AuditTally tally_;
   std::optional<coap::Instant> heartbeat_check_;
   std::optional<coap::Instant> lifetime_check_;

@@ -87,6 +87,11 @@ GrpcLane::Stats GrpcLane::stats() const {
   return {queue_.counters(), queue_.size(), connected_, streams_, refusals_};
 }
 
+bool GrpcLane::connected() const {
+  const std::lock_guard lock(mutex_);
+  return connected_;
+}
+
 // -- the stream's life ------------------------------------------------------------------------------------------------
 
 void GrpcLane::run() {

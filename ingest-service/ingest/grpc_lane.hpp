@@ -60,6 +60,8 @@ class GrpcLane {
   /// Nothing may be put in afterwards.
   bool drain(std::chrono::milliseconds patience);
   Stats stats() const;
+  /// The stream stands. Any thread.
+  bool connected() const;
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>;

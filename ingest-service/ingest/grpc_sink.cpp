@@ -47,11 +47,15 @@ void GrpcSink::detach(SinkSession session) {
 }
 
 void GrpcSink::append(Record record) {
-  GrpcLane& lane = record.fact.stream == Stream::alarms ? alarms_ : readings_;
+  GrpcLane& lane = is_alarm(record.fact) ? alarms_ : readings_;
   lane.append(std::move(record));
 }
 
 void GrpcSink::audit(AuditEntry entry) { readings_.audit(std::move(entry)); }
+
+bool GrpcSink::connected(Stream lane) const {
+  return lane == Stream::alarms ? alarms_.connected() : readings_.connected();
+}
 
 bool GrpcSink::drain(std::chrono::milliseconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;

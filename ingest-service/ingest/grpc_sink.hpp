@@ -37,6 +37,7 @@ class GrpcSink final : public RecordSink {
   void detach(SinkSession session) override;
   void append(Record record) override;
   void audit(AuditEntry entry) override;
+  bool connected(Stream lane) const override;
 
   /// The end: waits until everything is answered, or the time is up: then false. Blocks: not for the shard's thread.
   bool drain(std::chrono::milliseconds patience);

@@ -95,6 +95,14 @@ void add_notifications(Families& to, const SessionStats& s) {
   to.gauge("held_acks", "Alarm notifications whose ACK waits for storage").sample(s.held_acks);
 }
 
+void add_posts(Families& to, const SessionStats& s) {
+  to.counter("posts", "POSTs of readings and alarms by what became of them; away = 5.03, shed = 4.29");
+  for (Resource resource : {Resource::vitals, Resource::alarms})
+    for (std::size_t end = 0; end < post_end_count; ++end)
+      to.sample(s.posts[static_cast<std::size_t>(resource)][end],
+                {{"resource", name_of(resource)}, {"result", to_string(static_cast<PostEnd>(end))}});
+}
+
 void add_records(Families& to, const SessionStats& s) {
   to.counter("records", "Records by what became of them");
   for (std::size_t stream = 0; stream < streams.size(); ++stream)
@@ -141,6 +149,7 @@ std::vector<MetricFamily> families(const ServiceStats& stats) {
   add_ends(all, stats.shards);
   add_messages(all, stats.shards.connections);
   add_notifications(all, stats.shards.session);
+  add_posts(all, stats.shards.session);
   add_records(all, stats.shards.session);
   add_sink(all, stats);
   return std::move(all).take();

@@ -6,7 +6,7 @@
 namespace wardlink::ingest {
 namespace {
 
-constexpr std::array<const char*, streams.size()> stream_names{"vitals", "alarms", "ecg", "ppg", "resp"};
+constexpr std::array<const char*, streams.size()> stream_names{"vitals", "alarms", "ecg", "ppg", "resp", "manual"};
 
 constexpr std::array<const char*, quarantine_reason_count> reason_names{
     "undecodable", "unsupported_format", "foreign_name", "wrong_resource", "unknown_sign", "unknown_unit",

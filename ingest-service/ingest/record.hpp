@@ -22,13 +22,14 @@ using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
 using Calendar = std::function<WallTime()>;
 
 /// The stream that a record's sequence counts in; together with device, boot and sequence it is the record key. That of
-/// a waveform is 16 + its id.
-enum class Stream : std::uint8_t { vitals = 1, alarms = 2, ecg = 17, ppg = 18, resp = 19 };
-inline constexpr std::array streams{Stream::vitals, Stream::alarms, Stream::ecg, Stream::ppg, Stream::resp};
-static_assert(streams.size() == 2 + signs::kWaveformCount);
+/// a waveform is 16 + its id; `manual` is what was posted without a key of its own.
+enum class Stream : std::uint8_t { vitals = 1, alarms = 2, manual = 3, ecg = 17, ppg = 18, resp = 19 };
+inline constexpr std::array streams{Stream::vitals, Stream::alarms, Stream::ecg,
+                                    Stream::ppg,    Stream::resp,   Stream::manual};
+static_assert(streams.size() == 3 + signs::kWaveformCount);
 /// Its place among `streams`.
 std::size_t index_of(Stream stream);
-/// The wire name of a waveform, else "vitals" or "alarms".
+/// The wire name of a waveform, else "vitals", "alarms" or "manual".
 const char* to_string(Stream stream);
 
 /// Streams to storage: records of alarms go by their own, all others together.
@@ -103,8 +104,22 @@ struct Fact {
   friend bool operator==(const Fact&, const Fact&) = default;
 };
 
+/// Alarms have a way of their own to storage, whatever their stream.
+inline bool is_alarm(const Fact& fact) {
+  return fact.stream == Stream::alarms || std::holds_alternative<AlarmFact>(fact.body);
+}
+
 /// A device session towards storage. Unique within a sink, never 0.
 enum class SinkSession : std::uint64_t {};
+inline constexpr std::uint64_t by_hand_bit = std::uint64_t{1} << 63;
+/// What a session posts without keys is attached beside it, under a boot and a clock of its own.
+constexpr SinkSession by_hand(SinkSession session) {
+  return SinkSession{static_cast<std::uint64_t>(session) | by_hand_bit};
+}
+/// The session itself, of either.
+constexpr SinkSession base(SinkSession session) {
+  return SinkSession{static_cast<std::uint64_t>(session) & ~by_hand_bit};
+}
 /// Names a record whose result somebody waits for. Unique within a sink; none = nobody waits.
 enum class Ticket : std::uint64_t { none = 0 };
 

@@ -21,6 +21,7 @@ void set(v1::Record& into, const SignValues& signs) {
 // The enumerations of record.hpp bear the contract's numbers.
 static_assert(static_cast<int>(Stream::vitals) == v1::STREAM_VITALS);
 static_assert(static_cast<int>(Stream::alarms) == v1::STREAM_ALARMS);
+static_assert(static_cast<int>(Stream::manual) == v1::STREAM_MANUAL);
 static_assert(static_cast<int>(Stream::ecg) == v1::STREAM_WAVEFORM_ECG);
 static_assert(static_cast<int>(Stream::ppg) == v1::STREAM_WAVEFORM_PPG);
 static_assert(static_cast<int>(Stream::resp) == v1::STREAM_WAVEFORM_RESP);

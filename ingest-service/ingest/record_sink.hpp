@@ -26,7 +26,7 @@ struct Attachment {
 /// A line of the audit log. No payload, no vital sign.
 struct AuditEntry {
   std::string subject;  // the peer's URN where it is known
-  std::string action;   // handshake, register, notify, quarantine
+  std::string action;   // handshake, register, notify, quarantine, post
   bool granted = false;
   std::string reason;
   std::string address;  // for tracing, never an identity
@@ -56,7 +56,7 @@ struct RecordAnswered {
 
 /// Storage answers again after it was away (or for the first time).
 struct StorageBack {
-  Stream stream;
+  Stream stream;  // vitals (all readings) or alarms
 };
 
 using SinkEvent = std::variant<RecordAnswered, StorageBack>;
@@ -74,6 +74,9 @@ class RecordSink {
   virtual void detach(SinkSession session) = 0;
   virtual void append(Record record) = 0;
   virtual void audit(AuditEntry entry) = 0;
+  /// Whether storage is there to take such records now, as far as this end knows. `lane`: vitals (all readings) or
+  /// alarms.
+  virtual bool connected(Stream lane) const = 0;
 };
 
 }  // namespace wardlink::ingest

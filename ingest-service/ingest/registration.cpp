@@ -63,14 +63,19 @@ coap::Result<std::chrono::milliseconds, Refusal> read_tick(const coap::event::Re
   return std::chrono::milliseconds{*tick};
 }
 
-coap::Response time_response(WallTime now) {
+coap::Response time_response(WallTime now, std::uint16_t format) {
   const auto ms = std::chrono::round<std::chrono::milliseconds>(now.time_since_epoch());
   coap::senml::Record record;
   record.name = "time";
   record.value = static_cast<double>(ms.count()) / 1000.0;
   coap::Response response;
-  response.content_format = coap::content_format::senml_cbor;
-  response.payload = coap::senml::encode_cbor({record});
+  response.content_format = format;
+  if (format == coap::content_format::senml_json) {
+    const auto text = coap::senml::encode_json({record});
+    response.payload.assign(text.begin(), text.end());
+  } else {
+    response.payload = coap::senml::encode_cbor({record});
+  }
   return response;
 }
 

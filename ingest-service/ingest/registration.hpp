@@ -32,7 +32,7 @@ coap::Result<Registration, Refusal> read_registration(const coap::event::Request
 /// Reads the `tk` of a GET /time?tk=…: the device's monotonic clock, in ms.
 coap::Result<std::chrono::milliseconds, Refusal> read_tick(const coap::event::RequestReceived& request);
 
-/// 2.05 with the record `time`: seconds since 1970-01-01 UTC, three decimals.
-coap::Response time_response(WallTime now);
+/// 2.05 with the record `time`: seconds since 1970-01-01 UTC, three decimals. `format`: SenML in CBOR or in JSON.
+coap::Response time_response(WallTime now, std::uint16_t format = coap::content_format::senml_cbor);
 
 }  // namespace wardlink::ingest

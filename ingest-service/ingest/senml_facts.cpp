@@ -28,34 +28,31 @@ std::optional<std::uint64_t> whole(const SenmlRecord& record, std::uint64_t leas
 const std::string* text(const SenmlRecord& record) { return std::get_if<std::string>(&record.value); }
 
 /// A set, an alarm record and a run open alike: `q`, then `tk`.
-bool read_key(SenmlSpan records, Fact& fact) {
-  if (records.size() < 2 || records[0].name != "q" || records[1].name != "tk") return false;
+std::optional<Fault> read_key(SenmlSpan records, Fact& fact, Reason malformed) {
+  if (records.empty() || records[0].name != "q") return Fault{malformed, 1, "n", "must be q"};
   const auto sequence = whole(records[0], 1);
+  if (!sequence) return Fault{malformed, 1, "v", "must be an integer from 1, below 2^53"};
+  if (records.size() < 2 || records[1].name != "tk") return Fault{malformed, 1, "n", "must be followed by tk"};
   const auto tick = whole(records[1], 0);
-  if (!sequence || !tick) return false;
+  if (!tick) return Fault{malformed, 2, "v", "must be an integer from 0, below 2^53"};
   fact.sequence = *sequence;
   fact.tick_ms = *tick;
-  return true;
+  return std::nullopt;
 }
 
-/// An alarm record of an earlier start says which, right after its key. False: what it says is no boot.
-bool read_boot(SenmlSpan& rest, Fact& fact) {
-  if (rest.empty() || rest.front().name != "boot") return true;
-  const auto boot = whole(rest.front(), 1);
-  if (!boot) return false;
+/// An alarm record of an earlier start says which, right after its key.
+std::optional<Fault> read_boot(SenmlSpan records, Fact& fact) {
+  if (records.size() < 3 || records[2].name != "boot") return std::nullopt;
+  const auto boot = whole(records[2], 1);
+  if (!boot) return Fault{Reason::bad_alarm, 3, "v", "must be an integer from 1, below 2^53"};
   fact.boot = *boot;
-  rest = rest.subspan(1);
-  return true;
+  return std::nullopt;
 }
 
-/// A sign's record: named by the catalogue, in the catalogue's unit where one is told.
-coap::Result<SignValue, Reason> read_sign(const SenmlRecord& record, Reason malformed) {
-  const signs::Sign* sign = signs::find(record.name);
-  if (!sign) return Reason::unknown_sign;
-  if (!record.unit.empty() && record.unit != sign->senml_unit) return Reason::unknown_unit;
-  const auto value = number(record);
-  if (!value) return malformed;
-  return SignValue{sign->id, *value, !signs::plausible(*sign, *value)};
+/// The fault of a span's part, counted from the span's beginning.
+Fault behind(std::size_t records, Fault fault) {
+  if (fault.record != 0) fault.record += records;
+  return fault;
 }
 
 bool is_code(const std::string& code) {
@@ -67,31 +64,39 @@ bool is_code(const std::string& code) {
 /// Reads the fields of one alarm record; each of them once.
 class AlarmReader {
  public:
-  /// The reason why a record cannot be taken; empty when it was.
-  std::optional<Reason> read(const SenmlRecord& record) {
-    if (record.name == "ev") return once(ev_, read_event(record));
-    if (record.name == "on") return once(on_, read_onset(record));
-    if (record.name == "kind") return once(kind_, read_kind(record));
-    if (record.name == "prio") return once(prio_, read_priority(record));
-    if (record.name == "code") return once(code_, read_code(record));
-    if (record.name == "lim") return once(lim_, (alarm_.limit = number(record)).has_value());
-    auto sign = read_sign(record, Reason::bad_alarm);
-    if (!sign) return sign.error();
+  /// Why a record cannot be taken, as record 1; empty when it was.
+  std::optional<Fault> read(const SenmlRecord& record) {
+    if (record.name == "ev") return once(ev_, read_event(record), "vs", "must be raised or ended");
+    if (record.name == "on") return once(on_, read_onset(record), "v", "must be the q of a raised record");
+    if (record.name == "kind") return once(kind_, read_kind(record), "vs", "must be phys or tech");
+    if (record.name == "prio") return once(prio_, read_priority(record), "v", "must be 1, 2 or 3");
+    if (record.name == "code")
+      return once(code_, read_code(record), "vs", "must be 1 to 32 lower-case letters, digits and '-'");
+    if (record.name == "lim") return once(lim_, (alarm_.limit = number(record)).has_value(), "v", "must be a number");
+    auto sign = read_sign(record);
+    if (!sign) {
+      Fault fault = sign.error();
+      if (fault.reason == Reason::bad_set) fault.reason = Reason::bad_alarm;
+      return fault;
+    }
     alarm_.sign = sign->sign;
     alarm_.value = sign->value;
-    return once(sign_, true);
+    return once(sign_, true, "", "");
   }
 
   /// The record, when nothing that it must have is missing. An onset belongs to an end.
-  std::optional<AlarmFact> finish() && {
-    if (!ev_ || !kind_ || !prio_ || !code_) return std::nullopt;
-    if (on_ && alarm_.event != AlarmFact::Event::ended) return std::nullopt;
+  coap::Result<AlarmFact, Fault> finish() && {
+    if (!ev_ || !kind_ || !prio_ || !code_)
+      return Fault{Reason::bad_alarm, 0, "", "an alarm needs ev, kind, prio and code"};
+    if (on_ && alarm_.event != AlarmFact::Event::ended)
+      return Fault{Reason::bad_alarm, 0, "", "on belongs to an alarm that ended"};
     return std::move(alarm_);
   }
 
  private:
-  static std::optional<Reason> once(bool& seen, bool good) {
-    if (seen || !good) return Reason::bad_alarm;
+  static std::optional<Fault> once(bool& seen, bool good, const char* field, const char* words) {
+    if (!good) return Fault{Reason::bad_alarm, 1, field, words};
+    if (seen) return Fault{Reason::bad_alarm, 1, "n", "stands twice in one alarm"};
     seen = true;
     return std::nullopt;
   }
@@ -193,43 +198,62 @@ class RunReader {
 
 }  // namespace
 
-coap::Result<Fact, QuarantineReason> read_set(SenmlSpan records) {
+coap::Result<SignValue, Fault> read_sign(const SenmlRecord& record) {
+  const signs::Sign* sign = signs::find(record.name);
+  if (!sign) return Fault{Reason::unknown_sign, 1, "n", "is not a sign of the catalogue"};
+  if (!record.unit.empty() && record.unit != sign->senml_unit)
+    return Fault{Reason::unknown_unit, 1, "u", "is not the SenML unit of this sign (leaving it out will do)"};
+  const auto value = number(record);
+  if (!value) return Fault{Reason::bad_set, 1, "v", "must be there, and a number"};
+  return SignValue{sign->id, *value, !signs::plausible(*sign, *value)};
+}
+
+std::optional<Fault> add_sign(SignValues& set, const SenmlRecord& record) {
+  const auto sign = read_sign(record);
+  if (!sign) return sign.error();
+  for (const auto& earlier : set.values)
+    if (earlier.sign == sign->sign) return Fault{Reason::bad_set, 1, "n", "stands twice in one set"};
+  set.values.push_back(*sign);
+  return std::nullopt;
+}
+
+coap::Result<Fact, Fault> read_set(SenmlSpan records) {
   Fact fact{Stream::vitals, 0, 0, SignValues{}};
-  if (!read_key(records, fact) || records.size() == 2) return Reason::bad_set;
-  auto& values = std::get<SignValues>(fact.body).values;
-  values.reserve(records.size() - 2);
-  for (const auto& record : records.subspan(2)) {
-    auto sign = read_sign(record, Reason::bad_set);
-    if (!sign) return sign.error();
-    for (const auto& earlier : values)
-      if (earlier.sign == sign->sign) return Reason::bad_set;
-    values.push_back(*sign);
-  }
+  if (const auto fault = read_key(records, fact, Reason::bad_set)) return *fault;
+  if (records.size() == 2) return Fault{Reason::bad_set, 2, "n", "must be followed by a sign"};
+  auto& set = std::get<SignValues>(fact.body);
+  set.values.reserve(records.size() - 2);
+  for (std::size_t i = 2; i < records.size(); ++i)
+    if (const auto fault = add_sign(set, records[i])) return behind(i, *fault);
   return fact;
 }
 
-coap::Result<Fact, QuarantineReason> read_alarm(SenmlSpan records) {
-  Fact fact{Stream::alarms, 0, 0, AlarmFact{}};
-  if (!read_key(records, fact)) return Reason::bad_alarm;
-  SenmlSpan rest = records.subspan(2);
-  if (!read_boot(rest, fact)) return Reason::bad_alarm;
+coap::Result<AlarmFact, Fault> read_alarm_fields(SenmlSpan records) {
   AlarmReader reader;
-  for (const auto& record : rest)
-    if (auto reason = reader.read(record)) return *reason;
-  auto alarm = std::move(reader).finish();
-  if (!alarm) return Reason::bad_alarm;
+  for (std::size_t i = 0; i < records.size(); ++i)
+    if (const auto fault = reader.read(records[i])) return behind(i, *fault);
+  return std::move(reader).finish();
+}
+
+coap::Result<Fact, Fault> read_alarm(SenmlSpan records) {
+  Fact fact{Stream::alarms, 0, 0, AlarmFact{}};
+  if (const auto fault = read_key(records, fact, Reason::bad_alarm)) return *fault;
+  if (const auto fault = read_boot(records, fact)) return *fault;
+  const std::size_t key = fact.boot != 0 ? 3 : 2;
+  auto alarm = read_alarm_fields(records.subspan(key));
+  if (!alarm) return behind(key, alarm.error());
   fact.body = std::move(*alarm);
   return fact;
 }
 
-coap::Result<Fact, QuarantineReason> read_run(SenmlSpan records, Stream stream) {
+coap::Result<Fact, Fault> read_run(SenmlSpan records, Stream stream) {
   Fact fact{stream, 0, 0, WaveformRun{}};
-  if (!read_key(records, fact)) return Reason::bad_run;
+  if (const auto fault = read_key(records, fact, Reason::bad_run)) return *fault;
   RunReader reader(*signs::find_waveform(to_string(stream)));
   for (const auto& record : records.subspan(2))
-    if (auto reason = reader.read(record)) return *reason;
+    if (auto reason = reader.read(record)) return Fault{*reason};
   auto run = std::move(reader).finish();
-  if (!run) return Reason::bad_run;
+  if (!run) return Fault{Reason::bad_run};
   fact.body = std::move(*run);
   return fact;
 }

@@ -1,5 +1,7 @@
 #include "ingest/shard.hpp"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace wardlink::ingest {
@@ -7,7 +9,7 @@ namespace {
 
 constexpr SinkSession sink_session(coap::SessionId id) { return SinkSession{static_cast<std::uint64_t>(id)}; }
 constexpr coap::SessionId session_id(SinkSession session) {
-  return coap::SessionId{static_cast<std::uint64_t>(session)};
+  return coap::SessionId{static_cast<std::uint64_t>(base(session))};
 }
 
 /// The address without its port, for counting refusals by peer.
@@ -17,6 +19,15 @@ std::string host_of(coap::Address address) {
   return text.substr(0, text.rfind(':'));
 }
 
+/// 1 to 2^53 − 1.
+std::uint64_t draw_boot(const coap::Random& random) {
+  std::array<std::uint8_t, 8> bytes{};
+  random(bytes);
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : bytes) number = number << 8 | byte;
+  return std::max<std::uint64_t>(number >> 11, 1);
+}
+
 }  // namespace
 
 Shard::Shard(std::shared_ptr<const coap::DtlsContext> context, coap::Bytes cookie_secret, const Config& config,
@@ -24,7 +35,12 @@ Shard::Shard(std::shared_ptr<const coap::DtlsContext> context, coap::Bytes cooki
     : sink_(sink),
       owners_(owners),
       environment_(std::move(environment)),
-      shared_{sink, stats_.session, environment_.calendar, [this] { return Ticket{++last_ticket_}; }, config.session},
+      shared_{sink,
+              stats_.session,
+              environment_.calendar,
+              [this] { return Ticket{++last_ticket_}; },
+              [random] { return draw_boot(random); },
+              config.session},
       listener_(std::move(context), std::move(cookie_secret), config.listener, std::move(random)) {}
 
 Shard::~Shard() {

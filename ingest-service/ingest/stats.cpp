@@ -16,6 +16,7 @@ void add(SessionStats& sum, const SessionStats& one) {
   add(sum.rejected_tokens, one.rejected_tokens);
   add(sum.records, one.records);
   add(sum.quarantined, one.quarantined);
+  add(sum.posts, one.posts);
   add(sum.registrations, one.registrations);
   add(sum.registrations_refused, one.registrations_refused);
   add(sum.observations, one.observations);
@@ -36,6 +37,11 @@ void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
 }
 
 }  // namespace
+
+const char* to_string(PostEnd end) {
+  static constexpr std::array<const char*, post_end_count> names{"stored", "refused", "away", "shed"};
+  return names.at(static_cast<std::size_t>(end));
+}
 
 void add(coap::ConnectionCounters& sum, const coap::ConnectionCounters& one) {
   add(sum.messages_in, one.messages_in);

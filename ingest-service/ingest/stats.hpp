@@ -13,6 +13,16 @@ namespace wardlink::ingest {
 
 inline constexpr std::size_t close_reason_count = static_cast<std::size_t>(coap::CloseReason::protocol) + 1;
 
+/// How a POST ended.
+enum class PostEnd : std::uint8_t {
+  stored,   // 2.04
+  refused,  // what its client can mend
+  away,     // 5.03
+  shed,     // 4.29: readings only
+};
+inline constexpr std::size_t post_end_count = 4;
+const char* to_string(PostEnd end);
+
 /// Counted by the device sessions of one shard; monotonic, except `held_acks`.
 struct SessionStats {
   std::array<std::array<std::uint64_t, 2>, resource_count> notifications{};  // by resource; 0 = NON, 1 = CON
@@ -20,6 +30,7 @@ struct SessionStats {
   std::array<std::uint64_t, 2> rejected_tokens{};                            // 0 = unknown, 1 = retired
   std::array<std::array<std::uint64_t, record_result_count>, streams.size()> records{};  // by index_of()
   std::array<std::uint64_t, quarantine_reason_count> quarantined{};
+  std::array<std::array<std::uint64_t, post_end_count>, 2> posts{};  // by resource: vitals, alarms
   std::uint64_t registrations = 0, registrations_refused = 0;
   std::uint64_t observations = 0, observations_ended = 0;
   std::uint64_t held_acks = 0;       // now

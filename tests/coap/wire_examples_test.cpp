@@ -101,6 +101,9 @@ std::multimap<std::string, std::string> describe(const Message& m) {
       case N::uri_query:
         fields.emplace("uri-query", std::string(option.value.begin(), option.value.end()));
         break;
+      case N::max_age:
+        fields.emplace("max-age", std::to_string(*m.options.uint(N::max_age)));
+        break;
       case N::location_path:
         location += '/' + std::string(option.value.begin(), option.value.end());
         break;
@@ -167,6 +170,8 @@ Message stated_message(const Example& example) {
   for (const std::string& segment : location.strings(N::uri_path)) m.options.add(N::location_path, segment);
   if (example.fields.count("content-format") > 0)
     m.options.add_uint(N::content_format, static_cast<std::uint32_t>(std::stoul(example.field("content-format"))));
+  if (example.fields.count("max-age") > 0)
+    m.options.add_uint(N::max_age, static_cast<std::uint32_t>(std::stoul(example.field("max-age"))));
   m.payload = stated_payload(example);
   return m;
 }
@@ -196,7 +201,13 @@ TEST(WirePage, HasEveryExample) {
                                      "waveform answer: nothing yet",
                                      "waveform notification",
                                      "waveform notification of a broken rate",
-                                     "reset"};
+                                     "reset",
+                                     "post",
+                                     "post stored",
+                                     "post refused",
+                                     "post put off",
+                                     "post takes its time",
+                                     "post stored in the end"};
   std::set<std::string> found;
   for (const Example& example : examples()) {
     EXPECT_TRUE(found.insert(example.title).second) << "twice: " << example.title;

@@ -18,6 +18,7 @@ int fuzz_reliability(const std::uint8_t* data, std::size_t size);
 int fuzz_senml(const std::uint8_t* data, std::size_t size);
 int fuzz_session(const std::uint8_t* data, std::size_t size);
 int fuzz_intake(const std::uint8_t* data, std::size_t size);
+int fuzz_post(const std::uint8_t* data, std::size_t size);
 int fuzz_demultiplexing(const std::uint8_t* data, std::size_t size);
 }
 
@@ -69,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(Targets, FuzzRegression,
                                          Target{"observation", fuzz_observation},
                                          Target{"reliability", fuzz_reliability}, Target{"senml", fuzz_senml},
                                          Target{"session", fuzz_session}, Target{"intake", fuzz_intake},
-                                         Target{"demultiplexing", fuzz_demultiplexing}),
+                                         Target{"post", fuzz_post}, Target{"demultiplexing", fuzz_demultiplexing}),
                          [](const auto& made) { return std::string(made.param.name); });
 
 }  // namespace

@@ -30,6 +30,7 @@ class Conversation {
                stats,
                [this] { return morning + (now - coap::Instant{}); },
                [this] { return Ticket{++tickets_}; },
+               [this] { return ++boots_; },
                {}},
         ingest(channel(urn), {}, coap::testing::seeded(1), now),
         device(channel(""), device_config(), coap::testing::seeded(2), now),
@@ -191,6 +192,7 @@ class Conversation {
 
  private:
   std::uint64_t tickets_ = 0;
+  std::uint64_t boots_ = 900;
 };
 
 }  // namespace wardlink::ingest::testing

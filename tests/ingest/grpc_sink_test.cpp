@@ -111,6 +111,17 @@ TEST_F(GrpcSinkTest, AlarmsHaveAConnectionOfTheirOwn) {
   EXPECT_NE(peers.at(v1::STREAM_VITALS), peers.at(v1::STREAM_ALARMS));
 }
 
+TEST_F(GrpcSinkTest, WhatIsPostedByHandGoesTheWayOfItsKind) {  // MSG-06
+  auto sink = make();
+  const auto hand = by_hand(one);
+  attach(*sink, hand);
+  sink->append({hand, Ticket{1}, WallTime{}, {Stream::manual, 1, 0, SignValues{{{1, 72, false}}}}});
+  sink->append({hand, Ticket{2}, WallTime{}, {Stream::manual, 2, 0, AlarmFact{}}});
+  ASSERT_TRUE(wait([&] { return answers.size() == 2; }));
+  EXPECT_EQ(storage.log().peers.at(v1::STREAM_MANUAL).size(), 2u) << "a reading and an alarm, each on its connection";
+  EXPECT_TRUE(sink->connected(Stream::vitals) && sink->connected(Stream::alarms));
+}
+
 TEST_F(GrpcSinkTest, ADeafReadingsStreamHoldsNoAlarmUp) {
   auto sink = make();
   attach(*sink);

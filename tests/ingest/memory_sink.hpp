@@ -39,6 +39,8 @@ class MemorySink : public RecordSink {
   }
   void come_back(Stream stream) { deliver_({StorageBack{stream}}); }
 
+  bool connected(Stream) const override { return !away; }
+
   std::size_t unanswered() const { return unanswered_.size(); }
   std::size_t audited(const std::string& action, bool granted, const std::string& reason) const {
     std::size_t count = 0;
@@ -51,6 +53,7 @@ class MemorySink : public RecordSink {
   std::vector<SinkSession> detached;
   std::vector<Record> records;
   std::vector<AuditEntry> audits;
+  bool away = false;
 
  private:
   Deliver deliver_;
@@ -62,7 +65,7 @@ class FaultySink : public MemorySink {
  public:
   using MemorySink::MemorySink;
   void append(Record record) override {
-    const bool alarm = record.fact.stream == Stream::alarms;
+    const bool alarm = is_alarm(record.fact);
     MemorySink::append(std::move(record));
     answer(alarm ? RecordResult::refused : RecordResult::shed);
   }

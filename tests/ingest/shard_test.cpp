@@ -46,6 +46,7 @@ struct Device {
     if (const auto* end = std::get_if<coap::event::Closed>(&event)) closed = end->reason;
     if (const auto* ack = std::get_if<coap::event::NotificationAcknowledged>(&event))
       acknowledged.push_back(ack->delivery);
+    if (const auto* heard = std::get_if<coap::event::ResponseReceived>(&event)) answers.push_back(heard->code);
     if (std::holds_alternative<coap::event::Opened>(event)) introduce(now);
     const auto* request = std::get_if<coap::event::RequestReceived>(&event);
     if (request == nullptr || request->observe != 0) return;
@@ -84,6 +85,7 @@ struct Device {
   coap::Connection connection;
   std::map<std::string, coap::ObserverId> observers;
   std::vector<coap::DeliveryId> acknowledged;
+  std::vector<coap::Code> answers;
   std::optional<coap::CloseReason> closed;
 };
 
@@ -247,6 +249,24 @@ TEST_F(ShardTest, ACommitSetsTheAckFree) {  // I1
   carry();
   EXPECT_THAT(device.acknowledged, ::testing::Contains(delivery));
   EXPECT_EQ(stats(0).session.records[1][0], 1u);  // alarms, committed
+}
+
+TEST_F(ShardTest, ACommitSetsTheAnswerToAPostFree) {  // MSG-09
+  Device& device = connect(0, 40'001, named("aaaa"));
+  coap::Request post;
+  post.method = coap::code::post;
+  post.path = "/vitals";
+  post.content_format = coap::content_format::senml_json;
+  const std::string json = R"([{"n":"hr","v":72}])";
+  post.payload.assign(json.begin(), json.end());
+  device.connection.request(post, now);
+  carry();
+  EXPECT_THAT(device.answers, SizeIs(2));  // the time and the registration
+  sink(0).answer(RecordResult::committed);
+  carry();
+  ASSERT_THAT(device.answers, SizeIs(3));
+  EXPECT_EQ(device.answers.back(), coap::code::changed);
+  EXPECT_EQ(stats(0).session.records[index_of(Stream::manual)][0], 1u);
 }
 
 TEST_F(ShardTest, AnAnswerForAPastSessionIsCountedAndHarmsNobody) {
