@@ -29,6 +29,7 @@ class Stack {
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
   std::string pki() const { return path("pki"); }
   std::uint16_t ingest_port() const { return ingest_port_; }
+  std::uint16_t storage_port() const { return storage_port_; }
 
   /// certs/make-pki with these arguments after the folder; what it prints.
   std::string make_pki(const std::string& verb, const std::vector<std::string>& arguments) const;
