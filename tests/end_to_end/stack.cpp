@@ -52,14 +52,6 @@ std::string http_get(std::uint16_t port, const std::string& target) {
   return answer;
 }
 
-std::shared_ptr<grpc::Channel> open_channel(std::uint16_t port, const coap::Credentials& credentials) {
-  grpc::SslCredentialsOptions options;
-  options.pem_root_certs = credentials.trusted_ca_pem;
-  options.pem_cert_chain = credentials.certificate_pem;
-  options.pem_private_key = credentials.private_key_pem;
-  return grpc::CreateChannel("localhost:" + std::to_string(port), grpc::SslCredentials(options));
-}
-
 /// NOT_FOUND is an empty list here: storage hears of a device a moment after its session stands.
 void expect_ok(const grpc::Status& status) {
   if (!status.ok() && status.error_code() != grpc::StatusCode::NOT_FOUND)
@@ -67,6 +59,14 @@ void expect_ok(const grpc::Status& status) {
 }
 
 }  // namespace
+
+std::shared_ptr<grpc::Channel> open_channel(std::uint16_t port, const coap::Credentials& credentials) {
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = credentials.trusted_ca_pem;
+  options.pem_cert_chain = credentials.certificate_pem;
+  options.pem_private_key = credentials.private_key_pem;
+  return grpc::CreateChannel("localhost:" + std::to_string(port), grpc::SslCredentials(options));
+}
 
 Stack::Stack() {
   run({kSource + "/certs/make-pki", "init", pki()});
@@ -86,16 +86,24 @@ Stack::~Stack() {
 }
 
 void Stack::start_storage(const std::string& database) {
-  const auto ready_file = path("storage.ready");
-  std::filesystem::remove(ready_file);
-  storage = Process(
-      {kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(storage_port_), "--database",
-       database.empty() ? database_ : database, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key",
-       "--ca", pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
-       "urn:wardlink:client:admin=admin", "--ready-file", ready_file},
-      path("storage.log"));
-  storage_port_ = ready(storage, ready_file).at("port");
+  storage = storage_process("storage", database.empty() ? database_ : database, storage_port_);
   channel_ = open_channel(storage_port_, credentials("clients/admin"));
+}
+
+Process Stack::another_storage(const std::string& name, std::uint16_t& port) const {
+  return storage_process(name, database_, port);
+}
+
+Process Stack::storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const {
+  const auto ready_file = path(name + ".ready");
+  std::filesystem::remove(ready_file);
+  Process process(
+      {kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(port), "--database", database,
+       "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca", pki() + "/service-ca.pem", "--grant",
+       "urn:wardlink:service:ingest=ingest", "--grant", "urn:wardlink:client:admin=admin", "--ready-file", ready_file},
+      path(name + ".log"));
+  port = ready(process, ready_file).at("port");
+  return process;
 }
 
 void Stack::start_ingest() {

@@ -30,6 +30,8 @@ class Stack {
   std::string pki() const { return path("pki"); }
   std::uint16_t ingest_port() const { return ingest_port_; }
   std::uint16_t storage_port() const { return storage_port_; }
+  /// Another storage process on the same database, on `port` (0: any, which it then says); `name` is its log's.
+  Process another_storage(const std::string& name, std::uint16_t& port) const;
 
   /// certs/make-pki with these arguments after the folder; what it prints.
   std::string make_pki(const std::string& verb, const std::vector<std::string>& arguments) const;
@@ -58,6 +60,7 @@ class Stack {
   Process storage, ingest;
 
  private:
+  Process storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const;
   std::map<std::string, double> scrape() const;
 
   TemporaryFolder folder_;
@@ -65,6 +68,9 @@ class Stack {
   std::uint16_t storage_port_ = 0, ingest_port_ = 0, metrics_port_ = 0;
   std::shared_ptr<grpc::Channel> channel_;
 };
+
+/// A channel of its own to a storage process, with these credentials.
+std::shared_ptr<grpc::Channel> open_channel(std::uint16_t port, const coap::Credentials& credentials);
 
 /// The recordings of real patients, where they are (WARDLINK_REALDATA, or beside the source folder); empty elsewhere.
 std::string recordings_folder();
