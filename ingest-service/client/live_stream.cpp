@@ -50,7 +50,7 @@ int follow(Session& session, v1::WatchRequest request,
       ever_heard = true;
       pause = 50ms;
     }
-    context.TryCancel();
+    if (interrupt.came() || !session.out) context.TryCancel();
     const auto status = stream->Finish();
     interrupt.watch({});
     if (interrupt.came()) return end(session, request.cursor());

@@ -47,6 +47,16 @@ grpc::Status ScriptedVitals::GetLatest(Context*, const v1::GetLatestRequest* q, 
 grpc::Status ScriptedVitals::ListReadings(Context*, const v1::ListReadingsRequest* q, v1::ListReadingsResponse* a) {
   return answer(readings, q, a);
 }
+grpc::Status ScriptedVitals::AggregateReadings(Context*, const v1::AggregateReadingsRequest* q,
+                                               v1::AggregateReadingsResponse* a) {
+  return answer(aggregates, q, a);
+}
+grpc::Status ScriptedVitals::Watch(Context*, const v1::WatchRequest* q, grpc::ServerWriter<v1::WatchResponse>* a) {
+  return watch ? watch(*q, *a) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "not scripted");
+}
+grpc::Status ScriptedAlarms::Acknowledge(Context*, const v1::AcknowledgeRequest* q, v1::AcknowledgeResponse* a) {
+  return answer(acknowledge, q, a);
+}
 grpc::Status ScriptedAlarms::ListAlarms(Context*, const v1::ListAlarmsRequest* q, v1::ListAlarmsResponse* a) {
   return answer(alarms, q, a);
 }

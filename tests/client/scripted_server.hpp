@@ -36,13 +36,20 @@ using Script = std::function<grpc::Status(const Request&, Response&)>;
 struct ScriptedVitals : v1::VitalsService::Service {
   Script<v1::GetLatestRequest, v1::GetLatestResponse> latest;
   Script<v1::ListReadingsRequest, v1::ListReadingsResponse> readings;
+  Script<v1::AggregateReadingsRequest, v1::AggregateReadingsResponse> aggregates;
+  std::function<grpc::Status(const v1::WatchRequest&, grpc::ServerWriter<v1::WatchResponse>&)> watch;
   grpc::Status GetLatest(grpc::ServerContext*, const v1::GetLatestRequest*, v1::GetLatestResponse*) override;
   grpc::Status ListReadings(grpc::ServerContext*, const v1::ListReadingsRequest*, v1::ListReadingsResponse*) override;
+  grpc::Status AggregateReadings(grpc::ServerContext*, const v1::AggregateReadingsRequest*,
+                                 v1::AggregateReadingsResponse*) override;
+  grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;
 };
 
 struct ScriptedAlarms : v1::AlarmService::Service {
   Script<v1::ListAlarmsRequest, v1::ListAlarmsResponse> alarms;
+  Script<v1::AcknowledgeRequest, v1::AcknowledgeResponse> acknowledge;
   grpc::Status ListAlarms(grpc::ServerContext*, const v1::ListAlarmsRequest*, v1::ListAlarmsResponse*) override;
+  grpc::Status Acknowledge(grpc::ServerContext*, const v1::AcknowledgeRequest*, v1::AcknowledgeResponse*) override;
 };
 
 struct ScriptedPatients : v1::PatientService::Service {

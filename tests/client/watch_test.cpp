@@ -1,0 +1,122 @@
+// wardlink vitals watch, alarms watch, alarms ack, vitals aggregate.
+
+#include <csignal>
+#include <vector>
+
+#include "scripted_server.hpp"
+
+namespace wardlink::client {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+v1::WatchResponse a_set(std::uint64_t sequence) {
+  v1::WatchResponse response;
+  response.set_cursor("c" + std::to_string(sequence));
+  response.set_patient_display_name("Bed 1");
+  auto& set = *response.mutable_measurement_set();
+  set.set_device("devices/urn:dev:os:32473-a");
+  set.set_sequence(sequence);
+  *set.mutable_measured_at() = before_noon(60);
+  auto& reading = *set.add_readings();
+  reading.set_sign("hr");
+  reading.set_value(72);
+  reading.set_unit("/min");
+  return response;
+}
+
+class WatchCommand : public ClientTest {
+ protected:
+  /// Two sets and a loss, then what `second` does.
+  void script(std::function<grpc::Status(grpc::ServerWriter<v1::WatchResponse>&)> second) {
+    vitals_.watch = [this, second](const v1::WatchRequest& request, grpc::ServerWriter<v1::WatchResponse>& stream) {
+      cursors_.push_back(request.cursor());
+      if (cursors_.size() > 1) return second(stream);
+      stream.Write(a_set(1));
+      stream.Write(a_set(2));
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the service stops");
+    };
+  }
+
+  std::vector<std::string> cursors_;
+};
+
+TEST_F(WatchCommand, GoesOnByItselfFromItsCursorAndEndsCleanlyWhenInterrupted) {
+  script([](auto& stream) {
+    auto late = a_set(3);
+    late.set_late(true);
+    stream.Write(late);
+    std::raise(SIGINT);
+    while (stream.Write(v1::WatchResponse())) {
+    }
+    return grpc::Status::OK;
+  });
+  const Answer answer = ask({"vitals", "watch"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_THAT(cursors_, ElementsAre("", "c2"));
+  const std::string line = "2026-03-01T11:59:00.000Z  Bed 1 (urn:dev:os:32473-a)  hr 72 /min";
+  EXPECT_EQ(answer.out, line + "\n" + line + "\n" + line + "  (late)\n");
+  EXPECT_THAT(answer.err, HasSubstr("go on with --cursor c3"));
+}
+
+TEST_F(WatchCommand, StopsWhereTheServerSaysNo) {
+  script([](auto&) { return grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "the cursor is of another database"); });
+  const Answer answer = ask({"vitals", "watch", "wards/icu", "--cursor", "c0", "--json"});
+  EXPECT_EQ(answer.code, 3);
+  EXPECT_THAT(cursors_, ElementsAre("c0", "c2"));
+  EXPECT_THAT(answer.out, HasSubstr("\"cursor\":\"c1\""));
+  EXPECT_THAT(answer.err, HasSubstr("of another database"));
+}
+
+TEST_F(WatchCommand, AServerThatNeverAnswersIsAway) {
+  vitals_.watch = [](const auto&, auto&) { return grpc::Status(grpc::StatusCode::UNAVAILABLE, "no"); };
+  EXPECT_EQ(ask({"vitals", "watch"}).code, 4);
+}
+
+TEST_F(WatchCommand, AcknowledgesByName) {
+  std::vector<std::string> names;
+  alarms_.acknowledge = [&](const v1::AcknowledgeRequest& request, v1::AcknowledgeResponse& response) {
+    names.assign(request.names().begin(), request.names().end());
+    auto& alarm = *response.add_alarms();
+    alarm.set_code("spo2-low");
+    alarm.set_device("devices/urn:dev:os:32473-a");
+    alarm.set_state(v1::ALARM_STATE_ACKNOWLEDGED);
+    alarm.set_acknowledged_by("urn:wardlink:client:admin");
+    *alarm.mutable_acknowledge_time() = before_noon(0);
+    return grpc::Status::OK;
+  };
+  const Answer answer = ask({"alarms", "ack", "devices/urn:dev:os:32473-a/alarms/5-2-3"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_THAT(names, ElementsAre("devices/urn:dev:os:32473-a/alarms/5-2-3"));
+  EXPECT_THAT(answer.out, HasSubstr("urn:wardlink:client:admin  acknowledged  spo2-low"));
+}
+
+TEST_F(WatchCommand, AggregatesByBuckets) {
+  v1::AggregateReadingsRequest asked;
+  vitals_.aggregates = [&](const v1::AggregateReadingsRequest& request, v1::AggregateReadingsResponse& response) {
+    asked = request;
+    auto& row = *response.add_aggregates();
+    row.set_sign("hr");
+    row.set_unit("/min");
+    row.set_min(60);
+    row.set_mean(70.0 / 3);
+    row.set_max(80);
+    row.set_count(3);
+    row.set_coverage(0.05);
+    *row.mutable_start_time() = before_noon(3600);
+    return grpc::Status::OK;
+  };
+  const Answer answer =
+      ask({"vitals", "aggregate", "urn:dev:os:32473-a", "--from", "-1h", "--bucket", "1m30s", "--signs", "hr"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_EQ(asked.bucket().seconds(), 90);
+  EXPECT_EQ(asked.end_time().seconds(), before_noon(0).seconds());
+  EXPECT_EQ(answer.out,
+            "FROM                  SIGN       MIN    MEAN  MAX  COUNT  COVERAGE\n"
+            "2026-03-01T11:00:00Z  hr [/min]   60  23.333   80      3      5.0%\n");
+  EXPECT_EQ(ask({"vitals", "aggregate", "urn:dev:os:32473-a", "--from", "-1h", "--bucket", "soon"}).code, 2);
+}
+
+}  // namespace
+}  // namespace wardlink::client
