@@ -65,6 +65,12 @@ void check(const std::vector<WaveformOptions>& waveforms) {
   }
 }
 
+void check(std::chrono::seconds heartbeat) {
+  if (heartbeat < std::chrono::seconds{1} || heartbeat > std::chrono::days{1}) {
+    throw std::invalid_argument("The heartbeat must lie between a second and a day.");
+  }
+}
+
 std::string name_of(const coap::Credentials& credentials) {
   const auto identity = coap::certificate_identity(credentials.certificate_pem);
   if (!identity) throw std::invalid_argument("The device's certificate is not readable PEM.");
@@ -153,6 +159,7 @@ struct Device::Impl : std::enable_shared_from_this<Device::Impl> {
 std::shared_ptr<Device::Impl> Device::Impl::make(DeviceOptions options) {
   check(options.alarms);
   check(options.waveforms);
+  check(options.heartbeat);
   if (!options.tick) options.tick = steady_tick();
   if (!options.runtime) options.runtime = std::make_shared<Runtime>();
   return std::make_shared<Impl>(std::move(options));
@@ -240,8 +247,8 @@ Refusal Device::waveform(std::string_view name, std::span<const double> samples,
   return refusal;
 }
 
-std::optional<AlarmId> Device::raise(const Alarm& alarm) {
-  const auto id = impl_->recorder.raise(alarm);
+std::optional<AlarmId> Device::raise(const Alarm& alarm, Refusal* why) {
+  const auto id = impl_->recorder.raise(alarm, why);
   if (id) impl_->nudge();
   return id;
 }

@@ -10,11 +10,10 @@ namespace {
 
 using Event = SequencedAlarm::Event;
 
-constexpr std::size_t kMaxReadings = 16;
 constexpr std::size_t kMaxCode = 32;
 
 bool valid(const std::vector<Reading>& readings) {
-  if (readings.empty() || readings.size() > kMaxReadings) return false;
+  if (readings.empty() || readings.size() > kMostReadings) return false;
   for (auto one = readings.begin(); one != readings.end(); ++one) {
     if (signs::find(one->sign) == nullptr || !std::isfinite(one->value)) return false;
     if (std::any_of(readings.begin(), one, [&](const Reading& other) { return other.sign == one->sign; })) return false;
@@ -93,11 +92,16 @@ Refusal Recorder::waveform(std::string_view name, std::span<const double> sample
   return Refusal::none;
 }
 
-std::optional<AlarmId> Recorder::raise(const Alarm& alarm) {
-  if (!valid(alarm)) return std::nullopt;
+std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
+  const auto refused = [why](Refusal reason) {
+    if (why != nullptr) *why = reason;
+    return std::nullopt;
+  };
+  if (!valid(alarm)) return refused(Refusal::invalid);
   const auto clock = tick();
   const std::lock_guard lock(mutex_);
-  if (!accepting_ || !has_room_to_raise()) return std::nullopt;
+  if (!accepting_) return refused(Refusal::stopped);
+  if (!has_room_to_raise()) return refused(Refusal::full);
   const auto sequence = record(Event::raised, alarm.tick_ms.value_or(clock), 0, alarm);
   ++reserved_;
   open_.emplace(AlarmId{sequence}, alarm);

@@ -46,7 +46,8 @@ class Recorder {
   void shut();
   Refusal report(const MeasurementSet& set);
   Refusal waveform(std::string_view name, std::span<const double> samples, std::optional<std::uint64_t> tick_ms);
-  std::optional<AlarmId> raise(const Alarm& alarm);
+  /// Why not is in `why` then, where it is asked for.
+  std::optional<AlarmId> raise(const Alarm& alarm, Refusal* why = nullptr);
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms);
   void conclude();
   DeviceStatus status() const;

@@ -7,7 +7,7 @@ bad=0
 # may_not WHERE PATTERN WHY [EXCEPT]: no file below WHERE may include PATTERN, but for those whose path matches EXCEPT.
 may_not() {
   local found
-  found=$(grep -rnE "#include *[<\"]$2" $1 --include='*.cpp' --include='*.hpp' | grep -vE "${4:-^$}")
+  found=$(grep -rnE "#include *[<\"]$2" $1 --include='*.cpp' --include='*.hpp' --include='*.c' --include='*.h' | grep -vE "${4:-^$}")
   [ -z "$found" ] && return
   echo "$3:"
   echo "$found"

@@ -53,8 +53,9 @@ struct DeviceOptions {
   /// most 4 s and has at most 460 samples.
   std::size_t run_capacity = 64;
   std::function<std::uint64_t()> tick;  // monotonic ms; empty = the steady clock since construction. Any thread
-  std::chrono::seconds heartbeat{30};   // /alarms is sent at least so often, also when nothing is owed
-  std::shared_ptr<Runtime> runtime;     // empty = one of its own
+  // /alarms is sent at least so often, also when nothing is owed. 1 s to a day
+  std::chrono::seconds heartbeat{30};
+  std::shared_ptr<Runtime> runtime;  // empty = one of its own
 };
 
 /// Why a call was refused; nothing was taken.
@@ -109,8 +110,9 @@ class Device {
   /// what the rate leads to, the run under way is closed and a new one opens at that tick: so a gap shows, and so does
   /// a clock that drifts.
   Refusal waveform(std::string_view name, std::span<const double> samples, std::optional<std::uint64_t> tick_ms = {});
-  /// An alarm condition beyond the limits: lead off, fall, the wearer's button.
-  std::optional<AlarmId> raise(const Alarm& alarm);
+  /// An alarm condition beyond the limits: lead off, fall, the wearer's button. Empty when it was refused: `why`, where
+  /// it is given, tells the reason (stopped, invalid or full).
+  std::optional<AlarmId> raise(const Alarm& alarm, Refusal* why = nullptr);
   /// Its end; `tick_ms` empty = now.
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms = {});
   /// The measuring ends (the device is taken off, a recording is over): conditions raised by limits end with their last

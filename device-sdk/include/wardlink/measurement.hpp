@@ -1,6 +1,7 @@
 #pragma once
 // What a device measures and what it warns of.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,9 +17,11 @@ struct Reading {
   double value;
 };
 
+inline constexpr std::size_t kMostReadings = 16;  // of a set
+
 /// The signs sampled together. One set becomes one record: one sequence number, one row.
 struct MeasurementSet {
-  std::vector<Reading> readings;         // at most 16; each sign at most once
+  std::vector<Reading> readings;         // at most kMostReadings; each sign at most once
   std::optional<std::uint64_t> tick_ms;  // device's monotonic clock when sampled; empty = now
 };
 
