@@ -35,6 +35,8 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   std::vector<LatestRow> latest(const Scope& scope, const Subject& subject) override;
   std::vector<ReadingRow> readings(const ReadingsQuery& query) override;
   std::vector<AlarmCondition> alarms(const AlarmsQuery& query) override;
+  std::vector<RunRow> runs(const RunsQuery& query) override;
+  std::optional<Instant> end_of_runs(const RunsQuery& query) override;
   std::vector<AggregateRow> aggregates(const AggregatesQuery& query) override;
   std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                           const std::string& by) override;

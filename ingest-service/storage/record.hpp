@@ -15,7 +15,14 @@ namespace wardlink::storage {
 using Instant = std::chrono::sys_time<std::chrono::microseconds>;
 
 /// Numbers are in the database and on the wire; never renumbered.
+/// That of a waveform is 16 + its id of the catalogue.
 enum class Stream : std::uint8_t { vitals = 1, alarms = 2, manual = 3, storage = 4 };
+constexpr Stream waveform_stream(std::uint16_t waveform) { return static_cast<Stream>(16 + waveform); }
+/// 0 = none.
+constexpr std::uint16_t waveform_of(Stream stream) {
+  const auto number = static_cast<std::uint16_t>(stream);
+  return number > 16 ? static_cast<std::uint16_t>(number - 16) : std::uint16_t{0};
+}
 enum class AlarmEvent : std::uint8_t { raised = 1, ended = 2 };
 enum class AlarmKind : std::uint8_t { physiological = 1, technical = 2 };
 enum class AlarmPriority : std::uint8_t { low = 1, medium = 2, high = 3 };
@@ -47,6 +54,14 @@ struct AlarmFact {
   bool operator==(const AlarmFact&) const = default;
 };
 
+/// Samples at equal distances, the first at the record's tick.
+struct WaveformRun {
+  std::uint32_t rate_samples = 0, rate_seconds = 1;  // samples in so many seconds
+  double scale = 1, offset = 0;                      // a sample's value is offset + scale * sample
+  std::string samples;                               // int16 each, big-endian; 0x8000 = missing
+  bool operator==(const WaveformRun&) const = default;
+};
+
 /// What could not be taken, as it came.
 struct Unusable {
   std::string reason;  // a name: undecodable, conflict, not_a_number, …
@@ -60,7 +75,7 @@ struct Record {
   std::uint64_t sequence = 0;  // with device, boot and stream: the record key. Below 2^63
   std::uint64_t tick_ms = 0;   // measured_at = anchor + tick
   Instant received_at;
-  std::variant<MeasurementSet, AlarmFact, Unusable> body;
+  std::variant<MeasurementSet, AlarmFact, WaveformRun, Unusable> body;
 };
 
 /// Numbers are those of the wire's RecordResult.

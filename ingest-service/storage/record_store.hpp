@@ -168,6 +168,26 @@ struct AlarmsQuery {
   std::size_t limit = 1000;
 };
 
+struct RunsQuery {
+  Scope scope;
+  Subject subject;  // patient or device
+  Stream stream{};  // a waveform's
+  /// A run with a sample in [start, end).
+  std::optional<Instant> start, end;
+  std::optional<Position> after;
+  std::size_t limit = 256;
+};
+
+struct RunRow {
+  std::int64_t device_id = 0;
+  std::string device;
+  std::uint64_t boot = 0;
+  Stream stream{};
+  std::uint64_t sequence = 0, tick_ms = 0;
+  Instant measured_at, received_at;
+  WaveformRun run;
+};
+
 /// Any thread.
 class RecordStore {
  public:
@@ -186,6 +206,10 @@ class RecordStore {
   /// All or none; not_found names the first that is not there, or not in the scope. The first acknowledgement stays.
   virtual std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                                   const std::string& by) = 0;
+  /// Oldest first. Start and end are needed.
+  virtual std::vector<RunRow> runs(const RunsQuery& query) = 0;
+  /// Behind the newest sample of the runs that begin before `end`, where there is one.
+  virtual std::optional<Instant> end_of_runs(const RunsQuery& query) = 0;
 };
 
 }  // namespace wardlink::storage

@@ -16,6 +16,8 @@ class VitalsApi final : public v1::VitalsService::Service {
                          v1::GetLatestResponse* response) override;
   grpc::Status ListReadings(grpc::ServerContext* context, const v1::ListReadingsRequest* request,
                             v1::ListReadingsResponse* response) override;
+  grpc::Status GetWaveform(grpc::ServerContext* context, const v1::GetWaveformRequest* request,
+                           grpc::ServerWriter<v1::WaveformRun>* stream) override;
 
   grpc::Status AggregateReadings(grpc::ServerContext* context, const v1::AggregateReadingsRequest* request,
                                  v1::AggregateReadingsResponse* response) override;

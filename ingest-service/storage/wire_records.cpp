@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "signs/catalogue.hpp"
+#include "signs/waveforms.hpp"
 #include "storage/instants.hpp"
 #include "storage/names.hpp"
 
@@ -21,8 +22,13 @@ bool wanted(const std::vector<std::uint16_t>& signs, std::uint16_t sign) {
 
 constexpr std::uint64_t longest_ticks_ms = 100ULL * 366 * 24 * 3600 * 1000;  // no device runs for a century
 
-std::variant<MeasurementSet, AlarmFact, Unusable> body_of(const v1::Record& message) {
-  if (message.stream() < v1::STREAM_VITALS || message.stream() > v1::STREAM_MANUAL) {
+bool is_waveform(v1::Stream stream) {
+  return signs::find_waveform(waveform_of(static_cast<Stream>(stream))) != nullptr;
+}
+
+decltype(Record::body) body_of(const v1::Record& message) {
+  const bool of_device = message.stream() >= v1::STREAM_VITALS && message.stream() <= v1::STREAM_MANUAL;
+  if (!of_device && !is_waveform(message.stream())) {
     return as_it_came(message, "wrong_stream");
   }
   switch (message.body_case()) {
@@ -51,8 +57,10 @@ std::variant<MeasurementSet, AlarmFact, Unusable> body_of(const v1::Record& mess
     case v1::Record::kQuarantined:
       return Unusable{message.quarantined().reason(), message.quarantined().resource(),
                       message.quarantined().payload()};
-    case v1::Record::kWaveform:
-      return as_it_came(message, "wrong_stream");
+    case v1::Record::kWaveform: {
+      const auto& run = message.waveform();
+      return WaveformRun{run.rate_samples(), run.rate_seconds(), run.scale(), run.offset(), run.samples()};
+    }
     case v1::Record::BODY_NOT_SET:
       break;
   }
@@ -73,7 +81,7 @@ Record record_of(const v1::Record& message, std::shared_ptr<const Session> sessi
   Record record;
   record.session = std::move(session);
   const bool known = message.stream() >= v1::STREAM_VITALS && message.stream() <= v1::STREAM_STORAGE;
-  record.stream = known ? static_cast<Stream>(message.stream()) : Stream::vitals;
+  record.stream = known || is_waveform(message.stream()) ? static_cast<Stream>(message.stream()) : Stream::vitals;
   record.sequence = message.sequence();
   record.tick_ms = message.tick_ms();
   record.received_at = now;
@@ -167,6 +175,32 @@ v1::Assignment to_proto(const AssignmentRow& row) {
   *assignment.mutable_recorded_at() = to_stamp(row.recorded_at);
   assignment.set_recorded_by(row.recorded_by);
   return assignment;
+}
+
+v1::WaveformRun to_proto(const RunRow& row) {
+  v1::WaveformRun message;
+  message.set_device(device_name(row.device));
+  message.set_boot(row.boot);
+  message.set_stream(static_cast<v1::Stream>(row.stream));
+  message.set_sequence(row.sequence);
+  message.set_tick_ms(row.tick_ms);
+  *message.mutable_measured_at() = to_stamp(row.measured_at);
+  *message.mutable_received_at() = to_stamp(row.received_at);
+  if (const auto* waveform = signs::find_waveform(waveform_of(row.stream))) {
+    message.set_waveform(std::string(waveform->wire));
+    message.set_unit(std::string(waveform->ucum));
+  }
+  message.set_rate_samples(row.run.rate_samples);
+  message.set_rate_seconds(row.run.rate_seconds);
+  message.set_scale(row.run.scale);
+  message.set_offset(row.run.offset);
+  message.mutable_samples()->Reserve(static_cast<int>(row.run.samples.size() / 2));
+  for (std::size_t i = 0; i + 1 < row.run.samples.size(); i += 2) {
+    const auto high = static_cast<std::uint8_t>(row.run.samples[i]),
+               low = static_cast<std::uint8_t>(row.run.samples[i + 1]);
+    message.add_samples(static_cast<std::int16_t>(high << 8 | low));
+  }
+  return message;
 }
 
 }  // namespace wardlink::storage

@@ -30,5 +30,6 @@ v1::LatestVitals to_proto(const LatestRow& row);
 /// With these signs only; empty = all.
 v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16_t>& signs = {});
 v1::Assignment to_proto(const AssignmentRow& row);
+v1::WaveformRun to_proto(const RunRow& row);
 
 }  // namespace wardlink::storage

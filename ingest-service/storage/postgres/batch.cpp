@@ -3,31 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "storage/postgres/key_columns.hpp"
 #include "storage/postgres/quarantine.hpp"
-#include "storage/postgres/text.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
-
-Instant measured_at(const Record& record) { return record.session->anchor + std::chrono::milliseconds(record.tick_ms); }
-
-std::int64_t number(Stream stream) { return static_cast<std::int64_t>(stream); }
-std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
-
-/// The columns that every record has, as arrays.
-struct KeyColumns {
-  ArrayText devices, boots, streams, sequences, ticks, measured, received;
-
-  void add(const Record& record) {
-    devices.add(record.session->device_id);
-    boots.add(number(record.session->boot));
-    streams.add(number(record.stream));
-    sequences.add(number(record.sequence));
-    ticks.add(number(record.tick_ms));
-    measured.add(to_text(measured_at(record)));
-    received.add(to_text(record.received_at));
-  }
-};
 
 std::optional<double> optional_double(const pqxx::field& field) {
   if (field.is_null()) return std::nullopt;
@@ -70,8 +50,10 @@ std::optional<std::vector<RecordResult>> Batch::write() {
   sort_out();
   compare_sets(doubtful_sets_);
   compare_alarms(doubtful_alarms_);
+  compare_runs(doubtful_runs_);
   insert_alarms();
   insert_sets();
+  insert_runs();
   advance_latest();
   advance_streams();
   for (const auto index : repeated_) {
@@ -139,9 +121,13 @@ void Batch::sort_out() {
       continue;
     }
     const bool is_new = !is_late(record);
-    const bool is_alarm = std::holds_alternative<AlarmFact>(record.body);
-    auto& where = is_alarm ? (is_new ? fresh_alarms_ : doubtful_alarms_) : (is_new ? fresh_sets_ : doubtful_sets_);
-    where.push_back(i);
+    if (std::holds_alternative<AlarmFact>(record.body)) {
+      (is_new ? fresh_alarms_ : doubtful_alarms_).push_back(i);
+    } else if (std::holds_alternative<WaveformRun>(record.body)) {
+      (is_new ? fresh_runs_ : doubtful_runs_).push_back(i);
+    } else {
+      (is_new ? fresh_sets_ : doubtful_sets_).push_back(i);
+    }
   }
 }
 

@@ -40,10 +40,12 @@ class Batch {
   bool is_late(const Record& record) const;
   void compare_sets(const Indices& doubtful);
   void compare_alarms(const Indices& doubtful);
+  void compare_runs(const Indices& doubtful);
   pqxx::result find_stored(const char* statement, const Indices& doubtful);
   void compare(const Stored& stored, const Indices& doubtful, Indices& fresh);
   void insert_sets();
   void insert_alarms();
+  void insert_runs();
   void advance_latest();
   void advance_streams();
   void settle(std::size_t index, bool same);
@@ -56,8 +58,8 @@ class Batch {
   std::map<StreamKey, StreamState> streams_;
   std::map<RecordKey, std::size_t> first_of_key_;
   Indices repeated_;  // a key that came before in this batch
-  Indices fresh_sets_, fresh_alarms_;
-  Indices doubtful_sets_, doubtful_alarms_;
+  Indices fresh_sets_, fresh_alarms_, fresh_runs_;
+  Indices doubtful_sets_, doubtful_alarms_, doubtful_runs_;
 };
 
 /// Why the database must not see the record; an Unusable body is its own reason. Nothing: it may.

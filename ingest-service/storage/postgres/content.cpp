@@ -4,7 +4,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "signs/waveforms.hpp"
 #include "storage/postgres/batch.hpp"
+#include "storage/postgres/text.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -39,6 +41,16 @@ const char* fault_of(const AlarmFact& alarm, Stream stream) {
   return nullptr;
 }
 
+const char* fault_of(const WaveformRun& run, Stream stream) {
+  const auto* waveform = signs::find_waveform(waveform_of(stream));
+  if (waveform == nullptr) return "wrong_stream";
+  const signs::SampleRate rate{run.rate_samples, run.rate_seconds};
+  if (!allowed(*waveform, rate)) return "bad_rate";
+  if (run.samples.size() % 2 != 0 || !signs::is_run(rate, run.samples.size() / 2)) return "bad_run";
+  if (!std::isfinite(run.scale) || run.scale == 0 || !std::isfinite(run.offset)) return "not_a_number";
+  return nullptr;
+}
+
 const char* fault_of(const Unusable&, Stream) { return nullptr; }
 
 nlohmann::json json_of(const MeasurementSet& set) {
@@ -52,6 +64,14 @@ nlohmann::json json_of(const AlarmFact& alarm) {
   if (alarm.value) json["value"] = *alarm.value;
   if (alarm.limit) json["limit"] = *alarm.limit;
   return json;
+}
+
+nlohmann::json json_of(const WaveformRun& run) {
+  return {{"rate_samples", run.rate_samples},
+          {"rate_seconds", run.rate_seconds},
+          {"scale", run.scale},
+          {"offset", run.offset},
+          {"samples", to_text_of_bytes(run.samples)}};
 }
 
 nlohmann::json json_of(const Unusable&) { return nlohmann::json::object(); }
@@ -81,6 +101,7 @@ bool same_content(const Record& a, const Record& b) {
     const auto& other = std::get<MeasurementSet>(b.body);
     return set->signs == other.signs && set->values == other.values;
   }
+  if (const auto* run = std::get_if<WaveformRun>(&a.body)) return *run == std::get<WaveformRun>(b.body);
   return std::get<AlarmFact>(a.body) == std::get<AlarmFact>(b.body);
 }
 

@@ -26,9 +26,10 @@ void Partitions::ensure(pqxx::connection& connection, Instant from, Instant now)
   tx.exec0("SET LOCAL lock_timeout = '2s'");
   tx.exec1("SELECT pg_advisory_xact_lock(2002874981)");
   const auto made = tx.exec_params(
-      "SELECT d.day, make_measurement_partition(d.day)"
+      "SELECT d.day, make_measurement_partition(d.day) AND make_waveform_partition(d.day)"
       " FROM (SELECT date '1970-01-01' + n AS day FROM unnest($1::int[]) n) d"
-      " WHERE to_regclass('measurement_set_' || to_char(d.day, 'YYYYMMDD')) IS NULL",
+      " WHERE to_regclass('measurement_set_' || to_char(d.day, 'YYYYMMDD')) IS NULL"
+      " OR to_regclass('waveform_run_' || to_char(d.day, 'YYYYMMDD')) IS NULL",
       wanted.text());
   tx.commit();
   for (const auto row : made) {

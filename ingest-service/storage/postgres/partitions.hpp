@@ -1,5 +1,6 @@
 #pragma once
-// The daily partitions of measurement_set, made before rows come. What has none lies in the default partition.
+// The daily partitions of measurement_set and waveform_run, made before rows come. What has none lies in the default
+// partition.
 
 #include <chrono>
 #include <mutex>

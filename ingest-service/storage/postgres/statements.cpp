@@ -69,6 +69,26 @@ std::map<std::string, std::string> writing_statements() {
        " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) k(device_id, boot_id, stream, sequence)"
        " JOIN alarm_event a ON (a.device_id, a.boot_id, a.stream, a.sequence)"
        "   = (k.device_id, k.boot_id, k.stream, k.sequence)"},
+      {"insert_runs",
+       "INSERT INTO waveform_run (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at, "
+       "rate_samples,"
+       " rate_seconds, scale, sample_offset, samples, late)"
+       " SELECT k.device_id, k.boot_id, k.stream, k.sequence, k.tick, instant(k.measured), instant(k.received),"
+       " k.rate_samples, k.rate_seconds, k.scale, k.origin, k.samples, k.late"
+       " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], "
+       "$7::bigint[],"
+       "   $8::int[], $9::int[], $10::float8[], $11::float8[], $12::bytea[], $13::boolean[])"
+       "   k(device_id, boot_id, stream, sequence, tick, measured, received, rate_samples, rate_seconds, scale, origin,"
+       "     samples, late)"
+       " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"},
+      // Without measured_at, as find_sets.
+      {"find_runs",
+       "SELECT k.device_id, k.boot_id, k.stream, k.sequence, m.tick_ms, m.rate_samples, m.rate_seconds, m.scale,"
+       " m.sample_offset, m.samples"
+       " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) k(device_id, boot_id, stream, sequence)"
+       " CROSS JOIN LATERAL (SELECT x.* FROM waveform_run x"
+       "   WHERE x.device_id = k.device_id AND x.boot_id = k.boot_id AND x.stream = k.stream"
+       "   AND x.sequence = k.sequence LIMIT 1) m"},
       {"quarantine",
        "INSERT INTO quarantine AS q (device_id, boot_id, stream, sequence, digest, reason, resource, payload, "
        "received_at)"

@@ -34,6 +34,31 @@ double read_double(std::string_view text) { return read<double>(text); }
 std::int64_t read_integer(std::string_view text) { return read<std::int64_t>(text); }
 Instant read_instant(std::string_view micros) { return Instant{std::chrono::microseconds{read_integer(micros)}}; }
 
+std::string to_text_of_bytes(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text = "\\x";
+  text.reserve(2 + 2 * bytes.size());
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+std::string read_bytes(std::string_view text) {
+  if (!text.starts_with("\\x") || text.size() % 2 != 0) throw std::logic_error("the database sent no bytes");
+  std::string bytes;
+  bytes.reserve(text.size() / 2 - 1);
+  for (std::size_t i = 2; i < text.size(); i += 2) {
+    unsigned byte = 0;
+    const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
+    if (error != std::errc{} || end != text.data() + i + 2) throw std::logic_error("the database sent no bytes");
+    bytes += static_cast<char>(byte);
+  }
+  return bytes;
+}
+
 void ArrayText::separate() {
   if (size_++ > 0) items_ += ',';
 }

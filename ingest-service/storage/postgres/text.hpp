@@ -21,6 +21,10 @@ double read_double(std::string_view text);
 std::int64_t read_integer(std::string_view text);
 Instant read_instant(std::string_view micros);
 
+/// bytea: \x and hex.
+std::string to_text_of_bytes(std::string_view bytes);
+std::string read_bytes(std::string_view text);
+
 /// A one-dimensional array, element by element.
 class ArrayText {
  public:

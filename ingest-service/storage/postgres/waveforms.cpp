@@ -1,0 +1,82 @@
+// What clinicians ask about waveforms. A run is a patient's when the patient wore the device as it began.
+
+#include "storage/postgres/reading_rows.hpp"
+#include "storage/postgres/store_impl.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+using namespace postgres;
+
+// $1 scope, $2 patient, $3 device, $4 stream. A patient's devices are all that the patient ever wore.
+constexpr const char* of_subject =
+    " FROM waveform_run x JOIN device d ON d.device_id = x.device_id"
+    " WHERE x.stream = $4 AND x.device_id IN (SELECT v.device_id FROM device v WHERE v.urn = $3"
+    "   UNION SELECT a.device_id FROM assignment a WHERE a.patient_id = NULLIF($2, '')::uuid AND upper_inf(a.recorded))"
+    " AND (($1 = '' AND $2 = '') OR EXISTS (SELECT FROM assignment a JOIN patient p ON p.patient_id = a.patient_id"
+    "   WHERE a.device_id = x.device_id AND upper_inf(a.recorded) AND a.held @> x.measured_at"
+    "   AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+    "   AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid)))";
+
+// $5 end
+const std::string newest = "SELECT micros(run_end(x))" + std::string(of_subject) +
+                           " AND ($5 = '' OR x.measured_at < instant(NULLIF($5, '')::bigint))"
+                           " ORDER BY x.measured_at DESC LIMIT 1";
+
+// $5 start, $6 end, $7 to $10 the position before, $11 limit. No run is longer than 10 s.
+const std::string runs_in_span =
+    "SELECT x.device_id, d.urn, x.boot_id, x.stream, x.sequence, x.tick_ms, micros(x.measured_at),"
+    " micros(x.received_at), x.rate_samples, x.rate_seconds, x.scale, x.sample_offset, x.samples" +
+    std::string(of_subject) +
+    " AND x.measured_at > instant($5::bigint) - interval '10 seconds' AND run_end(x) > instant($5::bigint)"
+    " AND x.measured_at < instant($6::bigint)"
+    " AND ($7 = '' OR (x.measured_at >= instant(NULLIF($7, '')::bigint)"
+    "   AND (x.measured_at, x.device_id, x.boot_id, x.sequence)"
+    "   > (instant(NULLIF($7, '')::bigint), $8::bigint, $9::bigint, $10::bigint)))"
+    " ORDER BY x.measured_at, x.device_id, x.boot_id, x.sequence LIMIT $11";
+
+RunRow read_run(const pqxx::row& row) {
+  RunRow run;
+  run.device_id = row[0].as<std::int64_t>();
+  run.device = row[1].as<std::string>();
+  run.boot = row[2].as<std::uint64_t>();
+  run.stream = static_cast<Stream>(row[3].as<int>());
+  run.sequence = row[4].as<std::uint64_t>();
+  run.tick_ms = row[5].as<std::uint64_t>();
+  run.measured_at = read_instant(row[6].c_str());
+  run.received_at = read_instant(row[7].c_str());
+  run.run = {row[8].as<std::uint32_t>(), row[9].as<std::uint32_t>(), read_double(row[10].c_str()),
+             read_double(row[11].c_str()), read_bytes(row[12].c_str())};
+  return run;
+}
+
+}  // namespace
+
+std::optional<Instant> PostgresStore::end_of_runs(const RunsQuery& query) {
+  return impl_->pool.transact([&](pqxx::work& tx) -> std::optional<Instant> {
+    require_known(tx, query.subject);
+    const auto found = tx.exec_params(newest, scope_text(query.scope), text_of(query.subject, Subject::Kind::patient),
+                                      text_of(query.subject, Subject::Kind::device), static_cast<int>(query.stream),
+                                      instant_text(query.end));
+    if (found.empty()) return std::nullopt;
+    return read_instant(found[0][0].c_str());
+  });
+}
+
+std::vector<RunRow> PostgresStore::runs(const RunsQuery& query) {
+  return impl_->pool.transact([&](pqxx::work& tx) {
+    require_known(tx, query.subject);
+    const auto after = query.after.value_or(Position{});
+    const auto found = tx.exec_params(
+        runs_in_span, scope_text(query.scope), text_of(query.subject, Subject::Kind::patient),
+        text_of(query.subject, Subject::Kind::device), static_cast<int>(query.stream), to_text(query.start.value()),
+        to_text(query.end.value()), query.after ? to_text(after.at) : std::string(), after.device_id, after.boot,
+        after.sequence, query.limit);
+    std::vector<RunRow> rows;
+    rows.reserve(static_cast<std::size_t>(found.size()));
+    for (const auto row : found) rows.push_back(read_run(row));
+    return rows;
+  });
+}
+
+}  // namespace wardlink::storage
