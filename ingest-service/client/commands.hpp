@@ -15,6 +15,7 @@ void add_latest(CLI::App& vitals, Command& chosen);
 void add_history(CLI::App& vitals, Command& chosen);
 void add_aggregate(CLI::App& vitals, Command& chosen);
 void add_vitals_watch(CLI::App& vitals, Command& chosen);
+void add_waveform(CLI::App& app, Command& chosen);
 void add_alarms(CLI::App& alarms, Command& chosen);
 void add_acknowledge(CLI::App& alarms, Command& chosen);
 void add_alarms_watch(CLI::App& alarms, Command& chosen);

@@ -39,6 +39,19 @@ class Connection {
     return response;
   }
 
+  /// The same for a call that answers with a stream: `take(response)` for each. The deadline is the whole call's.
+  template <class Stub, class Request, class Response, class Take>
+  void stream(Stub& stub,
+              std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::ClientContext*, const Request&),
+              const Request& request, Take take) const {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + timeout_);
+    const auto reader = (stub.*method)(&context, request);
+    for (Response response; reader->Read(&response);) take(response);
+    const grpc::Status status = reader->Finish();
+    if (!status.ok()) fail(status);
+  }
+
   /// Throws the Failure that a status other than OK means.
   [[noreturn]] void fail(const grpc::Status& status) const;
 

@@ -14,6 +14,7 @@ constexpr auto about =
     "  wardlink vitals latest                      who is how, right now\n"
     "  wardlink vitals watch                       what happens, as it happens\n"
     "  wardlink vitals history \"Bed 1\" --from -1h  what was measured in the last hour\n"
+    "  wardlink waveform \"Bed 1\" ecg --seconds 10  the last ten seconds of the ECG\n"
     "  wardlink alarms list --open                 what is alarming\n";
 
 constexpr auto after =
@@ -76,6 +77,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   add_vitals_watch(*vitals, arguments.command);
   add_history(*vitals, arguments.command);
   add_aggregate(*vitals, arguments.command);
+  add_waveform(app, arguments.command);
   CLI::App* alarms = add_noun(app, "alarms", "alarm conditions: list, watch, ack");
   add_alarms(*alarms, arguments.command);
   add_alarms_watch(*alarms, arguments.command);

@@ -69,6 +69,14 @@ grpc::Status ScriptedPatients::ListPatients(Context*, const v1::ListPatientsRequ
 grpc::Status ScriptedPatients::GetPatient(Context*, const v1::GetPatientRequest* q, v1::Patient* a) {
   return answer(get, q, a);
 }
+grpc::Status ScriptedVitals::GetWaveform(Context*, const v1::GetWaveformRequest* request,
+                                         grpc::ServerWriter<v1::WaveformRun>* stream) {
+  if (!waveform) return {grpc::StatusCode::UNIMPLEMENTED, "not scripted"};
+  std::vector<v1::WaveformRun> runs;
+  const auto status = waveform(*request, runs);
+  for (const auto& run : runs) stream->Write(run);
+  return status;
+}
 grpc::Status ScriptedDevices::CreateDevice(Context*, const v1::CreateDeviceRequest* q, v1::Device* a) {
   return answer(create, q, a);
 }

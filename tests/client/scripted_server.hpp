@@ -38,6 +38,9 @@ struct ScriptedVitals : v1::VitalsService::Service {
   Script<v1::ListReadingsRequest, v1::ListReadingsResponse> readings;
   Script<v1::AggregateReadingsRequest, v1::AggregateReadingsResponse> aggregates;
   std::function<grpc::Status(const v1::WatchRequest&, grpc::ServerWriter<v1::WatchResponse>&)> watch;
+  std::function<grpc::Status(const v1::GetWaveformRequest&, std::vector<v1::WaveformRun>&)> waveform;
+  grpc::Status GetWaveform(grpc::ServerContext*, const v1::GetWaveformRequest*,
+                           grpc::ServerWriter<v1::WaveformRun>*) override;
   grpc::Status GetLatest(grpc::ServerContext*, const v1::GetLatestRequest*, v1::GetLatestResponse*) override;
   grpc::Status ListReadings(grpc::ServerContext*, const v1::ListReadingsRequest*, v1::ListReadingsResponse*) override;
   grpc::Status AggregateReadings(grpc::ServerContext*, const v1::AggregateReadingsRequest*,
