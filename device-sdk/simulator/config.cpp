@@ -55,6 +55,11 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config) {
   app.add_option("--devices", config.devices, "how many wearables (default: all certificates)")
       ->check(CLI::PositiveNumber);
   auto* replay = app.add_option("--replay", config.replay, "recordings, one wearable each");
+  app.add_option("--waveforms", config.waveforms,
+                 "ecg,ppg,resp: of the model, or with --replay from the files beside a recording that are there: "
+                 "bed1_ecg.csv beside bed1.csv")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"ecg", "ppg", "resp"}));
   std::string speed;
   app.add_option("--speed", speed, "how fast to replay: a factor, or max (default: 1)")->needs(replay);
   app.add_option("--seconds", config.seconds, "stop measuring after so many seconds")->check(CLI::PositiveNumber);
@@ -75,6 +80,11 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config) {
   try {
     app.parse(argc, argv);
     if (!speed.empty()) config.speed = to_speed(speed);
+    for (auto one = config.waveforms.begin(); one != config.waveforms.end(); ++one) {
+      if (std::count(one, config.waveforms.end(), *one) > 1) {
+        throw CLI::ValidationError("--waveforms", *one + " is there twice");
+      }
+    }
     if (config.devices != 0 && !config.replay.empty() && config.devices != config.replay.size()) {
       throw CLI::ValidationError("--devices", "with --replay there is one device a recording: leave it out");
     }

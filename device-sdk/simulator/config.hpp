@@ -17,8 +17,9 @@ struct Config {
   std::string pki;
   std::size_t devices = 0;  // 0: as many as there are recordings, or certificates
   std::vector<std::string> replay;
-  std::optional<double> speed = 1;  // of the replay; empty = as fast as it goes
-  std::optional<double> seconds;    // real time from the first sample on
+  std::vector<std::string> waveforms;  // names of the catalogue
+  std::optional<double> speed = 1;     // of the replay; empty = as fast as it goes
+  std::optional<double> seconds;       // real time from the first sample on
   double hysteresis = 0.02;
   double shortest_s = 10;
   std::string journal_dir, ready_file, status_file;

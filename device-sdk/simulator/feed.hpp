@@ -1,14 +1,24 @@
 #pragma once
-// Where one wearer's measurement sets come from: a recording at some speed, or the model. Driven by the time that has
-// passed since the first sample.
+// Where one wearer's measurement sets and samples come from: a recording at some speed, or the model. Driven by the
+// time that has passed since the first sample.
 
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "physiology.hpp"
 #include "recording.hpp"
+#include "waveform_model.hpp"
+#include "waveform_recording.hpp"
 
 namespace ward {
+
+/// Samples of one waveform, about a second's worth.
+struct SampleBlock {
+  const std::string* waveform;
+  std::span<const double> samples;
+  std::optional<std::uint64_t> tick_ms;  // of the first; empty = they follow the last ones
+};
 
 class Feed {
  public:
@@ -16,12 +26,15 @@ class Feed {
   /// The next set that was taken by now, each once; nullptr when there is none yet. Stands until take().
   virtual const wardlink::MeasurementSet* due(double elapsed_s) = 0;
   virtual void take() = 0;
+  /// The same of samples, until take_block().
+  virtual std::optional<SampleBlock> due_block(double elapsed_s) = 0;
+  virtual void take_block() = 0;
   /// Nothing will come any more.
   virtual bool over(double elapsed_s) const = 0;
 };
 
 /// `speed` empty: all is due at once.
-std::unique_ptr<Feed> play(Recording recording, std::optional<double> speed);
-std::unique_ptr<Feed> model(std::uint64_t seed);
+std::unique_ptr<Feed> play(Recording recording, std::vector<WaveformRecording> waveforms, std::optional<double> speed);
+std::unique_ptr<Feed> model(std::uint64_t seed, const std::vector<std::string>& waveforms);
 
 }  // namespace ward

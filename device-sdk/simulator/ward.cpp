@@ -23,7 +23,10 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kSetCapacity = 4096;
 constexpr std::size_t kPaceAt = kSetCapacity / 2;  // a replay hands in no more than so many unsent sets
+constexpr std::size_t kRunCapacity = 256;          // of each waveform
+constexpr std::size_t kPaceRunsAt = kRunCapacity / 2;
 constexpr auto kConnectLimit = 20s;
+constexpr auto kLastRuns = 1000ms;
 constexpr auto kInterruptedDrain = 2s;
 constexpr auto kTurn = 5ms;
 
@@ -38,10 +41,13 @@ void write_atomically(const std::string& path, const Json& content) {
   std::filesystem::rename(fresh, path);
 }
 
-bool drained(const wardlink::DeviceStatus& status) { return status.sets_waiting == 0 && status.alarms_owed == 0; }
+bool drained(const wardlink::DeviceStatus& status) {
+  return status.sets_waiting == 0 && status.alarms_owed == 0 && status.runs_waiting == 0;
+}
 
 bool complete(const wardlink::DeviceStatus& status) {
-  return drained(status) && status.sets_dropped == 0 && status.alarms_dropped == 0 && status.journal_failures == 0;
+  return drained(status) && status.sets_dropped == 0 && status.alarms_dropped == 0 && status.runs_dropped == 0 &&
+         status.journal_failures == 0;
 }
 
 Json counts(const wardlink::DeviceStatus& status) {
@@ -49,6 +55,10 @@ Json counts(const wardlink::DeviceStatus& status) {
           {"sets_sent", status.sets_sent},
           {"sets_dropped", status.sets_dropped},
           {"sets_waiting", status.sets_waiting},
+          {"runs_generated", status.runs_generated},
+          {"runs_sent", status.runs_sent},
+          {"runs_dropped", status.runs_dropped},
+          {"runs_waiting", status.runs_waiting},
           {"alarms_generated", status.alarms_generated},
           {"alarms_acknowledged", status.alarms_acknowledged},
           {"alarms_owed", status.alarms_owed},
@@ -65,6 +75,10 @@ void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
   sum.sets_sent += one.sets_sent;
   sum.sets_dropped += one.sets_dropped;
   sum.sets_waiting += one.sets_waiting;
+  sum.runs_generated += one.runs_generated;
+  sum.runs_sent += one.runs_sent;
+  sum.runs_dropped += one.runs_dropped;
+  sum.runs_waiting += one.runs_waiting;
   sum.alarms_generated += one.alarms_generated;
   sum.alarms_acknowledged += one.alarms_acknowledged;
   sum.alarms_owed += one.alarms_owed;
@@ -82,6 +96,7 @@ wardlink::DeviceOptions options_for(const Config& config, const Badge& badge) {
   options.port = config.port;
   options.credentials = badge.credentials;
   options.set_capacity = kSetCapacity;
+  options.run_capacity = kRunCapacity;
   options.alarms.hysteresis = config.hysteresis;
   options.alarms.shortest_ms = static_cast<std::uint64_t>(std::llround(config.shortest_s * 1000));
   if (!config.journal_dir.empty()) {
@@ -101,12 +116,19 @@ Ward::Ward(const Config& config, std::vector<Badge> badges)
     auto options = options_for(config, badges[i]);
     options.runtime = runtime_;
     if (bed.replay.empty()) {
-      bed.feed = model(config.seed * 1'000'003 + i);
+      options.waveforms = WaveformModel(config.waveforms).options();
+      bed.feed = model(config.seed * 1'000'003 + i, config.waveforms);
     } else {
       auto recording = load_recording(bed.replay);
+      auto waveforms = load_waveforms(bed.replay, config.waveforms);
+      auto length = recording.length_ms;
+      for (const auto& waveform : waveforms) {
+        length = std::max(length, waveform.length_ms());
+        options.waveforms.push_back(waveform.options);
+      }
       // The device's clock stands at the recording's end from the first contact on: all samples lie in its past.
-      options.tick = [length = recording.length_ms] { return length; };
-      bed.feed = play(std::move(recording), config.speed);
+      options.tick = [length] { return length; };
+      bed.feed = play(std::move(recording), std::move(waveforms), config.speed);
     }
     bed.device = std::make_unique<wardlink::Device>(std::move(options));
     beds_.push_back(std::move(bed));
@@ -175,11 +197,27 @@ bool Ward::feed_one(Bed& bed, double elapsed_s) {
       bed.feed->take();
     }
   }
+  feed_blocks(bed, elapsed_s);
   if (!bed.concluded && bed.feed->over(elapsed_s)) {
     bed.device->conclude();
     bed.concluded = true;
   }
-  return bed.feed->due(elapsed_s) != nullptr;
+  return bed.feed->due(elapsed_s) != nullptr || bed.feed->due_block(elapsed_s).has_value();
+}
+
+/// A block makes at most one run, and a part of the next.
+void Ward::feed_blocks(Bed& bed, double elapsed_s) {
+  auto block = bed.feed->due_block(elapsed_s);
+  if (!block) return;
+  const auto waiting = bed.device->status().runs_waiting;
+  for (auto room = waiting < kPaceRunsAt ? kPaceRunsAt - waiting : 0; room > 0 && block; --room) {
+    const auto refusal = bed.device->waveform(*block->waveform, block->samples, block->tick_ms);
+    if (refusal != wardlink::Refusal::none) {
+      throw std::logic_error("Samples were refused: " + std::string(to_string(refusal)) + ".");
+    }
+    bed.feed->take_block();
+    block = bed.feed->due_block(elapsed_s);
+  }
 }
 
 bool Ward::over(double elapsed_s) const {
@@ -199,8 +237,10 @@ void Ward::drain(const std::atomic<bool>& interrupted) {
     std::this_thread::sleep_for(20ms);
   }
   for (auto& bed : beds_) {
-    const auto problem = bed.device->status().last_problem;
-    bed.device->stop();
+    const auto before = bed.device->status();
+    const auto problem = before.last_problem;
+    // Runs that are under way become whole as it stops; where the rest has gone, they go too.
+    bed.device->stop(drained(before) ? kLastRuns : 0ms);
     bed.last = bed.device->status();
     bed.last.last_problem = drained(bed.last) ? "" : problem;
   }
@@ -248,12 +288,12 @@ std::string Ward::report() const {
   const auto row = [&](const std::string& label, const wardlink::DeviceStatus& s) {
     text << std::left << std::setw(static_cast<int>(width)) << label << std::right << std::setw(11) << s.sets_generated
          << std::setw(9) << s.sets_sent << std::setw(9) << s.sets_dropped << std::setw(9) << s.sets_waiting
-         << std::setw(9) << s.alarms_generated << std::setw(14) << s.alarms_acknowledged
+         << std::setw(9) << s.runs_sent << std::setw(9) << s.alarms_generated << std::setw(14) << s.alarms_acknowledged
          << (s.last_problem.empty() ? "" : "  " + s.last_problem) << '\n';
   };
   text << std::left << std::setw(static_cast<int>(width)) << "device" << std::right << std::setw(11) << "generated"
-       << std::setw(9) << "sent" << std::setw(9) << "dropped" << std::setw(9) << "unsent" << std::setw(9) << "alarms"
-       << std::setw(14) << "acknowledged" << '\n';
+       << std::setw(9) << "sent" << std::setw(9) << "dropped" << std::setw(9) << "unsent" << std::setw(9) << "runs"
+       << std::setw(9) << "alarms" << std::setw(14) << "acknowledged" << '\n';
   wardlink::DeviceStatus sum;
   for (const auto& bed : beds_) {
     row(bed.label, bed.last);

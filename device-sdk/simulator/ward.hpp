@@ -39,6 +39,7 @@ class Ward {
   void measure(const std::atomic<bool>& interrupted);
   bool feed_all(double elapsed_s);
   bool feed_one(Bed& bed, double elapsed_s);
+  void feed_blocks(Bed& bed, double elapsed_s);
   bool over(double elapsed_s) const;
   void drain(const std::atomic<bool>& interrupted);
   void write_ready() const;

@@ -204,6 +204,7 @@ bool Device::Impl::stop(std::chrono::milliseconds drain) {
   const std::lock_guard lock(lifecycle);
   if (stage == Stage::running) {
     recorder.shut();
+    nudge();  // runs of samples that were under way are whole now
     recorder.wait_until_drained(drain);
     runtime().run([this] {
       core->stop(coap::EventLoop::now());

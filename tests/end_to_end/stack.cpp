@@ -170,6 +170,23 @@ Process Stack::ward(std::vector<std::string> arguments, std::uint16_t port) cons
   return Process(std::move(command), path("ward.log"));
 }
 
+std::string Stack::client(std::vector<std::string> arguments) const {
+  const auto name = pki() + "/clients/admin";
+  std::vector<std::string> command{kPrograms + "/wardlink",
+                                   "--server",
+                                   "localhost:" + std::to_string(storage_port_),
+                                   "--cert",
+                                   name + ".pem",
+                                   "--key",
+                                   name + ".key",
+                                   "--ca",
+                                   pki() + "/service-ca.pem",
+                                   "--timeout",
+                                   "300"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return run(command);
+}
+
 std::string Stack::sql(const std::string& statement) const {
   pqxx::connection connection(database_);
   pqxx::work work(connection);

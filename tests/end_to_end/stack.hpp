@@ -43,6 +43,9 @@ class Stack {
   /// wardlink-ward with these arguments, talking to `port` (0: ingest's own).
   Process ward(std::vector<std::string> arguments, std::uint16_t port = 0) const;
 
+  /// What wardlink, the client, prints for an administrator. Throws std::runtime_error where it fails.
+  std::string client(std::vector<std::string> arguments) const;
+
   /// One row of one column as text; empty when there is none.
   std::string sql(const std::string& statement) const;
   const std::string& database() const { return database_; }
