@@ -4,14 +4,13 @@
 #include <pthread.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 
+#include "daemon/ready_file.hpp"
 #include "ingest/config.hpp"
 #include "ingest/healthcheck.hpp"
 #include "ingest/metrics.hpp"
@@ -33,17 +32,6 @@ sigset_t block_signals() {
   return signals;
 }
 
-void write_ready_file(const std::string& path, std::uint16_t port, std::uint16_t metrics_port) {
-  const std::string fresh = path + ".new";
-  {
-    std::ofstream file(fresh);
-    file << "{\"port\":" << port << ",\"metrics_port\":" << metrics_port << ",\"pid\":" << getpid() << "}\n";
-    if (!file.flush()) throw std::runtime_error("Cannot write the ready file " + fresh + ".");
-  }
-  if (std::rename(fresh.c_str(), path.c_str()) != 0)
-    throw std::runtime_error("Cannot write the ready file " + path + ".");
-}
-
 int serve(const Config& config) {
   const sigset_t signals = block_signals();
   Service service(config);
@@ -51,7 +39,8 @@ int serve(const Config& config) {
     const MetricsServer metrics(config.metrics_port, [&service] { return service.stats(); });
     spdlog::info("listening on UDP port {} of {}; counters at http://127.0.0.1:{}/metrics; storage at {}",
                  service.port(), config.listen, metrics.port(), config.storage);
-    if (!config.ready_file.empty()) write_ready_file(config.ready_file, service.port(), metrics.port());
+    if (!config.ready_file.empty())
+      wardlink::daemon::write_ready_file(config.ready_file, service.port(), metrics.port());
     int signal = 0;
     sigwait(&signals, &signal);
   }

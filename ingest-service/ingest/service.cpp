@@ -65,11 +65,11 @@ struct Service::Worker {
 Service::Service(const Config& config) {
   coap::DtlsOptions options;
   options.allow_ccm_8 = config.allow_ccm_8;
-  const auto context = checked(coap::DtlsContext::server(config.dtls, options));
+  const auto context = checked(coap::DtlsContext::server(config.credentials.dtls, options));
   port_ = find_port(config);
   const auto secret = draw_secret();
   const unsigned shards = config.shards != 0 ? config.shards : std::max(1u, std::thread::hardware_concurrency());
-  GrpcSink::Config sink{config.storage, config.storage_credentials, config.readings_capacity};
+  GrpcSink::Config sink{config.storage, config.credentials.storage, config.readings_capacity};
   for (unsigned i = 0; i < shards; ++i) {
     Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
     const auto deliver = [&worker](std::vector<SinkEvent> events) {

@@ -1,17 +1,10 @@
 #include "storage/config.hpp"
 
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 #include <stdexcept>
 
+#include "daemon/settings.hpp"
 #include "storage/names.hpp"
 #include "storage/status.hpp"
 
@@ -34,17 +27,6 @@ constexpr const char* about =
     "\n"
     "  wardlink-storage --healthcheck --listen 127.0.0.1:50051 \\\n"
     "    --cert pki/clients/alice.pem --key pki/clients/alice.key --ca pki/service-ca.pem\n";
-
-std::string read_file(const std::string& path, const char* what) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || text.str().empty()) {
-    throw std::runtime_error(std::string("The ") + what + " " + path +
-                             " cannot be read: " + (errno != 0 ? std::strerror(errno) : "it is empty") + ".");
-  }
-  return text.str();
-}
 
 }  // namespace
 
@@ -70,18 +52,17 @@ Grant parse_grant(const std::string& text) {
   return grant;
 }
 
-std::optional<ProgramConfig> read_config(int argc, char** argv, int& exit_code) {
+std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int& exit_code) {
   ProgramConfig config;
-  std::string certificate, key, authority;
   std::vector<std::string> grants;
-  CLI::App app(about);
+  CLI::App app(about, "wardlink-storage");
   app.set_version_flag("--version", "wardlink-storage " WARDLINK_VERSION);
   app.add_option("--listen", config.server.address, "HOST:PORT to serve on; port 0: the kernel picks one")
       ->capture_default_str();
-  auto* database = app.add_option("--database", config.database, "PostgreSQL: a libpq connection string or URI");
-  app.add_option("--cert", certificate, "certificate, PEM (with --healthcheck: a client's)")->required();
-  app.add_option("--key", key, "its private key, PEM")->required();
-  app.add_option("--ca", authority, "the authority that signs servers and clients, PEM")->required();
+  app.add_option("--database", config.database, "PostgreSQL: a libpq connection string or URI");
+  app.add_option("--cert", config.files.certificate, "certificate, PEM (with --healthcheck: a client's)");
+  app.add_option("--key", config.files.key, "its private key, PEM");
+  app.add_option("--ca", config.files.authority, "the authority that signs servers and clients, PEM");
   app.add_option("--grant", grants, "SUBJECT=ROLE or SUBJECT=ROLE@WARD, made when missing; may be repeated");
   std::uint64_t recheck_seconds = 3;
   app.add_option("--max-connections", config.server.limits.connections,
@@ -104,33 +85,21 @@ std::optional<ProgramConfig> read_config(int argc, char** argv, int& exit_code) 
       ->check(CLI::Range(1, 60))
       ->capture_default_str();
   app.add_option("--ready-file", config.ready_file, "a JSON object is written here once it serves");
-  app.add_flag("--healthcheck", config.healthcheck, "ask the service at --listen; exit code 0 when it serves");
-  try {
-    app.parse(argc, argv);
-    if (!config.healthcheck && database->count() == 0) throw CLI::RequiredError("--database");
-  } catch (const CLI::ParseError& error) {
-    exit_code = app.exit(error) == 0 ? 0 : 1;
-    return std::nullopt;
-  }
+  app.add_flag("--healthcheck", config.healthcheck, "ask the service at --listen; exit code 0 when it serves")
+      ->configurable(false);
+  daemon::add_settings_file(app);
+  if (!daemon::read_settings(app, argc, argv, exit_code)) return std::nullopt;
+  if (!config.healthcheck && config.database.empty())
+    throw std::runtime_error("--database is missing: it says where PostgreSQL is. See --help.");
   config.server.grant_recheck = std::chrono::seconds(recheck_seconds);
-  errno = 0;
-  config.server.certificate = read_file(certificate, "certificate");
-  config.server.key = read_file(key, "key");
-  config.server.authority = read_file(authority, "authority's certificate");
+  config.server.credentials = read_credentials(config.files);
   for (const auto& text : grants) config.grants.push_back(parse_grant(text));
   return config;
 }
 
-void write_ready_file(const std::string& path, int port) {
-  const auto unfinished = path + ".new";
-  {
-    std::ofstream file(unfinished, std::ios::trunc);
-    file << "{\"port\":" << port << ",\"metrics_port\":0,\"pid\":" << ::getpid() << "}\n";
-    if (!file.flush()) throw std::runtime_error("The ready file " + path + " cannot be written.");
-  }
-  if (std::rename(unfinished.c_str(), path.c_str()) != 0) {
-    throw std::runtime_error("The ready file " + path + " cannot be written.");
-  }
+ServerCredentials read_credentials(const CredentialFiles& files) {
+  using daemon::read_pem;
+  return {read_pem("--cert", files.certificate), read_pem("--key", files.key), read_pem("--ca", files.authority)};
 }
 
 }  // namespace wardlink::storage

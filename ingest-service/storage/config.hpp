@@ -1,5 +1,5 @@
 #pragma once
-// The command line and the files it names: the only place that reads them.
+// The command line, the settings file and the PEM files they name: the only place that reads them.
 
 #include <optional>
 #include <string>
@@ -10,22 +10,28 @@
 
 namespace wardlink::storage {
 
+/// Where the PEM files are. Secrets stay files.
+struct CredentialFiles {
+  std::string certificate, key, authority;
+};
+
 struct ProgramConfig {
   Server::Config server;
+  CredentialFiles files;
   std::string database;
   std::vector<Grant> grants;
   std::string ready_file;  // empty = none
   bool healthcheck = false;
 };
 
-/// Nothing when the program is done already (--help, --version, a mistake): `exit_code` says how. Throws
-/// std::runtime_error with one sentence when a file cannot be read.
-std::optional<ProgramConfig> read_config(int argc, char** argv, int& exit_code);
+/// Nothing when the program is done already (--help, --print-config, a mistake): `exit_code` says how. Throws
+/// std::runtime_error with one sentence when a file cannot be used.
+std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int& exit_code);
+
+/// Throws std::runtime_error with one sentence.
+ServerCredentials read_credentials(const CredentialFiles& files);
 
 /// SUBJECT=ROLE or SUBJECT=ROLE@WARD. Throws std::runtime_error.
 Grant parse_grant(const std::string& text);
-
-/// {"port":…,"metrics_port":0,"pid":…}, whole or not at all. Throws std::runtime_error.
-void write_ready_file(const std::string& path, int port);
 
 }  // namespace wardlink::storage

@@ -38,9 +38,9 @@ grpc::Status check(const std::shared_ptr<grpc::Channel>& channel, bool& serving)
 
 int healthcheck(const Server::Config& config) {
   grpc::SslCredentialsOptions options;
-  options.pem_root_certs = config.authority;
-  options.pem_private_key = config.key;
-  options.pem_cert_chain = config.certificate;
+  options.pem_root_certs = config.credentials.authority;
+  options.pem_private_key = config.credentials.key;
+  options.pem_cert_chain = config.credentials.certificate;
   bool serving = false;
   const auto status = check(grpc::CreateChannel(config.address, grpc::SslCredentials(options)), serving);
   if (status.ok() && serving) return 0;

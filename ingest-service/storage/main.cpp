@@ -12,6 +12,7 @@
 #include <memory>
 #include <string_view>
 
+#include "daemon/ready_file.hpp"
 #include "storage/config.hpp"
 #include "storage/healthcheck.hpp"
 #include "storage/postgres_store.hpp"
@@ -110,7 +111,8 @@ int run(int argc, char** argv) {
   if (!store) return 0;
   Server server(config->server, *store, *store, *store, *store);
   spdlog::info("serving on port {}", server.port());
-  if (!config->ready_file.empty()) write_ready_file(config->ready_file, server.port());
+  if (!config->ready_file.empty())
+    wardlink::daemon::write_ready_file(config->ready_file, static_cast<std::uint16_t>(server.port()), 0);
   look_after(*store, server, stop);
   spdlog::info("stopping");
   server.set_serving(false);

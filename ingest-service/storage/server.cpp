@@ -19,8 +19,8 @@ namespace {
 
 std::shared_ptr<grpc::ServerCredentials> credentials(const Server::Config& config) {
   grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = config.authority;
-  options.pem_key_cert_pairs.push_back({config.key, config.certificate});
+  options.pem_root_certs = config.credentials.authority;
+  options.pem_key_cert_pairs.push_back({config.credentials.key, config.credentials.certificate});
   auto made = grpc::SslServerCredentials(options);
   made->SetAuthMetadataProcessor(std::make_shared<CallGate>(config.calls_per_second));
   return made;

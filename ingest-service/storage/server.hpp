@@ -14,11 +14,16 @@
 
 namespace wardlink::storage {
 
+/// PEM texts: the server's chain and key, and who signs clients.
+struct ServerCredentials {
+  std::string certificate, key, authority;
+};
+
 class Server {
  public:
   struct Config {
     std::string address = "127.0.0.1:50051";  // port 0 = the kernel picks
-    std::string certificate, key, authority;  // PEM texts: the server's chain and key, who signs clients
+    ServerCredentials credentials;
     ListeningPort::Limits limits;
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);  // of TLS; then the connection is closed
     std::size_t calls_per_second = 500;                                      // of one subject, sustained

@@ -1,6 +1,11 @@
 #include "storage/config.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "storage/instants.hpp"
 #include "storage/names.hpp"
@@ -20,6 +25,84 @@ TEST(Config, GrantsAreSubjectRoleAndPerhapsWard) {
                             "urn:wardlink:client:a=viewer@", "urn:wardlink:client:a=viewer@I C U"}) {
     EXPECT_THROW(parse_grant(wrong), std::runtime_error) << wrong;
   }
+}
+
+/// A settings file, with the PEM files that storage asks for beside it.
+class SettingsTest : public ::testing::Test {
+ protected:
+  SettingsTest() {
+    std::filesystem::create_directories(folder_);
+    for (const auto* name : {"cert", "key", "ca"}) {
+      std::ofstream(folder_ + "/" + name) << "-----BEGIN " << name << "-----\n";
+      needed_ += std::string(name) + " = \"" + folder_ + "/" + name + "\"\n";
+    }
+  }
+  ~SettingsTest() override { std::filesystem::remove_all(folder_); }
+
+  std::optional<ProgramConfig> read(const std::string& text, std::vector<const char*> flags = {}) {
+    std::ofstream(file_) << text;
+    flags.insert(flags.begin(), {"wardlink-storage", "--config", file_.c_str()});
+    ::testing::internal::CaptureStderr();
+    ::testing::internal::CaptureStdout();
+    auto config = read_config(static_cast<int>(flags.size()), flags.data(), exit_code_);
+    printed_ = ::testing::internal::GetCapturedStdout();
+    said_ = ::testing::internal::GetCapturedStderr();
+    return config;
+  }
+
+  const std::string folder_ = ::testing::TempDir() + "storage-config-" + std::to_string(::getpid());
+  const std::string file_ = folder_ + "/storage.toml";
+  std::string needed_, printed_, said_;
+  int exit_code_ = -1;
+};
+
+TEST_F(SettingsTest, AFileSaysAllAndAFlagWins) {
+  const auto text = needed_ +
+                    "database = \"host=/run/db password='a#b, c'\"\n"
+                    "listen = \"[::1]:50051\"\n"
+                    "grant-recheck = 7\n"
+                    "grant = [\"urn:wardlink:client:a=viewer\", \"urn:wardlink:service:ingest=ingest\"]\n";
+  const auto config = read(text, {"--grant-recheck", "9"});
+  ASSERT_TRUE(config) << said_;
+  EXPECT_EQ(config->database, "host=/run/db password='a#b, c'");
+  EXPECT_EQ(config->server.address, "[::1]:50051");
+  EXPECT_EQ(config->server.grant_recheck, std::chrono::seconds(9));
+  ASSERT_EQ(config->grants.size(), 2U);
+  EXPECT_EQ(config->grants[1].role, "ingest");
+  EXPECT_EQ(config->server.credentials.key, "-----BEGIN key-----\n");
+}
+
+TEST_F(SettingsTest, AnUnknownKeyOrAWrongTypeIsToldInOneSentence) {
+  EXPECT_FALSE(read(needed_ + "databse = \"x\"\n"));
+  EXPECT_EQ(exit_code_, 1);
+  EXPECT_THAT(said_,
+              ::testing::StartsWith("wardlink-storage: " + file_ +
+                                    ", line 4, holds the unknown key \"databse\": --print-config lists the keys.\n"));
+  EXPECT_FALSE(read("max-connections = \"many\"\n"));
+  EXPECT_THAT(said_,
+              ::testing::HasSubstr("gives \"max-connections\" a value of the wrong type: it is a whole number."));
+  EXPECT_FALSE(read("grant = \"urn:wardlink:client:a=viewer\"\n"));
+  EXPECT_THAT(said_, ::testing::HasSubstr("gives \"grant\" a value of the wrong type: it is a list."));
+  EXPECT_FALSE(read("grant-recheck = 61\n"));
+  EXPECT_THAT(said_, ::testing::HasSubstr("--grant-recheck"));
+}
+
+TEST_F(SettingsTest, WhatIsPrintedCanBeReadBack) {
+  EXPECT_FALSE(read("", {"--print-config"}));
+  EXPECT_EQ(exit_code_, 0);
+  EXPECT_THAT(printed_, ::testing::HasSubstr("\nlisten = \"127.0.0.1:50051\"\n"));
+  EXPECT_THAT(printed_, ::testing::HasSubstr("\n# grant = []\n"));
+  const auto taught = printed_;
+  const auto config = read(taught + needed_ + "database = \"x\"\n");
+  ASSERT_TRUE(config) << said_ << taught;
+  EXPECT_EQ(config->server.limits.connections, ListeningPort::Limits{}.connections);
+  EXPECT_TRUE(config->grants.empty());
+
+  EXPECT_FALSE(read(needed_ + "grant = [\"urn:wardlink:client:a=viewer\"]\n", {"--print-config"}));
+  const auto again = printed_;
+  EXPECT_THAT(again, ::testing::HasSubstr("\ngrant = [\"urn:wardlink:client:a=viewer\"]\n"));
+  EXPECT_FALSE(read(again, {"--print-config"}));
+  EXPECT_EQ(printed_, again);
 }
 
 TEST(Names, OnlyWhatTheServerGivesOutParses) {

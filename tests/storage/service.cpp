@@ -15,9 +15,9 @@ const std::string script = WARDLINK_SOURCE_DIR "/certs/make-pki";
 Server::Config config(const std::function<void(Server::Config&)>& change) {
   Server::Config config;
   config.address = "127.0.0.1:0";
-  config.certificate = pki().pem("storage.pem");
-  config.key = pki().pem("storage.key");
-  config.authority = pki().pem("service-ca.pem");
+  config.credentials.certificate = pki().pem("storage.pem");
+  config.credentials.key = pki().pem("storage.key");
+  config.credentials.authority = pki().pem("service-ca.pem");
   if (change) change(config);
   return config;
 }
