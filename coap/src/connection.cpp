@@ -36,6 +36,7 @@ Connection::Impl::Impl(std::unique_ptr<SecureChannel> secure_channel, const Conf
       random(std::move(chance)),
       ids(static_cast<std::uint16_t>(draw_number(random)), settings.exchange_lifetime),
       seen(settings.remembered_messages, settings.remembered_responses),
+      probing(settings.probing_after, settings.probing_rate),
       tokens(random),
       last_heard(now) {
   after_channel(now);
@@ -308,6 +309,7 @@ const PeerIdentity& Connection::peer() const { return impl_->channel->peer(); }
 const ConnectionCounters& Connection::counters() const { return impl_->counters; }
 std::optional<Duration> Connection::round_trip_time() const { return impl_->round_trip; }
 Instant Connection::last_heard() const { return impl_->last_heard; }
+Instant Connection::non_at() const { return impl_->probing.next(impl_->last_heard); }
 bool Connection::busy(Slot which) const { return impl_->slot(which).in_flight().has_value(); }
 
 }  // namespace coap

@@ -73,6 +73,7 @@ struct Connection::Impl {
   ObserverId admit(const Exchange& exchange);
   void lose_observer(ObserverId id, event::Failure why);
   void notification_acknowledged(const Owner& owner);
+  void notify_non(ObserverId observer, Message message, Instant now);
   void expire_exchanges(Instant now);
 
   std::unique_ptr<SecureChannel> channel;
@@ -82,6 +83,7 @@ struct Connection::Impl {
   MessageIds ids;
   Deduplication seen;
   std::array<ConfirmableSlot, 2> slots;
+  Probing probing;
   TokenBook tokens;
   ObservationTable observations;
   ObserverList observers;

@@ -102,6 +102,27 @@ ObserverId Connection::Impl::admit(const Exchange& exchange) {
   return observers.add(exchange.token, fresh<ObserverId>());
 }
 
+void Connection::Impl::notify_non(ObserverId observer, Message message, Instant now) {
+  if (now < probing.next(last_heard)) {
+    ++counters.probes_dropped;
+    return;
+  }
+  // Who only takes notifications has nothing to say; a Reset of a ping is a word (RFC 7252 §4.3).
+  auto& ordinary = slot(Slot::ordinary);
+  if (now - last_heard >= config.probing_after / 2 && !ordinary.in_flight() && !ordinary.idle_with_work()) {
+    ordinary.submit({Message{}, {Owner::Kind::ping}});
+    pump(now);
+  }
+  const auto id = draw_id(now);
+  if (!id) return;
+  message.type = Type::non;
+  message.id = *id;
+  observers.sent_non(*id, observer);
+  const auto bytes = encode(message);
+  probing.sent(bytes.size(), last_heard, now);
+  transmit(bytes, Type::non);
+}
+
 void Connection::Impl::lose_observer(ObserverId id, event::Failure why) {
   if (observers.find(id) == nullptr) return;
   observers.remove(id);
@@ -287,11 +308,8 @@ DeliveryId Connection::notify(ObserverId id, Response response, Reliability reli
     if (last) observer->last = delivery;
     impl_->slot(slot).submit({std::move(message), {Owner::Kind::notification, {}, id, delivery}});
     impl_->pump(now);
-  } else if (const auto message_id = impl_->draw_id(now)) {
-    message.type = Type::non;
-    message.id = *message_id;
-    impl_->observers.sent_non(*message_id, id);
-    impl_->transmit(message);
+  } else {
+    impl_->notify_non(id, std::move(message), now);
     if (last) remove_observer(id);
   }
   return delivery;

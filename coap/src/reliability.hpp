@@ -68,6 +68,28 @@ class Deduplication {
   std::deque<std::pair<std::uint16_t, Bytes>> responses_;
 };
 
+/// What may go Non-confirmable to a peer that says nothing (§4.7). Once nothing has been heard of it for `after`, each
+/// message of n bytes puts off the next by n / rate; one word from the peer, and there is no limit again.
+class Probing {
+ public:
+  Probing(Duration after, double bytes_per_second) : after_(after), rate_(bytes_per_second) {}
+
+  /// When the next may go; long past where there is no limit.
+  Instant next(Instant last_heard) const { return last_heard == heard_ ? next_ : Instant{}; }
+  void sent(std::size_t bytes, Instant last_heard, Instant now) {
+    if (now - last_heard < after_) return;
+    heard_ = last_heard;
+    next_ =
+        now + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(static_cast<double>(bytes) / rate_));
+  }
+
+ private:
+  Duration after_;
+  double rate_;
+  std::optional<Instant> heard_;  // last heard of the peer when `next_` was reckoned
+  Instant next_;
+};
+
 /// Whom the outcome of a Confirmable message concerns.
 struct Owner {
   enum class Kind : std::uint8_t { request, response, notification, ping } kind;

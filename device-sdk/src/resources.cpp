@@ -164,6 +164,7 @@ void Resources::pump(coap::Connection& connection, coap::Instant now) {
   log_.write_pending();
   if (alarms_due(now)) notify_alarms(connection, now);
   probe(connection, now);
+  if (now < connection.non_at()) return;  // nobody answers: what is measured waits
   const bool vitals_wait = vitals_.observer && recorder_.sets_waiting() > 0;
   if (vitals_wait && (!vitals_.sent_at || *vitals_.sent_at + interval(connection) <= now)) {
     notify_vitals(connection, now);
@@ -245,10 +246,13 @@ std::optional<coap::Instant> Resources::next_deadline(const coap::Connection& co
   std::optional<coap::Instant> next;
   if (alarms_.observer && !alarms_.latest) next = alarms_.sent_at + heartbeat_;
   if (vitals_.observer && vitals_.sent_at && recorder_.sets_waiting() > 0) {
-    const auto at = *vitals_.sent_at + interval(connection);
+    const auto at = std::max(*vitals_.sent_at + interval(connection), connection.non_at());
     next = next ? std::min(*next, at) : at;
   }
-  if (waveforms_.due()) next = next ? std::min(*next, even_at_) : even_at_;
+  if (waveforms_.due()) {
+    const auto at = std::max(even_at_, connection.non_at());
+    next = next ? std::min(*next, at) : at;
+  }
   return next;
 }
 

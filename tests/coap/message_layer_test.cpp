@@ -217,7 +217,12 @@ struct LongSession {
       if (peer.sent().id == static_cast<std::uint16_t>(id - 1)) return;
     }
   }
-  Lockstep peer;
+  static Connection::Config config() {
+    Connection::Config config;
+    config.probing_after = 24h;  // ids wrap sooner where nothing limits a peer that is silent
+    return config;
+  }
+  Lockstep peer{config()};
   ObserverId alarms, vitals;
 };
 

@@ -152,7 +152,8 @@ struct ConnectionCounters {
   std::uint64_t messages_in = 0, messages_out = 0;
   std::uint64_t con_in = 0, non_in = 0, con_out = 0, non_out = 0;
   std::uint64_t retransmissions = 0, duplicates = 0, resets_in = 0, resets_out = 0;
-  std::uint64_t malformed = 0;  // not a CoAP message, or one that RFC 7252 tells us to reject
+  std::uint64_t malformed = 0;       // not a CoAP message, or one that RFC 7252 tells us to reject
+  std::uint64_t probes_dropped = 0;  // Non-confirmable notifications to a silent peer, before non_at()
   std::uint64_t unknown_token = 0, retired_token = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;  // UDP payload
 };
@@ -168,7 +169,9 @@ class Connection {
     Duration non_lifetime = std::chrono::seconds{145};
     Duration max_response_delay = std::chrono::milliseconds{1000};  // then an empty ACK goes first (§5.2.2)
     Duration request_timeout = std::chrono::seconds{93};  // from request() to RequestFailed, for separate responses
-    std::size_t remembered_responses = 64;                // for duplicates of the peer's requests
+    Duration probing_after = std::chrono::seconds{93};    // MAX_TRANSMIT_WAIT: silence after which …
+    double probing_rate = 1;  // … so many bytes a second go Non-confirmable on average: PROBING_RATE (§4.7)
+    std::size_t remembered_responses = 64;   // for duplicates of the peer's requests
     std::size_t remembered_messages = 8192;  // message ids of the peer's; beyond it the oldest is forgotten
     bool detect_silence = false;  // device: ping after an alarm's first retransmission, close after two unanswered
                                   // ones in total silence (reason peer_silent)
@@ -200,6 +203,8 @@ class Connection {
   /// Notifies one observer. A Confirmable one to an observer whose slot is in use waits; a later one takes the place
   /// of the waiting one (whose DeliveryId then never comes back). It goes out when the one in flight is acknowledged,
   /// or takes over at that one's next retransmission, under a new message id, keeping its count (RFC 7641 §4.5.2).
+  /// To a peer that has been silent for probing_after, a Non-confirmable one goes at probing_rate: see non_at(). Before
+  /// it comes to that, at half of the time, a ping goes with one and asks for a word.
   /// An error code (class 4 or 5) is the last: it goes without Observe, and the observer is removed (§4.2).
   DeliveryId notify(ObserverId observer, Response response, Reliability reliability, Slot slot, Instant now);
   void remove_observer(ObserverId observer);
@@ -234,6 +239,9 @@ class Connection {
   std::optional<Duration> round_trip_time() const;
   /// When something authenticated last arrived.
   Instant last_heard() const;
+  /// From when on a Non-confirmable notification may go; one that is sent before is dropped and counted. Long past but
+  /// in silence.
+  Instant non_at() const;
   /// True while a Confirmable message of that slot awaits its ACK.
   bool busy(Slot slot) const;
 
