@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view device_prefix = "urn:dev:";  // RFC 9039
 constexpr std::size_t longest_uri = 63;
+constexpr int largest_certificate = 4096;  // bytes of DER
 
 struct FreeBio {
   void operator()(BIO* bio) const { BIO_free_all(bio); }
@@ -73,7 +74,6 @@ CloseReason reason_of(int verify_error) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
     case X509_V_ERR_CERT_UNTRUSTED:
@@ -84,10 +84,14 @@ CloseReason reason_of(int verify_error) {
     case X509_V_ERR_AKID_SKID_MISMATCH:
     case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
       return CloseReason::unknown_authority;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return CloseReason::self_signed;
     case X509_V_ERR_EE_KEY_TOO_SMALL:
     case X509_V_ERR_CA_KEY_TOO_SMALL:
-    case X509_V_ERR_CA_MD_TOO_WEAK:
+    case X509_V_ERR_EC_KEY_EXPLICIT_PARAMS:
       return CloseReason::weak_key;
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+      return CloseReason::weak_digest;
     case X509_V_ERR_CERT_CHAIN_TOO_LONG:
       return CloseReason::chain_too_long;
     case X509_V_ERR_HOSTNAME_MISMATCH:
@@ -112,12 +116,19 @@ Refusal refusal_of(int verify_error, int depth, X509* leaf, PeerRole role) {
   return refusal;
 }
 
+Refusal judge_size(X509* certificate) {
+  if (certificate == nullptr || i2d_X509(certificate, nullptr) <= largest_certificate) return {};
+  return {CloseReason::certificate_too_large, "a certificate of more than 4,096 bytes",
+          X509_V_ERR_APPLICATION_VERIFICATION};
+}
+
 Refusal judge_leaf(X509* leaf, PeerRole role) {
   if (!has_usage(leaf, role == PeerRole::device ? XKU_SSL_CLIENT : XKU_SSL_SERVER)) return wrong_usage(leaf, role);
   if (X509_check_ca(leaf) != 0)
-    return {CloseReason::no_client_auth, "an authority's certificate, not a device's", X509_V_ERR_INVALID_PURPOSE};
+    return {CloseReason::authority_certificate, "an authority's certificate, not a device's",
+            X509_V_ERR_INVALID_PURPOSE};
   if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
-    return {CloseReason::no_client_auth, "key usage digitalSignature is missing", X509_V_ERR_INVALID_PURPOSE};
+    return {CloseReason::no_digital_signature, "key usage digitalSignature is missing", X509_V_ERR_INVALID_PURPOSE};
   if (!is_p256(X509_get0_pubkey(leaf)))
     return {CloseReason::weak_key, "the key is not on P-256", X509_V_ERR_EE_KEY_TOO_SMALL};
   if (role == PeerRole::server) return {};

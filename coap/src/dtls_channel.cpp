@@ -133,6 +133,7 @@ bool Channel::handle_datagram(ByteView datagram, Instant now) {
     // Nothing in clear may touch a session that stands (RFC 6347 §4.2.8). The peer's repeated last flight is answered
     // by its Finished, which is of epoch 1.
     if (state_ == State::open && record->epoch == 0) continue;
+    if (state_ == State::handshaking && !budget_.admits(*record)) continue;
     if (handle_record(record->bytes)) authenticated = true;
   }
   arm(now);
@@ -254,10 +255,13 @@ unsigned Channel::next_retransmission(unsigned last) const {
 
 bool Channel::verify(bool ok, X509_STORE_CTX* store) {
   const int depth = X509_STORE_CTX_get_error_depth(store);
-  if (ok && depth > 0) return true;
   const auto role = SSL_is_server(ssl_.get()) == 1 ? PeerRole::device : PeerRole::server;
   X509* leaf = X509_STORE_CTX_get0_cert(store);
-  const Refusal refusal = ok ? judge_leaf(leaf, role) : refusal_of(X509_STORE_CTX_get_error(store), depth, leaf, role);
+  Refusal refusal = judge_size(X509_STORE_CTX_get_current_cert(store));
+  if (refusal.reason == CloseReason::none && !ok)
+    refusal = refusal_of(X509_STORE_CTX_get_error(store), depth, leaf, role);
+  else if (refusal.reason == CloseReason::none && depth == 0)
+    refusal = judge_leaf(leaf, role);
   if (refusal.reason == CloseReason::none) return true;
   if (refusal_.reason == CloseReason::none) refusal_ = refusal;
   X509_STORE_CTX_set_error(store, refusal.verify_error);

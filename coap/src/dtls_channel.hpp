@@ -9,6 +9,7 @@
 #include "coap/dtls.hpp"
 #include "coap/secure_channel.hpp"
 #include "dtls_certificate.hpp"
+#include "handshake_budget.hpp"
 
 namespace coap::dtls {
 
@@ -63,6 +64,7 @@ class Channel final : public SecureChannel {
 
   std::unique_ptr<SSL, FreeSsl> ssl_;
   State state_ = State::handshaking;
+  HandshakeBudget budget_;
   ByteView incoming_;  // one record, while OpenSSL is being called
   std::vector<Bytes> datagrams_, plaintexts_;
   std::optional<Instant> deadline_;

@@ -26,6 +26,8 @@ const char* to_string(CloseReason reason) {
       return "no_certificate";
     case CloseReason::unknown_authority:
       return "unknown_authority";
+    case CloseReason::self_signed:
+      return "self_signed";
     case CloseReason::certificate_expired:
       return "certificate_expired";
     case CloseReason::certificate_not_yet_valid:
@@ -34,8 +36,16 @@ const char* to_string(CloseReason reason) {
       return "no_client_auth";
     case CloseReason::server_certificate:
       return "server_certificate";
+    case CloseReason::no_digital_signature:
+      return "no_digital_signature";
+    case CloseReason::authority_certificate:
+      return "authority_certificate";
     case CloseReason::weak_key:
       return "weak_key";
+    case CloseReason::weak_digest:
+      return "weak_digest";
+    case CloseReason::certificate_too_large:
+      return "certificate_too_large";
     case CloseReason::chain_too_long:
       return "chain_too_long";
     case CloseReason::bad_identity:

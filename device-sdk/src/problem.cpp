@@ -27,6 +27,7 @@ const char* sentence(coap::CloseReason reason) {
     case CloseReason::no_certificate:
       return "The gateway showed no certificate";
     case CloseReason::unknown_authority:
+    case CloseReason::self_signed:
       return "The gateway's certificate comes from an authority that this device does not trust";
     case CloseReason::certificate_expired:
       return "The gateway's certificate has expired";
@@ -34,9 +35,15 @@ const char* sentence(coap::CloseReason reason) {
       return "The gateway's certificate is not valid yet: is this host's clock right?";
     case CloseReason::no_client_auth:
     case CloseReason::server_certificate:
+    case CloseReason::no_digital_signature:
+    case CloseReason::authority_certificate:
       return "The gateway's certificate is not one for a server";
     case CloseReason::weak_key:
       return "The gateway's certificate uses a key that is too weak";
+    case CloseReason::weak_digest:
+      return "The gateway's certificate is signed with a digest that is too weak";
+    case CloseReason::certificate_too_large:
+      return "A certificate of the gateway's is larger than 4,096 bytes";
     case CloseReason::chain_too_long:
       return "The gateway's certificate chain is too long";
     case CloseReason::bad_identity:

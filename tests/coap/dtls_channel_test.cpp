@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 #include "../../coap/src/dtls_record.hpp"
 #include "dtls_peers.hpp"
@@ -116,7 +118,7 @@ Pair device(const std::function<void(CertificateSpec&)>& change) {
 std::vector<WrongDevice> wrong_devices() {
   return {
       {"OtherAuthority", [] { return TestAuthority("device authority").issue({}); }, CloseReason::unknown_authority},
-      {"SelfSigned", [] { return TestAuthority::self_signed({}); }, CloseReason::unknown_authority},
+      {"SelfSigned", [] { return TestAuthority::self_signed({}); }, CloseReason::self_signed},
       {"Expired", [] { return device([](auto& spec) { spec.to_seconds = -60; }); }, CloseReason::certificate_expired},
       {"NotYetValid", [] { return device([](auto& spec) { spec.from_seconds = 3600; }); },
        CloseReason::certificate_not_yet_valid},
@@ -125,7 +127,7 @@ std::vector<WrongDevice> wrong_devices() {
       {"OtherUsage", [] { return device([](auto& spec) { spec.extended_key_usage = "emailProtection"; }); },
        CloseReason::no_client_auth},
       {"NoDigitalSignature", [] { return device([](auto& spec) { spec.key_usage = "critical,keyAgreement"; }); },
-       CloseReason::no_client_auth},
+       CloseReason::no_digital_signature},
       {"ServerUsage", [] { return device([](auto& spec) { spec.extended_key_usage = "serverAuth"; }); },
        CloseReason::server_certificate},
       {"ServersOwn", [] { return Authorities::get().services.issue(CertificateSpec::server()); },
@@ -137,7 +139,7 @@ std::vector<WrongDevice> wrong_devices() {
            spec.key_usage = "critical,digitalSignature,keyCertSign";
          });
        },
-       CloseReason::no_client_auth},
+       CloseReason::authority_certificate},
       {"NoName", [] { return device([](auto& spec) { spec.san.clear(); }); }, CloseReason::bad_identity},
       {"DnsName", [] { return device([](auto& spec) { spec.san = "DNS:wearable.example"; }); },
        CloseReason::bad_identity},
@@ -153,13 +155,19 @@ std::vector<WrongDevice> wrong_devices() {
        CloseReason::bad_identity},
       {"P384", [] { return device([](auto& spec) { spec.curve = "P-384"; }); }, CloseReason::weak_key},
       {"Rsa", [] { return device([](auto& spec) { spec.curve = "RSA"; }); }, CloseReason::weak_key},
-      {"Sha1", [] { return device([](auto& spec) { spec.digest = "SHA1"; }); }, CloseReason::weak_key},
+      {"P192", [] { return device([](auto& spec) { spec.curve = "P-192"; }); }, CloseReason::weak_key},
+      {"ShortRsa", [] { return device([](auto& spec) { spec.curve = "RSA-1024"; }); }, CloseReason::weak_key},
+      {"P256ByItsParameters", [] { return device([](auto& spec) { spec.explicit_curve = true; }); },
+       CloseReason::weak_key},
+      {"Sha1", [] { return device([](auto& spec) { spec.digest = "SHA1"; }); }, CloseReason::weak_digest},
+      {"Large", [] { return device([](auto& spec) { spec.comment = std::string(4'000, 'x'); }); },
+       CloseReason::certificate_too_large},
   };
 }
 
 class WrongDeviceTest : public ::testing::TestWithParam<WrongDevice> {};
 
-TEST_P(WrongDeviceTest, IsRefusedForItsOwnReasonAndTold) {  // DTLS-08, DTLS-14
+TEST_P(WrongDeviceTest, IsRefusedForItsOwnReasonAndTold) {  // DTLS-08, DTLS-09, DTLS-14
   Server server(server_context());
   ForeignClient client({.pair = GetParam().pair(), .chain = {}});
   carry(client, server);
@@ -315,6 +323,23 @@ TEST(DtlsChannel, AShortTagEndsAfterTooManyForgeries) {  // DTLS-18
   EXPECT_TRUE(server.open());
   server.give(forged);
   EXPECT_FALSE(server.open());
+}
+
+TEST(DtlsChannel, ErrorsOfOthersAreNotTakenForItsOwn) {  // DTLS-10
+  const auto blame = [] { ERR_raise(ERR_LIB_SSL, SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE); };
+  Client client(client_context());
+  Server server(server_context());
+  carry(client, server, [&](int, ByteView) { return blame(), true; });
+  ASSERT_TRUE(client.open() && server.open());
+  blame();
+  ASSERT_TRUE(client.channel->send(bytes("up")));
+  for (const Bytes& datagram : client.take()) {
+    blame();
+    server.give(datagram);
+  }
+  EXPECT_THAT(server.read(), ElementsAre("up"));
+  EXPECT_TRUE(server.open());
+  EXPECT_EQ(ERR_peek_error(), 0u) << "nor does it leave any";
 }
 
 TEST(DtlsChannel, DoesNotRenegotiate) {  // DTLS-17

@@ -9,6 +9,7 @@
 
 #include "../../coap/src/dtls_record.hpp"
 #include "dtls_peers.hpp"
+#include "raw_handshake.hpp"
 
 namespace coap {
 namespace {
@@ -413,6 +414,24 @@ TEST(Listener, BeginsSoManyHandshakesASecondAndNoMore) {  // DTLS-05, DTLS-19
   EXPECT_EQ(let_in(2), 1u);
   now += 10s;
   EXPECT_EQ(let_in(7), 4u) << "what was not used does not pile up";
+}
+
+TEST_F(ListenerTest, AHandshakeInDribsAndDrabsGetsNoMoreTime) {  // DTLS-20
+  testing::ForeignClient client({.pair = Authorities::get().devices.issue({}), .chain = {}});
+  for (int hello = 0; hello < 2; ++hello) {
+    for (const Bytes& datagram : client.take()) give(at(1), datagram);
+    while (auto datagram = listener.poll_datagram()) client.give(datagram->bytes);
+  }
+  const auto certificate = testing::whole(client.take().at(0));
+  ASSERT_EQ(listener.half_open(), 1u);
+  for (std::size_t second = 0; second < 30; ++second) {
+    ASSERT_EQ(listener.half_open(), 1u) << second;
+    give(at(1), certificate.part(second, second + 1).record());
+    now += 1s;
+    listener.handle_timeout(now);
+  }
+  EXPECT_THAT(events(), ElementsAre("1 closed handshake_deadline"));
+  EXPECT_EQ(listener.half_open(), 0u);
 }
 
 TEST_F(ListenerTest, ClosesASessionThatIsSilent) {

@@ -1,6 +1,7 @@
 #include "test_authority.hpp"
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -35,9 +36,13 @@ std::string text_of(BIO* bio) {
 
 Bio reader(const std::string& text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
 
-Key make_key(const std::string& curve) {
-  return Key(curve == "RSA" ? EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{2048})
-                            : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve.c_str()));
+Key make_key(const CertificateSpec& spec) {
+  if (spec.curve == "RSA") return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{2048}));
+  if (spec.curve == "RSA-1024") return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{1024}));
+  Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", spec.curve.c_str()));
+  if (key && spec.explicit_curve)
+    EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT);
+  return key;
 }
 
 void extend(X509* certificate, X509* issuer, const char* name, const std::string& value) {
@@ -51,7 +56,7 @@ void extend(X509* certificate, X509* issuer, const char* name, const std::string
 
 /// Signed by `issuer`, or by itself where that is null.
 Pair make(const std::string& common_name, const CertificateSpec& spec, const Pair* issuer) {
-  const Key key = make_key(spec.curve);
+  const Key key = make_key(spec);
   Certificate certificate(X509_new());
   must(key && certificate, "key");
   Certificate issuer_certificate;
@@ -78,6 +83,7 @@ Pair make(const std::string& common_name, const CertificateSpec& spec, const Pai
   extend(certificate.get(), signer, "keyUsage", spec.key_usage);
   extend(certificate.get(), signer, "extendedKeyUsage", spec.extended_key_usage);
   extend(certificate.get(), signer, "subjectAltName", spec.san);
+  extend(certificate.get(), signer, "nsComment", spec.comment);
   must(X509_sign(certificate.get(), issuer_key ? issuer_key.get() : key.get(),
                  EVP_get_digestbyname(spec.digest.c_str())) > 0,
        "sign");

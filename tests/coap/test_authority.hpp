@@ -14,7 +14,9 @@ struct CertificateSpec {
   std::string extended_key_usage = "clientAuth";              // empty: none
   std::string basic_constraints = "critical,CA:FALSE";
   std::string key_usage = "critical,digitalSignature";
-  std::string curve = "P-256";  // or "RSA": 2,048 bits
+  std::string curve = "P-256";  // or "RSA": 2,048 bits, "RSA-1024"
+  bool explicit_curve = false;  // by its parameters, not its name
+  std::string comment;          // as long as is wished
   std::string digest = "SHA256";
   long from_seconds = -3600;  // relative to now
   long to_seconds = 86'400;

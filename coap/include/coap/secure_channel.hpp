@@ -30,16 +30,21 @@ enum class CloseReason : std::uint8_t {
   handshake_deadline,  // the handshake did not finish in time
   displaced,           // too many handshakes were under way, and this one was the oldest
   no_certificate,
-  unknown_authority,  // unknown CA, self-signed, chain incomplete
+  unknown_authority,  // unknown CA, chain incomplete
+  self_signed,
   certificate_expired,
   certificate_not_yet_valid,
-  no_client_auth,      // extended key usage lacks what this side demands
-  server_certificate,  // a server's certificate used by a device
-  weak_key,            // not P-256, or a digest below SHA-256
-  chain_too_long,      // depth > 3
-  bad_identity,        // no SAN URI of the form demanded, or more than 63 bytes
-  wrong_server_name,   // client side: the certificate does not name the server that was asked for
-  protocol,            // anything else that OpenSSL refuses
+  no_client_auth,         // extended key usage lacks what this side demands
+  server_certificate,     // a server's certificate used by a device
+  no_digital_signature,   // key usage lacks it
+  authority_certificate,  // CA:TRUE: an authority's, used by a device
+  weak_key,               // not P-256 by name
+  weak_digest,            // a signature with SHA-1 or worse
+  certificate_too_large,
+  chain_too_long,     // depth > 3
+  bad_identity,       // no SAN URI of the form demanded, or more than 63 bytes
+  wrong_server_name,  // client side: the certificate does not name the server that was asked for
+  protocol,           // anything else that OpenSSL refuses
 };
 
 /// snake_case, for counters and audit.

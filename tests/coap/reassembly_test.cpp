@@ -1,0 +1,129 @@
+// Handshake messages in pieces (RFC 6347 §4.2.3): put together whatever the order, never from what does not belong
+// together, and never more kept than there may be. DTLS-04.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../../coap/src/handshake_budget.hpp"
+#include "raw_handshake.hpp"
+
+namespace coap {
+namespace {
+
+using testing::Piece;
+using testing::RawHandshake;
+using testing::whole;
+
+constexpr std::uint8_t certificate_type = 11, certificate_verify_type = 15;
+
+class Reassembly : public ::testing::Test {
+ protected:
+  void give(const Piece& piece) { raw.server.give(piece.record()); }
+  bool opens() {
+    raw.give(1, 5);
+    return raw.carries();
+  }
+  RawHandshake raw;
+  Piece certificate = whole(raw.certificate());
+  std::size_t size = certificate.bytes.size();
+};
+
+TEST_F(Reassembly, OfPiecesInOrder) {
+  for (std::size_t at = 0; at < size; at += 50) give(certificate.part(at, std::min(at + 50, size)));
+  EXPECT_TRUE(opens());
+}
+
+TEST_F(Reassembly, OfPiecesInReverseOrder) {
+  for (std::size_t at = size / 50 * 50 + 50; at > 0; at -= 50) give(certificate.part(at - 50, std::min(at, size)));
+  EXPECT_TRUE(opens());
+}
+
+TEST_F(Reassembly, OfPiecesThatOverlap) {
+  for (std::size_t at = 0; at < size; at += 50) give(certificate.part(at, std::min(at + 120, size)));
+  EXPECT_TRUE(opens());
+}
+
+TEST_F(Reassembly, OfPiecesThatComeTwice) {
+  for (std::size_t at = 0; at < size; at += 50) {
+    give(certificate.part(at, std::min(at + 50, size)));
+    give(certificate.part(at, std::min(at + 50, size)));
+  }
+  give(certificate);
+  EXPECT_TRUE(opens());
+}
+
+TEST_F(Reassembly, OfPiecesOfNothing) {
+  give(certificate.part(0, 0));
+  give(certificate.part(size / 2, size / 2));
+  give(certificate.part(size, size));
+  give(certificate.part(0, size / 2));
+  give(certificate.part(size / 2, size));
+  raw.give(1, 5);
+  EXPECT_TRUE(!raw.server.open() || raw.carries()) << "refused, or as if they were not there";
+}
+
+TEST_F(Reassembly, PiecesOfAnotherTypeDoNotBelong) {
+  auto other = certificate.part(size / 2, size);
+  other.type = certificate_verify_type;
+  give(certificate.part(0, size / 2));
+  give(other);
+  raw.give(1, 5);
+  EXPECT_FALSE(raw.server.open());
+  give(certificate.part(size / 2, size));
+  EXPECT_TRUE(opens()) << "nor do they spoil what does";
+}
+
+TEST_F(Reassembly, PiecesOfAnotherLengthDoNotBelong) {
+  auto other = certificate.part(size / 2, size);
+  other.length += 100;
+  give(certificate.part(0, size / 2));
+  give(other);
+  raw.give(1, 5);
+  EXPECT_FALSE(raw.server.open());
+  give(certificate.part(size / 2, size));
+  EXPECT_TRUE(opens());
+}
+
+TEST_F(Reassembly, APieceThatReachesBeyondItsMessageIsRefused) {
+  auto beyond = certificate;
+  beyond.offset = 10;
+  give(beyond);
+  raw.give(1, 5);
+  EXPECT_TRUE(!raw.server.open());
+}
+
+/// Each first piece would make the library keep room for all of its message.
+TEST_F(Reassembly, NoMoreThan16KiBAreKeptForAPeer) {
+  const auto piece = [](std::uint16_t message, std::uint32_t length) {
+    return Piece{certificate_type, length, message, 0, Bytes(1)}.record();
+  };
+  const auto admits = [](dtls::HandshakeBudget& budget, const Bytes& bytes) {
+    ByteView rest = bytes;
+    return budget.admits(*dtls::next_record(rest));
+  };
+  dtls::HandshakeBudget budget;
+  for (int again = 0; again < 100; ++again) {
+    EXPECT_TRUE(admits(budget, piece(3, 8'000)));
+    EXPECT_TRUE(admits(budget, piece(4, 8'000)));
+  }
+  EXPECT_FALSE(admits(budget, piece(5, 385)));
+  EXPECT_FALSE(admits(budget, piece(3, 8'001))) << "nor by growing";
+  EXPECT_TRUE(admits(budget, piece(5, 384)));
+  EXPECT_FALSE(admits(budget, piece(6, 1)));
+  EXPECT_TRUE(admits(budget, testing::change_cipher_spec()));
+
+  for (std::uint16_t ahead = 1; ahead < 10; ++ahead)
+    raw.server.give(piece(static_cast<std::uint16_t>(certificate.message + ahead), 8'000));
+  raw.give(0, 5);
+  EXPECT_FALSE(raw.server.open()) << "its room is taken: the peer begins again";
+}
+
+TEST_F(Reassembly, AMessageOfMegabytesIsDropped) {
+  const Piece huge{certificate_type, 0xffffff, certificate.message, 0, Bytes(1)};
+  for (int i = 0; i < 100; ++i) give(huge);
+  raw.give(0, 5);
+  EXPECT_TRUE(raw.carries()) << "nothing was kept of it";
+}
+
+}  // namespace
+}  // namespace coap
