@@ -98,7 +98,7 @@ struct Listener::Impl {
     datagrams.push_back({to, std::move(bytes)});
   }
 
-  const std::shared_ptr<const DtlsContext> context;
+  std::shared_ptr<const DtlsContext> context;
   const HelloCookie cookie;
   const Config config;
   const Random random;
@@ -340,6 +340,8 @@ std::optional<Address> Listener::address_of(SessionId session) const {
   const Session* found = impl_->session(session);
   return found == nullptr ? std::nullopt : std::optional(found->address);
 }
+
+void Listener::renew(std::shared_ptr<const DtlsContext> context) { impl_->context = std::move(context); }
 
 void Listener::close_all(Instant now) {
   for (const auto& [id, session] : impl_->sessions) {

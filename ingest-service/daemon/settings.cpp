@@ -2,13 +2,9 @@
 
 #include <toml++/toml.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <sstream>
-#include <stdexcept>
 
 namespace wardlink::daemon {
 namespace {
@@ -173,19 +169,6 @@ std::string settings_text(const CLI::App& app) {
     }
   }
   return text;
-}
-
-std::string read_pem(const std::string& option, const std::string& path) {
-  if (path.empty()) throw std::runtime_error(option + " is missing: it names a PEM file. See --help.");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  if (file) text << file.rdbuf();
-  if (!file && errno != 0)
-    throw std::runtime_error("Cannot read " + path + " (" + option + "): " + std::strerror(errno) + ".");
-  if (text.str().find("-----BEGIN ") == std::string::npos)
-    throw std::runtime_error(path + " (" + option + ") is not a PEM file: it holds no \"-----BEGIN\" line.");
-  return text.str();
 }
 
 }  // namespace wardlink::daemon

@@ -20,7 +20,4 @@ bool read_settings(CLI::App& app, int argc, const char* const* argv, int& exit_c
 /// out. Read back by --config, it says the same.
 std::string settings_text(const CLI::App& app);
 
-/// The text of the PEM file that an option names. Throws std::runtime_error with one sentence when it cannot be used.
-std::string read_pem(const std::string& option, const std::string& path);
-
 }  // namespace wardlink::daemon

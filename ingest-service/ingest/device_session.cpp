@@ -219,6 +219,7 @@ void DeviceSession::handle_result(Ticket ticket, RecordResult result, coap::Conn
   bool late = false;
   for (const auto& released : debts_.settle(ticket, result)) {
     connection.acknowledge(released.delivery, now);
+    shared_.stats.alarm_ack.observe(now - released.held_since);
     late = late || now - released.held_since >= shared_.config.late_ack;
   }
   count_held(before);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "ingest/record_proto.hpp"
 
@@ -74,6 +75,13 @@ void GrpcLane::audit(AuditEntry entry) {
   changed_.notify_all();
 }
 
+void GrpcLane::renew(std::shared_ptr<grpc::Channel> channel) {
+  const std::lock_guard lock(mutex_);
+  next_channel_ = std::move(channel);
+  if (!connected_ && context_ != nullptr)
+    context_->TryCancel();  // it waits for a connection that is not wanted any more
+}
+
 bool GrpcLane::drain(std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
   draining_ = true;
@@ -107,6 +115,10 @@ void GrpcLane::keep_streaming() {
     {
       const std::lock_guard lock(mutex_);
       if (stopping_ || (draining_ && queue_.drained())) return;
+      if (next_channel_) {
+        channel_ = std::exchange(next_channel_, nullptr);
+        stub_ = v1::IngestService::NewStub(channel_);
+      }
       context_ = &context;
       broken_ = false;
       first_answer_ = false;

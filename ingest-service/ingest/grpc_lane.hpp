@@ -55,6 +55,8 @@ class GrpcLane {
   void detach(SinkSession session);
   void append(Record record);
   void audit(AuditEntry entry);
+  /// The next stream goes over this channel; one that stands goes on.
+  void renew(std::shared_ptr<grpc::Channel> channel);
 
   /// The end: waits until everything is answered and the stream is closed in good order, or the time is up: then false.
   /// Nothing may be put in afterwards.
@@ -77,8 +79,9 @@ class GrpcLane {
   std::optional<v1::IngestRequest> next();
   void wait_before_retry();
 
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::IngestService::Stub> stub_;
+  // Changed between two streams, by the thread that opens them.
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::IngestService::Stub> stub_;
   const Config config_;
   const Deliver deliver_;
   const Notice notice_;
@@ -86,7 +89,8 @@ class GrpcLane {
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // something to send, the stream broke, or the end
   LaneQueue queue_;
-  grpc::ClientContext* context_ = nullptr;  // of the stream that stands, to end it
+  grpc::ClientContext* context_ = nullptr;       // of the stream that stands, to end it
+  std::shared_ptr<grpc::Channel> next_channel_;  // nullptr: the same
   bool stopping_ = false;
   bool draining_ = false;
   bool finished_ = false;  // run() has returned

@@ -33,7 +33,8 @@ GrpcLane::Config lane(const GrpcSink::Config& config, Stream stream) {
 }  // namespace
 
 GrpcSink::GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice)
-    : readings_(connect(config, Stream::vitals), lane(config, Stream::vitals), deliver, notice),
+    : config_(config),
+      readings_(connect(config, Stream::vitals), lane(config, Stream::vitals), deliver, notice),
       alarms_(connect(config, Stream::alarms), lane(config, Stream::alarms), deliver, notice) {}
 
 void GrpcSink::attach(const Attachment& attachment) {
@@ -55,6 +56,12 @@ void GrpcSink::audit(AuditEntry entry) { readings_.audit(std::move(entry)); }
 
 bool GrpcSink::connected(Stream lane) const {
   return lane == Stream::alarms ? alarms_.connected() : readings_.connected();
+}
+
+void GrpcSink::renew(const StorageCredentials& credentials) {
+  config_.credentials = credentials;
+  readings_.renew(connect(config_, Stream::vitals));
+  alarms_.renew(connect(config_, Stream::alarms));
 }
 
 bool GrpcSink::drain(std::chrono::milliseconds patience) {

@@ -39,12 +39,15 @@ class GrpcSink final : public RecordSink {
   void audit(AuditEntry entry) override;
   bool connected(Stream lane) const override;
 
+  /// For the next connections. Any thread, one at a time.
+  void renew(const StorageCredentials& credentials);
   /// The end: waits until everything is answered, or the time is up: then false. Blocks: not for the shard's thread.
   bool drain(std::chrono::milliseconds patience);
   /// Any thread.
   Stats stats() const;
 
  private:
+  Config config_;
   GrpcLane readings_;
   GrpcLane alarms_;
 };

@@ -1,16 +1,16 @@
 // wardlink-ingest: the daemon.
 
 #include <grpc/support/log.h>
-#include <pthread.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 
+#include "daemon/metrics_port.hpp"
 #include "daemon/ready_file.hpp"
+#include "daemon/signals.hpp"
 #include "ingest/config.hpp"
 #include "ingest/healthcheck.hpp"
 #include "ingest/metrics.hpp"
@@ -19,33 +19,34 @@
 namespace {
 
 using namespace wardlink::ingest;
+using wardlink::daemon::MetricsPort;
+using wardlink::daemon::Signals;
 
 constexpr std::chrono::seconds patience_at_the_end{3};
 
-/// SIGINT and SIGTERM wait for sigwait(): blocked before any thread is made, so that all inherit it.
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
+/// SIGHUP. What cannot be used changes nothing.
+void renew(Service& service, const CredentialFiles& files) {
+  try {
+    service.renew(read_credentials(files));
+    spdlog::info("certificates were read again: new handshakes and connections use them");
+  } catch (const std::exception& error) {
+    spdlog::error("certificates were read again and cannot be used, the old ones stay: {}", error.what());
+  }
 }
 
 int serve(const Config& config) {
-  const sigset_t signals = block_signals();
+  const Signals signals;
   Service service(config);
   {
-    const MetricsServer metrics(config.metrics_port, [&service] { return service.stats(); });
+    const MetricsPort port(config.metrics_port, [&service] { return metrics(service.stats()); });
     spdlog::info("listening on UDP port {} of {}; counters at http://127.0.0.1:{}/metrics; storage at {}",
-                 service.port(), config.listen, metrics.port(), config.storage);
-    if (!config.ready_file.empty())
-      wardlink::daemon::write_ready_file(config.ready_file, service.port(), metrics.port());
-    int signal = 0;
-    sigwait(&signals, &signal);
+                 service.port(), config.listen, port.port(), config.storage);
+    if (!config.ready_file.empty()) wardlink::daemon::write_ready_file(config.ready_file, service.port(), port.port());
+    for (auto came = signals.wait(); came != Signals::Came::end; came = signals.wait())
+      if (came == Signals::Came::reload) renew(service, config.files);
   }
   if (!service.stop(patience_at_the_end)) spdlog::warn("ended before storage had taken everything that waited");
-  print_summary(std::cerr, service.stats());
+  wardlink::daemon::print_summary(std::cerr, metrics(service.stats()));
   if (!config.ready_file.empty()) std::remove(config.ready_file.c_str());
   return 0;
 }

@@ -1,47 +1,15 @@
 #include "ingest/metrics.hpp"
 
-#include <prometheus/client_metric.h>
-#include <prometheus/collectable.h>
-#include <prometheus/exposer.h>
-#include <prometheus/metric_family.h>
-
-#include <stdexcept>
+#include "daemon/metrics_port.hpp"
 
 namespace wardlink::ingest {
 namespace {
 
-using prometheus::MetricFamily;
-using Labels = std::vector<prometheus::ClientMetric::Label>;
-
-/// Collects families: counter("name", "help"), then a sample each.
-class Families {
- public:
-  Families& counter(const std::string& name, const std::string& help) {
-    return family(name + "_total", help, prometheus::MetricType::Counter);
-  }
-  Families& gauge(const std::string& name, const std::string& help) {
-    return family(name, help, prometheus::MetricType::Gauge);
-  }
-  Families& sample(std::uint64_t value, Labels labels = {}) {
-    prometheus::ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.counter.value = metric.gauge.value = static_cast<double>(value);
-    families_.back().metric.push_back(std::move(metric));
-    return *this;
-  }
-  std::vector<MetricFamily> take() && { return std::move(families_); }
-
- private:
-  Families& family(const std::string& name, const std::string& help, prometheus::MetricType type) {
-    families_.push_back({"wardlink_ingest_" + name, help, type, {}});
-    return *this;
-  }
-  std::vector<MetricFamily> families_;
-};
+using daemon::MetricFamilies;
 
 const char* name_of(Resource resource) { return path(resource) + 1; }
 
-void add_network(Families& to, const ShardStats& s) {
+void add_network(MetricFamilies& to, const ShardStats& s) {
   to.counter("datagrams", "UDP datagrams").sample(s.listener.datagrams_in, {{"direction", "in"}});
   to.sample(s.listener.datagrams_out, {{"direction", "out"}});
   to.counter("kernel_drops", "Datagrams that the kernel dropped on ingest's sockets").sample(s.kernel_drops);
@@ -56,7 +24,7 @@ void add_network(Families& to, const ShardStats& s) {
   to.counter("handshakes", "Handshakes completed").sample(s.listener.handshakes);
 }
 
-void add_ends(Families& to, const ShardStats& s) {
+void add_ends(MetricFamilies& to, const ShardStats& s) {
   to.counter("handshakes_refused", "Handshakes that ended without a session, by reason");
   for (std::size_t i = 0; i < close_reason_count; ++i)
     if (s.refused_handshakes[i] != 0)
@@ -67,7 +35,7 @@ void add_ends(Families& to, const ShardStats& s) {
       to.sample(s.closed_sessions[i], {{"reason", to_string(static_cast<coap::CloseReason>(i))}});
 }
 
-void add_messages(Families& to, const coap::ConnectionCounters& c) {
+void add_messages(MetricFamilies& to, const coap::ConnectionCounters& c) {
   to.counter("messages", "CoAP messages").sample(c.messages_in, {{"direction", "in"}});
   to.sample(c.messages_out, {{"direction", "out"}});
   to.counter("retransmissions", "Confirmable messages sent again").sample(c.retransmissions);
@@ -77,7 +45,7 @@ void add_messages(Families& to, const coap::ConnectionCounters& c) {
   to.sample(c.resets_out, {{"direction", "out"}});
 }
 
-void add_notifications(Families& to, const SessionStats& s) {
+void add_notifications(MetricFamilies& to, const SessionStats& s) {
   to.counter("registrations", "Registrations of devices")
       .sample(s.registrations, {{"result", "accepted"}})
       .sample(s.registrations_refused, {{"result", "refused"}});
@@ -92,10 +60,12 @@ void add_notifications(Families& to, const SessionStats& s) {
   to.counter("notifications_rejected", "Notifications under a token that did not stand")
       .sample(s.rejected_tokens[0], {{"reason", "unknown"}})
       .sample(s.rejected_tokens[1], {{"reason", "retired"}});
+  to.histogram("alarm_ack", "From an alarm notification's arrival to its ACK, which waits for storage's COMMIT",
+               s.alarm_ack);
   to.gauge("held_acks", "Alarm notifications whose ACK waits for storage").sample(s.held_acks);
 }
 
-void add_posts(Families& to, const SessionStats& s) {
+void add_posts(MetricFamilies& to, const SessionStats& s) {
   to.counter("posts", "POSTs of readings and alarms by what became of them; away = 5.03, shed = 4.29");
   for (Resource resource : {Resource::vitals, Resource::alarms})
     for (std::size_t end = 0; end < post_end_count; ++end)
@@ -103,7 +73,7 @@ void add_posts(Families& to, const SessionStats& s) {
                 {{"resource", name_of(resource)}, {"result", to_string(static_cast<PostEnd>(end))}});
 }
 
-void add_records(Families& to, const SessionStats& s) {
+void add_records(MetricFamilies& to, const SessionStats& s) {
   to.counter("records", "Records by what became of them");
   for (std::size_t stream = 0; stream < streams.size(); ++stream)
     for (std::size_t result = 0; result < record_result_count; ++result)
@@ -114,7 +84,7 @@ void add_records(Families& to, const SessionStats& s) {
     to.sample(s.quarantined[i], {{"reason", to_string(static_cast<QuarantineReason>(i))}});
 }
 
-void add_sink(Families& to, const ServiceStats& s) {
+void add_sink(MetricFamilies& to, const ServiceStats& s) {
   const auto& readings = s.lanes[0].queue;
   const auto& alarms = s.lanes[1].queue;
   to.counter("shed", "Records dropped for want of room, by reason; never alarms")
@@ -143,8 +113,10 @@ void add_sink(Families& to, const ServiceStats& s) {
   to.gauge("shards", "Threads that share the port").sample(s.shard_count);
 }
 
-std::vector<MetricFamily> families(const ServiceStats& stats) {
-  Families all;
+}  // namespace
+
+std::vector<prometheus::MetricFamily> metrics(const ServiceStats& stats) {
+  MetricFamilies all("wardlink_ingest_");
   add_network(all, stats.shards);
   add_ends(all, stats.shards);
   add_messages(all, stats.shards.connections);
@@ -153,54 +125,6 @@ std::vector<MetricFamily> families(const ServiceStats& stats) {
   add_records(all, stats.shards.session);
   add_sink(all, stats);
   return std::move(all).take();
-}
-
-class Collector final : public prometheus::Collectable {
- public:
-  explicit Collector(StatsSource source) : source_(std::move(source)) {}
-  std::vector<MetricFamily> Collect() const override { return families(source_()); }
-
- private:
-  StatsSource source_;
-};
-
-}  // namespace
-
-struct MetricsServer::Impl {
-  std::shared_ptr<Collector> collector;
-  prometheus::Exposer exposer;
-
-  Impl(const std::string& address, StatsSource source)
-      : collector(std::make_shared<Collector>(std::move(source))), exposer(address, 1) {
-    exposer.RegisterCollectable(collector);
-  }
-};
-
-MetricsServer::MetricsServer(std::uint16_t port, StatsSource source) {
-  const std::string address = "127.0.0.1:" + std::to_string(port);
-  try {
-    impl_ = std::make_unique<Impl>(address, std::move(source));
-  } catch (const std::exception&) {
-    throw std::runtime_error("Cannot serve metrics on TCP port " + std::to_string(port) +
-                             " of 127.0.0.1: is another program using it? Choose another with --metrics-port.");
-  }
-}
-
-MetricsServer::~MetricsServer() = default;
-
-std::uint16_t MetricsServer::port() const {
-  return static_cast<std::uint16_t>(impl_->exposer.GetListeningPorts().at(0));
-}
-
-void print_summary(std::ostream& out, const ServiceStats& stats) {
-  for (const auto& family : families(stats))
-    for (const auto& metric : family.metric) {
-      if (family.type != prometheus::MetricType::Counter || metric.counter.value == 0) continue;
-      out << family.name;
-      for (std::size_t i = 0; i < metric.label.size(); ++i)
-        out << (i == 0 ? "{" : ",") << metric.label[i].name << "=\"" << metric.label[i].value << '"';
-      out << (metric.label.empty() ? " " : "} ") << static_cast<std::uint64_t>(metric.counter.value) << '\n';
-    }
 }
 
 }  // namespace wardlink::ingest

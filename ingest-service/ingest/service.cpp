@@ -63,9 +63,8 @@ struct Service::Worker {
 };
 
 Service::Service(const Config& config) {
-  coap::DtlsOptions options;
-  options.allow_ccm_8 = config.allow_ccm_8;
-  const auto context = checked(coap::DtlsContext::server(config.credentials.dtls, options));
+  dtls_options_.allow_ccm_8 = config.allow_ccm_8;
+  const auto context = checked(coap::DtlsContext::server(config.credentials.dtls, dtls_options_));
   port_ = find_port(config);
   const auto secret = draw_secret();
   const unsigned shards = config.shards != 0 ? config.shards : std::max(1u, std::thread::hardware_concurrency());
@@ -120,6 +119,15 @@ void Service::tell(const GrpcLane::Change& change) {
         what, change.why);
   } else if (first) {
     spdlog::warn("storage does not take {} ({}); trying again until it does", what, change.why);
+  }
+}
+
+void Service::renew(const IngestCredentials& credentials) {
+  const std::shared_ptr<const coap::DtlsContext> context =
+      checked(coap::DtlsContext::server(credentials.dtls, dtls_options_));
+  for (auto& worker : workers_) {
+    worker->loop.post([&shard = *worker->shard, context] { shard.renew(context); });
+    worker->sink->renew(credentials.storage);
   }
 }
 

@@ -32,6 +32,9 @@ class Service {
 
   /// UDP
   std::uint16_t port() const { return port_; }
+  /// Handshakes of devices, and connections to storage, that begin from now on use these; what stands goes on. Throws
+  /// std::runtime_error with one sentence when they cannot be used, and changes nothing.
+  void renew(const IngestCredentials& credentials);
   /// Closes all sessions, hands over what waits for at most `patience`, and ends the threads. False: something was
   /// left.
   bool stop(std::chrono::milliseconds patience);
@@ -45,6 +48,7 @@ class Service {
   void tell(const GrpcLane::Change& change);
   ServiceStats collect() const;
 
+  coap::DtlsOptions dtls_options_;
   Owners owners_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::uint16_t port_ = 0;

@@ -50,6 +50,8 @@ class Shard final : public coap::Endpoint {
   /// Closes a session because a newer one of its device has opened, then runs `done` on this shard's thread. From any
   /// thread.
   void supersede(coap::SessionId session, std::function<void()> done);
+  /// The context of handshakes that begin from now on. On the shard's thread.
+  void renew(std::shared_ptr<const coap::DtlsContext> context) { listener_.renew(std::move(context)); }
   /// close_notify to all, and their ends told to the sink. On the shard's thread; wakes the driver.
   void close_all();
   /// On the shard's thread.

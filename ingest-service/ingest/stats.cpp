@@ -22,6 +22,7 @@ void add(SessionStats& sum, const SessionStats& one) {
   add(sum.observations, one.observations);
   add(sum.observations_ended, one.observations_ended);
   add(sum.held_acks, one.held_acks);
+  sum.alarm_ack.add(one.alarm_ack);
   add(sum.alarms_refused, one.alarms_refused);
 }
 
@@ -30,9 +31,11 @@ void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
   add(sum.datagrams_out, one.datagrams_out);
   add(sum.challenges, one.challenges);
   add(sum.no_session, one.no_session);
+  add(sum.unauthenticated, one.unauthenticated);
   add(sum.bad_hello, one.bad_hello);
   add(sum.hellos_rationed, one.hellos_rationed);
   add(sum.handshakes, one.handshakes);
+  add(sum.handshakes_failed, one.handshakes_failed);
   add(sum.sessions_closed, one.sessions_closed);
 }
 

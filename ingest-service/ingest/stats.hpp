@@ -6,6 +6,7 @@
 
 #include "coap/connection.hpp"
 #include "coap/listener.hpp"
+#include "daemon/latency.hpp"
 #include "ingest/intake.hpp"
 #include "ingest/record_sink.hpp"
 
@@ -34,6 +35,7 @@ struct SessionStats {
   std::uint64_t registrations = 0, registrations_refused = 0;
   std::uint64_t observations = 0, observations_ended = 0;
   std::uint64_t held_acks = 0;       // now
+  daemon::Latency alarm_ack;         // from an alarm notification's arrival to its ACK
   std::uint64_t alarms_refused = 0;  // more alarm records in one session than a device may owe
 };
 

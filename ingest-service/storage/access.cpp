@@ -61,7 +61,7 @@ Scope Guard::admit(const grpc::ServerContext& context, std::string_view method, 
   } catch (const std::exception& error) {
     throw StoreError(StoreError::Kind::away, std::string("the audit cannot be written: ") + error.what());
   }
-  if (!reason.empty()) throw Refused(reason);
+  if (!reason.empty()) refuse(reason);
   return scope;
 }
 
@@ -79,7 +79,7 @@ std::unique_ptr<Standing> Guard::admit_ingest(grpc::ServerContext& context, std:
                      .granted = reason.empty(),
                      .reason = reason,
                      .address = context.peer()});
-  if (!reason.empty()) throw Refused(reason);
+  if (!reason.empty()) refuse(reason);
   return stand(context, method, roles::ingest, {}, std::move(scope));
 }
 
@@ -101,6 +101,11 @@ std::unique_ptr<Standing> Guard::stand(grpc::ServerContext& context, std::string
     return reason;
   };
   return std::make_unique<Standing>(standing_, context, std::move(scope), std::move(ask));
+}
+
+void Guard::refuse(const std::string& reason) {
+  ++refused_;
+  throw Refused(reason);
 }
 
 /// Where what is decided must not wait for the audit: ingest is let in, or somebody is refused.

@@ -6,7 +6,9 @@
 #include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_context.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -51,15 +53,20 @@ class Guard {
   /// For the stream from ingest. Only the grant decides, now and as long as the stream stands.
   std::unique_ptr<Standing> admit_ingest(grpc::ServerContext& context, std::string_view method);
 
+  /// Calls that it did not admit.
+  std::uint64_t refused() const { return refused_; }
+
  private:
   std::unique_ptr<Standing> stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
                                   const std::vector<std::string>& resources, Scope scope);
+  [[noreturn]] void refuse(const std::string& reason);
   std::string reason_to_refuse(const std::string& subject, Roles wanted, const std::vector<std::string>& resources,
                                Scope& scope);
   std::string ward_of(const std::string& resource, bool& concerns_ward);
   void audit_if_possible(const AuditFact& fact);
 
   AccessStore& store_;
+  std::atomic<std::uint64_t> refused_ = 0;
   StandingCalls standing_;
 };
 

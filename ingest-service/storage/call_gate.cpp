@@ -16,10 +16,15 @@ grpc::Status CallGate::Process(const InputMetadata& metadata, grpc::AuthContext*
                                OutputMetadata*) {
   std::size_t size = 0;
   for (const auto& [name, value] : metadata) size += name.size() + value.size();
-  if (size > most_metadata) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the metadata is larger than 8 KiB"};
-  if (!take_one(subject_of(*peer), Clock::now()))
-    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "this subject makes too many calls a second"};
-  return grpc::Status::OK;
+  const char* fault = nullptr;
+  if (size > most_metadata) {
+    fault = "the metadata is larger than 8 KiB";
+  } else if (!take_one(subject_of(*peer), Clock::now())) {
+    fault = "this subject makes too many calls a second";
+  }
+  if (fault == nullptr) return grpc::Status::OK;
+  ++rationed_;
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED, fault};
 }
 
 bool CallGate::take_one(const std::string& subject, Clock::time_point now) {

@@ -9,8 +9,10 @@
 
 #include <grpcpp/security/auth_metadata_processor.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <unordered_map>
@@ -25,6 +27,8 @@ class CallGate final : public grpc::AuthMetadataProcessor {
   /// gRPC's threads, one call at a time each.
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* peer, OutputMetadata* consumed,
                        OutputMetadata* response) override;
+  /// Calls that it refused. Any thread.
+  std::uint64_t rationed() const { return rationed_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -35,6 +39,7 @@ class CallGate final : public grpc::AuthMetadataProcessor {
   bool take_one(const std::string& subject, Clock::time_point now);
 
   const double rate_;
+  std::atomic<std::uint64_t> rationed_ = 0;
   std::mutex mutex_;
   std::unordered_map<std::string, Allowance> allowances_;
 };

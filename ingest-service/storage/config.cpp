@@ -4,6 +4,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "daemon/pem_files.hpp"
 #include "daemon/settings.hpp"
 #include "storage/names.hpp"
 #include "storage/status.hpp"
@@ -84,6 +85,8 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
                  "seconds until a stream whose grant was taken away is ended with PERMISSION_DENIED, 1 to 60")
       ->check(CLI::Range(1, 60))
       ->capture_default_str();
+  app.add_option("--metrics-port", config.metrics_port, "TCP port of /metrics on 127.0.0.1; 0 = any that is free")
+      ->capture_default_str();
   app.add_option("--ready-file", config.ready_file, "a JSON object is written here once it serves");
   app.add_flag("--healthcheck", config.healthcheck, "ask the service at --listen; exit code 0 when it serves")
       ->configurable(false);
@@ -98,8 +101,11 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
 }
 
 ServerCredentials read_credentials(const CredentialFiles& files) {
-  using daemon::read_pem;
-  return {read_pem("--cert", files.certificate), read_pem("--key", files.key), read_pem("--ca", files.authority)};
+  const daemon::PemFile certificate{"--cert", files.certificate}, key{"--key", files.key};
+  ServerCredentials read{daemon::read_pem(certificate), daemon::read_pem(key),
+                         daemon::read_pem({"--ca", files.authority})};
+  daemon::expect_pair(certificate, read.certificate, key, read.key);
+  return read;
 }
 
 }  // namespace wardlink::storage

@@ -1,6 +1,7 @@
 #pragma once
 // The command line, the settings file and the PEM files they name: the only place that reads them.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +21,8 @@ struct ProgramConfig {
   CredentialFiles files;
   std::string database;
   std::vector<Grant> grants;
-  std::string ready_file;  // empty = none
+  std::uint16_t metrics_port = 9465;  // TCP on 127.0.0.1; 0 = the kernel picks
+  std::string ready_file;             // empty = none
   bool healthcheck = false;
 };
 

@@ -23,8 +23,8 @@ Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono
 
 class IngestStream {
  public:
-  IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer, WaitLog& wait_log)
-      : context_(context), writer_(std::move(writer)), wait_log_(wait_log) {}
+  IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer, Tallies& tallies, WaitLog& wait_log)
+      : context_(context), writer_(std::move(writer)), tallies_(tallies), wait_log_(wait_log) {}
 
   /// The answer, where one is owed.
   std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request) {
@@ -79,6 +79,7 @@ class IngestStream {
 
   v1::AppendResult append(const v1::Append& request) {
     const auto received = now();
+    const auto began = std::chrono::steady_clock::now();
     std::vector<Record> records;
     records.reserve(static_cast<std::size_t>(request.records_size()));
     for (const auto& message : request.records()) {
@@ -88,9 +89,9 @@ class IngestStream {
     }
     v1::AppendResult result;
     result.set_batch(request.batch());
-    for (const auto each : persist([&] { return writer_->append(records); })) {
-      result.add_results(static_cast<v1::RecordResult>(each));
-    }
+    const auto made = persist([&] { return writer_->append(records); });
+    tallies_.batch(records, made, std::chrono::steady_clock::now() - began);
+    for (const auto each : made) result.add_results(static_cast<v1::RecordResult>(each));
     return result;
   }
 
@@ -127,6 +128,7 @@ class IngestStream {
         return result;
       } catch (const StoreError& error) {
         if (error.kind() != StoreError::Kind::away) throw;
+        tallies_.commit_failed();
         wait_log_.waits(error.what());
       }
       wait(pause);
@@ -143,6 +145,7 @@ class IngestStream {
 
   grpc::ServerContext& context_;
   std::unique_ptr<RecordWriter> writer_;
+  Tallies& tallies_;
   std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
   WaitLog::Stream wait_log_;
 };
@@ -168,12 +171,14 @@ grpc::Status IngestApi::Ingest(grpc::ServerContext* context,
   try {
     const Place place(streams_);
     if (place.number() > most_streams_) {
+      tallies_.ingest_stream_refused();
       return {grpc::StatusCode::RESOURCE_EXHAUSTED, "so many streams from ingest are not allowed at once"};
     }
     const auto standing = guard_.admit_ingest(*context, "IngestService.Ingest");
     // So that the client can tell at once that it is let in.
     stream->SendInitialMetadata();
-    IngestStream open(*context, store_.open_writer(), wait_log_);
+    const auto counted = tallies_.ingest_stream();
+    IngestStream open(*context, store_.open_writer(), tallies_, wait_log_);
     v1::IngestRequest request;
     while (stream->Read(&request)) {
       standing->confirm();

@@ -7,6 +7,7 @@
 
 #include "storage/access.hpp"
 #include "storage/record_store.hpp"
+#include "storage/tallies.hpp"
 #include "storage/wait_log.hpp"
 #include "wardlink/v1/ingest.grpc.pb.h"
 
@@ -14,8 +15,8 @@ namespace wardlink::storage {
 
 class IngestApi final : public v1::IngestService::Service {
  public:
-  IngestApi(RecordStore& store, Guard& guard, std::size_t most_streams)
-      : store_(store), guard_(guard), most_streams_(most_streams) {}
+  IngestApi(RecordStore& store, Guard& guard, Tallies& tallies, std::size_t most_streams)
+      : store_(store), guard_(guard), tallies_(tallies), most_streams_(most_streams) {}
 
   /// One thread and one database connection a stream, for as long as it stands: beyond `most_streams` at once a stream
   /// ends with RESOURCE_EXHAUSTED.
@@ -25,6 +26,7 @@ class IngestApi final : public v1::IngestService::Service {
  private:
   RecordStore& store_;
   Guard& guard_;
+  Tallies& tallies_;
   WaitLog wait_log_;
   const std::size_t most_streams_;
   std::atomic<std::size_t> streams_ = 0;

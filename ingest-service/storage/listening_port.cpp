@@ -101,7 +101,7 @@ ListeningPort::ListeningPort(const std::string& address, const Limits& limits) :
 ListeningPort::~ListeningPort() {
   stop();
   for (const int one : listening_) close(one);
-  for (const auto& [watched, host] : watched_) close(watched);
+  for (const auto& [watched, connection] : watched_) close(watched);
   close(stop_);
   close(epoll_);
 }
@@ -187,17 +187,16 @@ void ListeningPort::admit(int connection, const std::string& host) {
   }
   constexpr int yes = 1;
   setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  watched_.emplace(second, host);
   ++by_host_[host];
-  open_ = watched_.size();
   ++taken_;
+  watched_.emplace(second, Connection{host, take_(connection)});
+  open_ = watched_.size();
   watch(second, 0);  // EPOLLHUP is always told: both directions are shut, which gRPC does before it closes
-  take_(connection);
 }
 
 void ListeningPort::forget(int watched) {
   const auto at = watched_.find(watched);
-  const auto host = by_host_.find(at->second);
+  const auto host = by_host_.find(at->second.host);
   if (--host->second == 0) by_host_.erase(host);
   watched_.erase(at);
   open_ = watched_.size();

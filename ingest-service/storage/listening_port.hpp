@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -34,8 +35,9 @@ class ListeningPort {
     std::uint64_t taken = 0, refused = 0;  // since the start
     std::size_t open = 0;                  // now
   };
-  /// Owns the file descriptor that it is given: a connected socket, non-blocking.
-  using Take = std::function<void(int)>;
+  /// Owns the file descriptor that it is given: a connected socket, non-blocking. What it returns is kept until that
+  /// connection is closed.
+  using Take = std::function<std::shared_ptr<void>(int)>;
 
   /// HOST:PORT, [HOST]:PORT; port 0: the kernel picks one. Raises the process's limit on file descriptors to what is
   /// needed. Throws ListenError.
@@ -65,8 +67,12 @@ class ListeningPort {
   int epoll_ = -1, stop_ = -1;
   std::vector<int> listening_;
   Take take_;
-  // A second descriptor of each connection that gRPC has: it tells when gRPC has shut the socket down.
-  std::unordered_map<int, std::string> watched_;          // and its peer's address
+  struct Connection {
+    std::string host;
+    std::shared_ptr<void> kept;  // for its taker
+  };
+  // By a second descriptor of each connection that gRPC has: it tells when gRPC has shut the socket down.
+  std::unordered_map<int, Connection> watched_;
   std::unordered_map<std::string, std::size_t> by_host_;  // connections
   std::atomic<std::uint64_t> taken_ = 0, refused_ = 0;
   std::atomic<std::size_t> open_ = 0;

@@ -1,47 +1,29 @@
 // wardlink-storage: from start to signal.
 
 #include <grpc/support/log.h>
-#include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <cstdlib>
-#include <ctime>
 #include <iostream>
 #include <memory>
 #include <string_view>
 
+#include "daemon/metrics_port.hpp"
 #include "daemon/ready_file.hpp"
+#include "daemon/signals.hpp"
 #include "storage/config.hpp"
 #include "storage/healthcheck.hpp"
+#include "storage/metrics.hpp"
 #include "storage/postgres_store.hpp"
 #include "storage/store_error.hpp"
 
 namespace {
 
 using namespace wardlink::storage;
-
-/// SIGINT and SIGTERM wait here and nowhere else; blocked before the first thread starts.
-class StopSignal {
- public:
-  StopSignal() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-  }
-
-  /// True when one came within that time.
-  bool came_within(std::chrono::seconds time) const {
-    const timespec limit{static_cast<std::time_t>(time.count()), 0};
-    return sigtimedwait(&signals_, nullptr, &limit) > 0;
-  }
-
- private:
-  sigset_t signals_;
-};
+using wardlink::daemon::MetricsPort;
+using wardlink::daemon::Signals;
 
 /// What gRPC says of itself goes to the log as one line; that a handshake was refused is worth a warning.
 void log_grpc(gpr_log_func_args* said) {
@@ -54,7 +36,7 @@ void log_grpc(gpr_log_func_args* said) {
 }
 
 /// Waits for PostgreSQL; nullptr when told to stop meanwhile.
-std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const StopSignal& stop) {
+std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const Signals& signals) {
   for (;;) {
     try {
       auto store = std::make_unique<PostgresStore>(PostgresStore::Config{.connection = config.database});
@@ -64,15 +46,29 @@ std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const Sto
       if (error.kind() != StoreError::Kind::away) throw;
       spdlog::warn("waiting for PostgreSQL: {}", error.what());
     }
-    if (stop.came_within(std::chrono::seconds(2))) return nullptr;
+    if (signals.wait(std::chrono::seconds(2)) == Signals::Came::end) return nullptr;
   }
 }
 
-void look_after(PostgresStore& store, Server& server, const StopSignal& stop) {
+/// SIGHUP. What cannot be used changes nothing.
+void renew(Server& server, const CredentialFiles& files) {
+  try {
+    server.renew(read_credentials(files));
+    spdlog::info("certificates were read again: who connects from now on meets the new ones");
+  } catch (const std::exception& error) {
+    spdlog::error("certificates were read again and cannot be used, the old ones stay: {}", error.what());
+  }
+}
+
+void look_after(PostgresStore& store, Server& server, const CredentialFiles& files, const Signals& signals) {
   using Clock = std::chrono::steady_clock;
   auto maintained = Clock::now();
   bool serving = true;
-  while (!stop.came_within(std::chrono::seconds(2))) {
+  for (;;) {
+    const auto came = signals.wait(std::chrono::seconds(2));
+    if (came == Signals::Came::end) return;
+    if (came == Signals::Came::reload) renew(server, files);
+    server.let_go();
     bool answers = false;
     try {
       store.probe();
@@ -94,26 +90,31 @@ void look_after(PostgresStore& store, Server& server, const StopSignal& stop) {
 
 int run(int argc, char** argv) {
   int exit_code = 0;
-  const auto config = read_config(argc, argv, exit_code);
+  auto config = read_config(argc, argv, exit_code);
   if (!config) return exit_code;
   if (config->healthcheck) {
     gpr_set_log_function([](gpr_log_func_args*) {});  // the answer is one sentence
     return healthcheck(config->server);
   }
 
-  const StopSignal stop;
+  const Signals signals;
   spdlog::set_default_logger(spdlog::stderr_color_mt("storage"));
   gpr_set_log_function(log_grpc);
   // A database that hangs must not hold up the start for ever.
   setenv("PGCONNECT_TIMEOUT", "5", 0);
   setenv("PGAPPNAME", "wardlink-storage", 0);
-  const auto store = open_store(*config, stop);
+  const auto store = open_store(*config, signals);
   if (!store) return 0;
+  // PostgreSQL may have been away for long: the certificates of now.
+  config->server.credentials = read_credentials(config->files);
   Server server(config->server, *store, *store, *store, *store);
-  spdlog::info("serving on port {}", server.port());
-  if (!config->ready_file.empty())
-    wardlink::daemon::write_ready_file(config->ready_file, static_cast<std::uint16_t>(server.port()), 0);
-  look_after(*store, server, stop);
+  const MetricsPort metrics_port(config->metrics_port, [&server] { return metrics(server.stats()); });
+  spdlog::info("serving on port {}; counters at http://127.0.0.1:{}/metrics", server.port(), metrics_port.port());
+  if (!config->ready_file.empty()) {
+    wardlink::daemon::write_ready_file(config->ready_file, static_cast<std::uint16_t>(server.port()),
+                                       metrics_port.port());
+  }
+  look_after(*store, server, config->files, signals);
   spdlog::info("stopping");
   server.set_serving(false);
   server.shutdown();

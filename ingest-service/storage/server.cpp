@@ -5,7 +5,13 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <initializer_list>
+#include <iterator>
+#include <mutex>
+#include <vector>
 
 #include "storage/access.hpp"
 #include "storage/alarm_api.hpp"
@@ -17,12 +23,12 @@
 namespace wardlink::storage {
 namespace {
 
-std::shared_ptr<grpc::ServerCredentials> credentials(const Server::Config& config) {
+std::shared_ptr<grpc::ServerCredentials> credentials(const ServerCredentials& shown, std::shared_ptr<CallGate> gate) {
   grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = config.credentials.authority;
-  options.pem_key_cert_pairs.push_back({config.credentials.key, config.credentials.certificate});
+  options.pem_root_certs = shown.authority;
+  options.pem_key_cert_pairs.push_back({shown.key, shown.certificate});
   auto made = grpc::SslServerCredentials(options);
-  made->SetAuthMetadataProcessor(std::make_shared<CallGate>(config.calls_per_second));
+  made->SetAuthMetadataProcessor(std::move(gate));
   return made;
 }
 
@@ -44,12 +50,30 @@ void limit_connections(grpc::ServerBuilder& builder, const Server::Config& confi
 
 /// What all of them together may take. A call holds a thread while it runs: a flood ends in RESOURCE_EXHAUSTED, not in
 /// a dead process.
-void limit_process(grpc::ServerBuilder& builder) {
-  grpc::ResourceQuota quota("wardlink-storage");
+void limit_process(grpc::ResourceQuota& quota) {
   quota.SetMaxThreads(256);
   quota.Resize(256 * 1024 * 1024);
-  builder.SetResourceQuota(quota);
 }
+
+/// What serves under one set of credentials, which gRPC fixes when a server is made. So new ones need a new server: it
+/// takes the connections that come from then on, with the same services behind it, and nobody is disconnected.
+struct Generation {
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+  std::unique_ptr<grpc::Server> server;
+
+  void take(int connection) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters handed;
+    handed.fd = connection;
+    acceptor->HandleNewConnection(&handed);
+  }
+  void shutdown(std::chrono::milliseconds patience) {
+    if (!server) return;
+    server->Shutdown(std::chrono::system_clock::now() + patience);
+    server->Wait();
+    server.reset();
+  }
+  ~Generation() { shutdown(std::chrono::milliseconds(0)); }
+};
 
 }  // namespace
 
@@ -57,14 +81,34 @@ struct Server::Impl {
   Impl(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access, LiveStore& live)
       : guard(access, config.grant_recheck),
         tail(live, config.live),
-        watch(live, tail, guard),
-        ingest(records, guard, config.ingest_streams),
+        watch(live, tail, guard, tallies),
+        ingest(records, guard, tallies, config.ingest_streams),
         vitals(records, guard, watch),
         alarms(records, guard, watch),
         devices(registry, guard),
         patients(registry, guard),
-        port(config.address, config.limits) {}
+        limits(config),
+        gate(std::make_shared<CallGate>(config.calls_per_second)),
+        port(config.address, config.limits) {
+    limit_process(quota);
+  }
 
+  std::shared_ptr<Generation> make(const ServerCredentials& shown) {
+    grpc::ServerBuilder builder;
+    limit_connections(builder, limits);
+    builder.SetResourceQuota(quota);
+    auto made = std::make_shared<Generation>();
+    made->acceptor = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials(shown, gate));
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&ingest, &vitals, &alarms, &devices, &patients})
+      builder.RegisterService(service);
+    made->server = builder.BuildAndStart();
+    if (!made->server) throw ListenError("The certificate and its key do not fit each other, or cannot be used.");
+    made->server->GetHealthCheckService()->SetServingStatus(serving);
+    return made;
+  }
+
+  Tallies tallies;
   Guard guard;
   LiveTail tail;
   WatchService watch;
@@ -73,9 +117,13 @@ struct Server::Impl {
   AlarmApi alarms;
   DeviceApi devices;
   PatientApi patients;
+  const Config limits;
+  grpc::ResourceQuota quota{"wardlink-storage"};
+  const std::shared_ptr<CallGate> gate;
+  std::atomic<bool> serving = true;
+  std::mutex changing;                                   // of the list, which other threads look into
+  std::vector<std::shared_ptr<Generation>> generations;  // newest last; a connection holds its own
   ListeningPort port;
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
-  std::unique_ptr<grpc::Server> server;
 };
 
 Server::Server(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access,
@@ -83,22 +131,11 @@ Server::Server(const Config& config, RecordStore& records, RegistryStore& regist
     : impl_(std::make_unique<Impl>(config, records, registry, access, live)) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  grpc::ServerBuilder builder;
-  limit_connections(builder, config);
-  limit_process(builder);
-  impl_->acceptor = builder.experimental().AddExternalConnectionAcceptor(
-      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials(config));
-  builder.RegisterService(&impl_->ingest);
-  builder.RegisterService(&impl_->vitals);
-  builder.RegisterService(&impl_->alarms);
-  builder.RegisterService(&impl_->devices);
-  builder.RegisterService(&impl_->patients);
-  impl_->server = builder.BuildAndStart();
-  if (!impl_->server) throw ListenError("The certificate and its key do not fit each other, or cannot be used.");
-  impl_->port.start([this](int connection) {
-    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters handed;
-    handed.fd = connection;
-    impl_->acceptor->HandleNewConnection(&handed);
+  impl_->generations.push_back(impl_->make(config.credentials));
+  impl_->port.start([this](int connection) -> std::shared_ptr<void> {
+    const std::lock_guard lock(impl_->changing);
+    impl_->generations.back()->take(connection);
+    return impl_->generations.back();
   });
 }
 
@@ -108,15 +145,38 @@ int Server::port() const { return impl_->port.port(); }
 
 ListeningPort::Counts Server::connections() const { return impl_->port.counts(); }
 
-void Server::set_serving(bool serving) { impl_->server->GetHealthCheckService()->SetServingStatus(serving); }
+Server::Stats Server::stats() const {
+  const std::lock_guard lock(impl_->changing);
+  return {impl_->tallies.counts(), impl_->port.counts(),      impl_->guard.refused(),
+          impl_->gate->rationed(), impl_->generations.size(), impl_->serving};
+}
+
+void Server::renew(const ServerCredentials& credentials) {
+  auto made = impl_->make(credentials);
+  const std::lock_guard lock(impl_->changing);
+  impl_->generations.push_back(std::move(made));
+}
+
+void Server::let_go() {
+  std::vector<std::shared_ptr<Generation>> unused;  // ends after the lock: calls may still be running
+  const std::lock_guard lock(impl_->changing);
+  auto& all = impl_->generations;
+  const auto used = std::stable_partition(all.begin(), all.end() - 1, [](auto& one) { return one.use_count() == 1; });
+  unused.assign(std::move_iterator(all.begin()), std::move_iterator(used));
+  all.erase(all.begin(), used);
+}
+
+void Server::set_serving(bool serving) {
+  impl_->serving = serving;
+  for (const auto& one : impl_->generations) one->server->GetHealthCheckService()->SetServingStatus(serving);
+}
 
 void Server::shutdown() {
-  if (!impl_->server) return;
   impl_->port.stop();
   impl_->tail.stop();  // live streams end of themselves, saying why
-  impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
-  impl_->server->Wait();
-  impl_->server.reset();
+  for (const auto& one : impl_->generations) one->shutdown(std::chrono::seconds(1));
+  const std::lock_guard lock(impl_->changing);
+  impl_->generations.clear();
 }
 
 }  // namespace wardlink::storage

@@ -11,6 +11,7 @@
 #include "storage/live_tail.hpp"
 #include "storage/record_store.hpp"
 #include "storage/registry_store.hpp"
+#include "storage/tallies.hpp"
 
 namespace wardlink::storage {
 
@@ -41,6 +42,20 @@ class Server {
   int port() const;
   /// Any thread.
   ListeningPort::Counts connections() const;
+  struct Stats {
+    Tallies::Counts counts;
+    ListeningPort::Counts connections;
+    std::uint64_t calls_refused = 0, calls_rationed = 0;  // by the grants; beyond calls_per_second
+    std::size_t generations = 1;                          // sets of credentials under which somebody may be connected
+    bool serving = true;
+  };
+  /// Any thread.
+  Stats stats() const;
+  /// Who connects from now on meets these; connections that stand go on under those that they began with. The
+  /// constructor's thread. Throws ListenError when they cannot be used, and changes nothing.
+  void renew(const ServerCredentials& credentials);
+  /// Gives back what former credentials need, once nobody is connected under them. The same thread, now and then.
+  void let_go();
   /// What the health service says.
   void set_serving(bool serving);
   /// Ends streams, lets running calls finish for a second.

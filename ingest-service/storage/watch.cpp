@@ -192,10 +192,14 @@ class Watch {
 
 grpc::Status WatchService::serve(grpc::ServerContext& context, const v1::WatchRequest& request,
                                  grpc::ServerWriter<v1::WatchResponse>& stream, Kind kind) {
+  const auto counted = tallies_.watcher();
   try {
     Watch(context, request, stream, kind, store_, tail_, guard_).run();
   } catch (const Gone&) {
     return grpc::Status::CANCELLED;
+  } catch (const Exhausted& error) {
+    tallies_.watcher_dropped();
+    return status_of(error);
   } catch (const std::exception& error) {
     return status_of(error);
   }

@@ -6,6 +6,7 @@
 
 #include "storage/access.hpp"
 #include "storage/live_tail.hpp"
+#include "storage/tallies.hpp"
 
 namespace wardlink::storage {
 
@@ -17,7 +18,8 @@ class WatchService {
     bool sets = true;
   };
 
-  WatchService(LiveStore& store, LiveTail& tail, Guard& guard) : store_(store), tail_(tail), guard_(guard) {}
+  WatchService(LiveStore& store, LiveTail& tail, Guard& guard, Tallies& tallies)
+      : store_(store), tail_(tail), guard_(guard), tallies_(tallies) {}
 
   grpc::Status serve(grpc::ServerContext& context, const v1::WatchRequest& request,
                      grpc::ServerWriter<v1::WatchResponse>& stream, Kind kind);
@@ -26,6 +28,7 @@ class WatchService {
   LiveStore& store_;
   LiveTail& tail_;
   Guard& guard_;
+  Tallies& tallies_;
 };
 
 }  // namespace wardlink::storage

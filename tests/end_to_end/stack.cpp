@@ -87,6 +87,7 @@ Stack::~Stack() {
 
 void Stack::start_storage(const std::string& database) {
   storage = storage_process("storage", database.empty() ? database_ : database, storage_port_);
+  storage_metrics_port_ = nlohmann::json::parse(read_file(path("storage.ready"))).at("metrics_port");
   channel_ = open_channel(storage_port_, credentials("clients/admin"));
 }
 
@@ -97,11 +98,11 @@ Process Stack::another_storage(const std::string& name, std::uint16_t& port) con
 Process Stack::storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const {
   const auto ready_file = path(name + ".ready");
   std::filesystem::remove(ready_file);
-  Process process(
-      {kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(port), "--database", database,
-       "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca", pki() + "/service-ca.pem", "--grant",
-       "urn:wardlink:service:ingest=ingest", "--grant", "urn:wardlink:client:admin=admin", "--ready-file", ready_file},
-      path(name + ".log"));
+  Process process({kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(port), "--database",
+                   database, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca",
+                   pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
+                   "urn:wardlink:client:admin=admin", "--metrics-port", "0", "--ready-file", ready_file},
+                  path(name + ".log"));
   port = ready(process, ready_file).at("port");
   return process;
 }
@@ -195,9 +196,9 @@ std::string Stack::sql(const std::string& statement) const {
   return rows.empty() || rows.columns() == 0 ? std::string{} : rows[0][0].as<std::string>("");
 }
 
-std::map<std::string, double> Stack::scrape() const {
+std::map<std::string, double> Stack::scrape(std::uint16_t port) {
   std::map<std::string, double> samples;
-  std::istringstream lines(http_get(metrics_port_, "/metrics"));
+  std::istringstream lines(http_get(port, "/metrics"));
   for (std::string line; std::getline(lines, line);) {
     const auto space = line.rfind(' ');
     if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
@@ -206,15 +207,19 @@ std::map<std::string, double> Stack::scrape() const {
   return samples;
 }
 
+std::uint16_t Stack::port_of(const std::string& metric) const {
+  return metric.starts_with("wardlink_storage_") ? storage_metrics_port_ : metrics_port_;
+}
+
 double Stack::metric(const std::string& name) const {
-  const auto samples = scrape();
+  const auto samples = scrape(port_of(name));
   const auto at = samples.find(name);
   return at == samples.end() ? 0 : at->second;
 }
 
 double Stack::metric_sum(const std::string& prefix) const {
   double sum = 0;
-  for (const auto& [name, value] : scrape()) {
+  for (const auto& [name, value] : scrape(port_of(prefix))) {
     if (name.starts_with(prefix)) sum += value;
   }
   return sum;
@@ -248,6 +253,10 @@ std::vector<v1::Alarm> Stack::alarms(const std::string& parent) const {
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   return all;
+}
+
+std::shared_ptr<grpc::Channel> Stack::connect(const coap::Credentials& credentials) const {
+  return open_channel(storage_port_, credentials);
 }
 
 grpc::StatusCode Stack::ask() const {

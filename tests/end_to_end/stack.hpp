@@ -50,13 +50,15 @@ class Stack {
   std::string sql(const std::string& statement) const;
   const std::string& database() const { return database_; }
 
-  /// A sample of ingest's metrics, by its whole name with labels; 0 when it is not there.
+  /// A sample of a service's metrics, by its whole name with labels; 0 when it is not there.
   double metric(const std::string& name) const;
   /// The sum of all samples whose name begins so.
   double metric_sum(const std::string& prefix) const;
 
   std::vector<v1::MeasurementSet> readings(const std::string& parent) const;
   std::vector<v1::Alarm> alarms(const std::string& parent) const;
+  /// A new channel to storage.
+  std::shared_ptr<grpc::Channel> connect(const coap::Credentials& credentials) const;
   /// What storage says to a clinician's question, within a minute.
   grpc::StatusCode ask() const;
 
@@ -64,11 +66,12 @@ class Stack {
 
  private:
   Process storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const;
-  std::map<std::string, double> scrape() const;
+  static std::map<std::string, double> scrape(std::uint16_t port);
+  std::uint16_t port_of(const std::string& metric) const;
 
   TemporaryFolder folder_;
   std::string database_;
-  std::uint16_t storage_port_ = 0, ingest_port_ = 0, metrics_port_ = 0;
+  std::uint16_t storage_port_ = 0, ingest_port_ = 0, metrics_port_ = 0, storage_metrics_port_ = 0;
   std::shared_ptr<grpc::Channel> channel_;
 };
 

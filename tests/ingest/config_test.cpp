@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "coap/dtls_peers.hpp"
+
 namespace wardlink::ingest {
 namespace {
 
@@ -19,15 +21,24 @@ using ::testing::Not;
 class IngestConfigTest : public ::testing::Test {
  protected:
   IngestConfigTest() {
+    const auto& authorities = coap::testing::Authorities::get();
+    const auto server = authorities.services.issue({}), client = authorities.services.issue({});
     std::filesystem::create_directories(folder_);
-    for (const auto* name : {"cert", "key", "device-ca", "storage-cert", "storage-key", "storage-ca"}) {
-      std::ofstream(path(name)) << "-----BEGIN " << name << "-----\n";
-      credentials_ += std::string(name) + " = \"" + path(name) + "\"\n";
-    }
+    name_file("cert", server.certificate_pem);
+    name_file("key", server.private_key_pem);
+    name_file("device-ca", authorities.devices.certificate_pem());
+    name_file("storage-cert", client.certificate_pem);
+    name_file("storage-key", client.private_key_pem);
+    name_file("storage-ca", authorities.services.certificate_pem());
   }
   ~IngestConfigTest() override { std::filesystem::remove_all(folder_); }
 
   std::string path(const std::string& name) const { return folder_ + "/" + name; }
+
+  void name_file(const std::string& key, const std::string& text) {
+    std::ofstream(path(key)) << text;
+    credentials_ += key + " = \"" + path(key) + "\"\n";
+  }
 
   std::string write(const std::string& text) const {
     std::ofstream(path("ingest.toml")) << text;
@@ -63,8 +74,8 @@ TEST_F(IngestConfigTest, ReadsAFileAndThePemFilesThatItNames) {
   EXPECT_EQ(config->port, 7000);
   EXPECT_EQ(config->listen, "127.0.0.1");
   EXPECT_TRUE(config->allow_ccm_8);
-  EXPECT_THAT(config->credentials.dtls.trusted_ca_pem, HasSubstr("BEGIN device-ca"));
-  EXPECT_THAT(config->credentials.storage.private_key_pem, HasSubstr("BEGIN storage-key"));
+  EXPECT_EQ(config->credentials.dtls.trusted_ca_pem, coap::testing::Authorities::get().devices.certificate_pem());
+  EXPECT_THAT(config->credentials.storage.private_key_pem, HasSubstr("PRIVATE KEY"));
 }
 
 TEST_F(IngestConfigTest, AFlagWinsOverTheFile) {
@@ -123,17 +134,36 @@ TEST_F(IngestConfigTest, RefusesAFileThatIsNotThere) {
   EXPECT_THAT(said_, HasSubstr("/nonexistent/ingest.toml"));
 }
 
-TEST_F(IngestConfigTest, SaysWhichPemFileIsMissing) {
-  const auto without = credentials_.substr(credentials_.find('\n') + 1);
-  const auto file = write(without);
-  int exit_code = 0;
-  const char* arguments[] = {"wardlink-ingest", "--config", file.c_str()};
-  try {
-    read_config(3, arguments, exit_code);
-    FAIL();
-  } catch (const std::runtime_error& error) {
-    EXPECT_STREQ(error.what(), "--cert is missing: it names a PEM file. See --help.");
-  }
+TEST_F(IngestConfigTest, SaysWhichPemFileIsAtFault) {
+  const auto sentence = [&](const CredentialFiles& files) -> std::string {
+    try {
+      read_credentials(files);
+      return "";
+    } catch (const std::runtime_error& error) {
+      return error.what();
+    }
+  };
+  const CredentialFiles good{path("cert"),         path("key"),         path("device-ca"),
+                             path("storage-cert"), path("storage-key"), path("storage-ca")};
+  EXPECT_EQ(sentence(good), "");
+  auto files = good;
+  files.cert = "";
+  EXPECT_EQ(sentence(files), "--cert is missing: it names a PEM file. See --help.");
+  files = good;
+  files.key = path("storage-key");
+  EXPECT_EQ(sentence(files),
+            path("storage-key") + " (--key) is not the private key of the certificate " + path("cert") + ".");
+  files = good;
+  files.storage_key = path("storage-cert");
+  EXPECT_EQ(sentence(files),
+            path("storage-cert") + " (--storage-key) holds no private key that can be read without a password.");
+  files = good;
+  files.device_ca = path("ingest.toml");
+  write("x = 1\n");
+  EXPECT_EQ(sentence(files),
+            path("ingest.toml") + " (--device-ca) is not a PEM file: it holds no \"-----BEGIN\" line.");
+  files.device_ca = path("nowhere");
+  EXPECT_EQ(sentence(files), "Cannot read " + path("nowhere") + " (--device-ca): No such file or directory.");
 }
 
 TEST_F(IngestConfigTest, PrintsEveryKeyWithItsMeaningAndDefault) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -32,12 +33,22 @@ class SettingsTest : public ::testing::Test {
  protected:
   SettingsTest() {
     std::filesystem::create_directories(folder_);
-    for (const auto* name : {"cert", "key", "ca"}) {
-      std::ofstream(folder_ + "/" + name) << "-----BEGIN " << name << "-----\n";
-      needed_ += std::string(name) + " = \"" + folder_ + "/" + name + "\"\n";
-    }
+    for (const auto& [key, file] : {std::pair{"cert", "storage.pem"}, {"key", "storage.key"}, {"ca", "service-ca.pem"}})
+      needed_ += std::string(key) + " = \"" + pki() + "/" + file + "\"\n";
   }
   ~SettingsTest() override { std::filesystem::remove_all(folder_); }
+
+  /// Made once.
+  static const std::string& pki() {
+    static const std::string folder = [] {
+      auto made = ::testing::TempDir() + "storage-config-pki-" + std::to_string(::getpid());
+      const auto command = std::string(WARDLINK_SOURCE_DIR "/certs/make-pki init ") + made;
+      EXPECT_EQ(std::system(command.c_str()), 0);
+      return made;
+    }();
+    return folder;
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(pki()); }
 
   std::optional<ProgramConfig> read(const std::string& text, std::vector<const char*> flags = {}) {
     std::ofstream(file_) << text;
@@ -69,7 +80,7 @@ TEST_F(SettingsTest, AFileSaysAllAndAFlagWins) {
   EXPECT_EQ(config->server.grant_recheck, std::chrono::seconds(9));
   ASSERT_EQ(config->grants.size(), 2U);
   EXPECT_EQ(config->grants[1].role, "ingest");
-  EXPECT_EQ(config->server.credentials.key, "-----BEGIN key-----\n");
+  EXPECT_THAT(config->server.credentials.key, ::testing::HasSubstr("PRIVATE KEY"));
 }
 
 TEST_F(SettingsTest, AnUnknownKeyOrAWrongTypeIsToldInOneSentence) {
@@ -85,6 +96,16 @@ TEST_F(SettingsTest, AnUnknownKeyOrAWrongTypeIsToldInOneSentence) {
   EXPECT_THAT(said_, ::testing::HasSubstr("gives \"grant\" a value of the wrong type: it is a list."));
   EXPECT_FALSE(read("grant-recheck = 61\n"));
   EXPECT_THAT(said_, ::testing::HasSubstr("--grant-recheck"));
+}
+
+TEST_F(SettingsTest, AKeyOfAnotherCertificateIsToldInOneSentence) {
+  try {
+    read_credentials({pki() + "/storage.pem", pki() + "/ingest.key", pki() + "/service-ca.pem"});
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_EQ(error.what(),
+              pki() + "/ingest.key (--key) is not the private key of the certificate " + pki() + "/storage.pem.");
+  }
 }
 
 TEST_F(SettingsTest, WhatIsPrintedCanBeReadBack) {

@@ -59,6 +59,8 @@ class Listener {
   Connection* find(SessionId session);
   /// The address that the session's datagrams go to.
   std::optional<Address> address_of(SessionId session) const;
+  /// Handshakes that begin from now on; what has begun goes on under the former context.
+  void renew(std::shared_ptr<const DtlsContext> context);
   /// close_notify to all.
   void close_all(Instant now);
 

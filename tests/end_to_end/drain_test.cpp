@@ -1,0 +1,88 @@
+// SIGTERM in the middle of the work: each daemon hands over what it has, ends with 0 in bounded time, and nothing whose
+// ACK left is missing when it is back. I1, I2
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "alarm_books.hpp"
+#include "stack.hpp"
+
+namespace wardlink::testing {
+namespace {
+
+class DrainTest : public ::testing::Test {
+ protected:
+  DrainTest() {
+    stack_.make_pki("devices", {"6"});
+    std::filesystem::create_directories(journals_);
+    ward_ = Process({std::string(WARDLINK_BIN_DIR) + "/alarm_ward", std::to_string(stack_.ingest_port()), stack_.pki(),
+                     journals_, "6", "7"},
+                    stack_.path("ward.log"));
+  }
+
+  /// The devices have heard of so many more ACKs.
+  bool more_acknowledged(std::size_t more) {
+    const auto before = count_journaled(journals_, "ack");
+    return eventually([&] { return count_journaled(journals_, "ack") >= before + more; });
+  }
+
+  /// The end that a service manager waits for before it kills: exit code 0.
+  static void expect_ends(Process& daemon) {
+    daemon.signal(SIGTERM);
+    const bool ended = eventually([&] { return !daemon.running(); }, std::chrono::seconds{30});
+    ASSERT_TRUE(ended) << daemon.log();
+    EXPECT_EQ(daemon.wait(), 0) << daemon.log();
+  }
+
+  void expect_books_agree() {
+    ward_.signal(SIGTERM);
+    ASSERT_EQ(ward_.wait(), 0) << ward_.log();
+    const auto books = compare_books(stack_, journals_);
+    EXPECT_GT(books.journaled, 100u);
+    EXPECT_EQ(books.journaled, books.rows) << books;
+    EXPECT_EQ(books.missing, 0u) << books;
+    EXPECT_EQ(books.doubled, 0u) << books;
+    EXPECT_EQ(books.early, 0u) << books;
+  }
+
+  Stack stack_;
+  const std::string journals_ = stack_.path("journals");
+  Process ward_;
+};
+
+TEST_F(DrainTest, Ingest) {
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(more_acknowledged(30));
+    expect_ends(stack_.ingest);
+    const auto log = stack_.ingest.log();
+    EXPECT_EQ(log.find("ended before storage had taken everything"), std::string::npos) << log;
+    EXPECT_EQ(log.find("shed"), std::string::npos) << log;
+    stack_.start_ingest();
+  }
+  ASSERT_TRUE(more_acknowledged(30));
+  expect_books_agree();
+  // What the services counted is what stands in the database.
+  const auto rows = std::stod(stack_.sql("SELECT count(*) FROM alarm_event WHERE stream = 2"));
+  EXPECT_EQ(stack_.metric("wardlink_storage_records_total{stream=\"alarms\",result=\"committed\"}"), rows);
+  EXPECT_EQ(stack_.metric("wardlink_storage_commit_seconds_count"), stack_.metric("wardlink_storage_batches_total"));
+  EXPECT_GT(stack_.metric("wardlink_storage_commit_seconds_bucket{le=\"300\"}"), 0);
+  EXPECT_EQ(stack_.metric("wardlink_storage_ingest_streams"), 4);  // two shards
+  EXPECT_EQ(stack_.metric("wardlink_storage_calls_refused_total{reason=\"grants\"}"), 0);
+  EXPECT_GT(stack_.metric("wardlink_ingest_alarm_ack_seconds_count"), 0);
+  EXPECT_GT(stack_.metric("wardlink_ingest_alarm_ack_seconds_sum"), 0);
+}
+
+TEST_F(DrainTest, Storage) {
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(more_acknowledged(30));
+    expect_ends(stack_.storage);
+    stack_.start_storage();
+  }
+  ASSERT_TRUE(more_acknowledged(30));
+  expect_books_agree();
+}
+
+}  // namespace
+}  // namespace wardlink::testing
