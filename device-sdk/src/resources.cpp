@@ -99,9 +99,10 @@ void Resources::get_alarms(coap::Connection& connection, const coap::event::Requ
                            coap::Instant now) {
   auto now_owed = owed();
   if (request.observe != 0u) return connection.respond(request.exchange, std::move(now_owed.response), now);
+  // Who asks again is owed all of it now, not behind a notification whose retransmissions may be used up.
+  if (alarms_.observer) connection.remove_observer(*alarms_.observer);
   const auto [observer, delivery] =
       connection.respond_observed_separately(request.exchange, std::move(now_owed.response), coap::Slot::alarm, now);
-  if (alarms_.observer && *alarms_.observer != observer) connection.remove_observer(*alarms_.observer);
   recorder_.carry(delivery, now_owed.records);
   alarms_ = {observer, now, delivery, now_owed.through};
   ++counters_.con_notifications;

@@ -24,15 +24,19 @@ AlarmDebts::Taken AlarmDebts::take(std::optional<coap::DeliveryId> delivery, std
     if (!ticket) {
       ticket = draw();
       by_sequence_.emplace(fact.sequence, *ticket);
-      pending_.emplace(*ticket, Pending{fact, {}});
+      pending_.emplace(*ticket, Pending{fact, now, {}});
       taken.to_append.emplace_back(*ticket, std::move(fact));
     }
     if (std::find(waits_for.begin(), waits_for.end(), *ticket) == waits_for.end()) waits_for.push_back(*ticket);
   }
   taken.complete = waits_for.empty() && taken.refused == 0;
   if (!delivery || taken.complete || taken.refused != 0) return taken;
-  held_.emplace(*delivery, Held{waits_for.size(), now});
-  for (Ticket ticket : waits_for) pending_.at(ticket).deliveries.push_back(*delivery);
+  auto& held = held_[*delivery] = {waits_for.size(), now};
+  for (Ticket ticket : waits_for) {
+    auto& pending = pending_.at(ticket);
+    held.since = std::min(held.since, pending.since);
+    pending.deliveries.push_back(*delivery);
+  }
   return taken;
 }
 

@@ -29,7 +29,7 @@ class AlarmDebts {
 
   struct Released {
     coap::DeliveryId delivery;
-    coap::Instant held_since;
+    coap::Instant held_since;  // when the first of its records came, under this message id or an earlier one
   };
   /// What that result sets free.
   std::vector<Released> settle(Ticket ticket, RecordResult result);
@@ -44,6 +44,7 @@ class AlarmDebts {
   };
   struct Pending {
     Fact fact;
+    coap::Instant since;
     std::vector<coap::DeliveryId> deliveries;
   };
   std::optional<Ticket> find(const Fact& fact) const;

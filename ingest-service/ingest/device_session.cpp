@@ -294,7 +294,7 @@ void DeviceSession::check_heartbeat(coap::Instant now) {
 
 void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Instant now) {
   Watch& alarms = watch(Resource::alarms);
-  const bool silent = now - alarms.last_heard >= shared_.config.late_ack * 2;
+  const bool silent = now - alarms.last_heard >= shared_.config.heartbeat_limit * 2 / 3;
   if (!alarms.observation || silent) plan(alarms, now);
   run_watches(connection, now);
 }

@@ -31,9 +31,10 @@ class DeviceSession {
     coap::Duration longest_pause = std::chrono::seconds{80};
     /// /alarms speaks at least every 30 s; after three of those in silence it is observed again.
     coap::Duration heartbeat_limit = std::chrono::seconds{95};
-    /// From when on a held ACK may have come too late: the device may have given the observation up (RFC 7641 §4.5.2).
-    /// 31 times ACK_TIMEOUT is 62 s; half of that leaves room for devices with shorter timers.
-    coap::Duration late_ack = std::chrono::seconds{30};
+    /// From when on a held ACK may have come too late: the device may have given the observation up (RFC 7641 §4.5.2),
+    /// or be about to, its retransmissions used up, so that an ACK that is lost is not asked for again. The last one
+    /// goes 15 times ACK_TIMEOUT after the first, 30 s; a third of that leaves room for devices with shorter timers.
+    coap::Duration late_ack = std::chrono::seconds{10};
     /// Alarm records of one session that may wait for storage: what a device can owe (wardlink::DeviceOptions).
     std::size_t alarm_capacity = 1024;
     /// What was measured later than this from now cannot have been: it is quarantined.

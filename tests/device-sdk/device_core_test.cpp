@@ -283,6 +283,19 @@ TEST(DeviceCore, AHeldAckCostsNoSessionAndNoVitals) {
   EXPECT_TRUE(world.recorder.status().connected);
 }
 
+TEST(DeviceCore, WhoAsksAgainIsOwedAllOfItAtOnce) {  // OBS-05, OBS-08
+  World world(no_limits());
+  world.start();
+  world.commits = false;
+  world.raise("lead-off");
+  world.pass(45s);  // the last retransmission has gone, and the observer is not given up yet
+  world.commits = true;
+  world.refresh("/alarms");
+  world.pass(1s);
+  EXPECT_EQ(world.recorder.status().alarms_owed, 0u);
+  EXPECT_TRUE(world.recorder.status().connected);
+}
+
 TEST(DeviceCore, LimitsRaiseByTheClockBetweenSamples) {
   World world({{{AlarmLimit::Side::high, 1, 131}}, 0, 10'000});
   world.start();

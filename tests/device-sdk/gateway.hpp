@@ -122,6 +122,13 @@ class World {
     exchange();
   }
 
+  /// The same observation once more, under its token (RFC 7641 §3.3.1).
+  void refresh(const std::string& path) {
+    for (const auto& [id, observed] : observations)
+      if (observed == path) gateway->refresh(id, now);
+    exchange();
+  }
+
   void ask(coap::Code method, const std::string& path) {
     coap::Request request;
     request.method = method;

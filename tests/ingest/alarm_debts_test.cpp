@@ -19,9 +19,10 @@ Fact fact(std::uint64_t sequence, std::uint64_t tick = 0) { return {Stream::alar
 class AlarmDebtsTest : public ::testing::Test {
  protected:
   AlarmDebts::Taken take(coap::DeliveryId delivery, std::vector<Fact> facts) {
-    return debts_.take(delivery, std::move(facts), start, [this] { return Ticket{++last_}; });
+    return debts_.take(delivery, std::move(facts), now_, [this] { return Ticket{++last_}; });
   }
   AlarmDebts debts_{4};
+  coap::Instant now_ = start;
   std::uint64_t last_ = 0;
 };
 
@@ -45,6 +46,16 @@ TEST_F(AlarmDebtsTest, ARecordThatComesAgainIsNotCarriedTwice) {
   EXPECT_EQ(again.to_append[0].second.sequence, 2u);
   EXPECT_THAT(debts_.settle(taken.to_append[0].first, RecordResult::committed), SizeIs(1));
   EXPECT_THAT(debts_.settle(again.to_append[0].first, RecordResult::committed), SizeIs(1));
+}
+
+TEST_F(AlarmDebtsTest, ARecordIsHeldSinceItFirstCameUnderWhateverMessageId) {
+  const auto taken = take(first, {fact(1)});
+  now_ += std::chrono::seconds{30};
+  take(second, {fact(1)});
+  const auto released = debts_.settle(taken.to_append[0].first, RecordResult::committed);
+  ASSERT_THAT(released, SizeIs(2));
+  EXPECT_EQ(released[1].delivery, second);
+  EXPECT_EQ(released[1].held_since, start);
 }
 
 TEST_F(AlarmDebtsTest, OtherContentUnderTheSameKeyIsCarriedForStorageToJudge) {
