@@ -30,6 +30,27 @@ int accept_cookie(SSL*, const unsigned char*, unsigned) { return 1; }
 constexpr const char* server_signatures = "ECDSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA256:rsa_pss_pss_sha256:RSA+SHA256";
 constexpr const char* client_signatures = "ECDSA+SHA256:ECDSA+SHA384";
 
+#ifdef WARDLINK_KEY_LOG
+using KeyLog = std::function<void(std::string_view)>;
+
+void free_key_log(void*, void* log, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<KeyLog*>(log); }
+
+/// Kept by the SSL_CTX, which its sessions keep.
+bool log_keys(SSL_CTX* context, const KeyLog& log) {
+  static const int place = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_key_log);
+  if (!log) return true;
+  auto kept = std::make_unique<KeyLog>(log);
+  if (SSL_CTX_set_ex_data(context, place, kept.get()) != 1) return false;
+  static_cast<void>(kept.release());
+  SSL_CTX_set_keylog_callback(context, [](const SSL* ssl, const char* line) {
+    (*static_cast<const KeyLog*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), place)))(line);
+  });
+  return true;
+}
+#else
+bool log_keys(SSL_CTX*, const std::function<void(std::string_view)>&) { return true; }
+#endif
+
 bool configure(SSL_CTX* context, bool is_server, const DtlsOptions& options) {
   std::string suites = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-CCM";
   if (options.allow_ccm_8) suites += ":ECDHE-ECDSA-AES128-CCM8";
@@ -44,7 +65,7 @@ bool configure(SSL_CTX* context, bool is_server, const DtlsOptions& options) {
   SSL_CTX_set_verify_depth(context, intermediates_at_most);
   SSL_CTX_set_max_cert_list(context, largest_certificate_list);
   if (is_server) SSL_CTX_set_cookie_verify_cb(context, accept_cookie);
-  return SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION) == 1 &&
+  return log_keys(context, options.key_log) && SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION) == 1 &&
          SSL_CTX_set_max_proto_version(context, DTLS1_2_VERSION) == 1 &&
          SSL_CTX_set_cipher_list(context, suites.c_str()) == 1 && SSL_CTX_set1_groups_list(context, "P-256") == 1 &&
          SSL_CTX_set1_sigalgs_list(context, is_server ? server_signatures : client_signatures) == 1 &&

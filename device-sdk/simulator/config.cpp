@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 
 #include "coap/dtls.hpp"
+#include "coap/key_log.hpp"
 
 namespace ward {
 namespace {
@@ -91,6 +93,9 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 1;
   }
+#ifdef WARDLINK_KEY_LOG
+  if (const char* path = std::getenv("SSLKEYLOGFILE")) config.key_log = coap::key_log_file(path);
+#endif
   return std::nullopt;
 }
 

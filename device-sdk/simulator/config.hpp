@@ -3,8 +3,10 @@
 // PKI folder.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "coap/credentials.hpp"
@@ -12,6 +14,7 @@
 namespace ward {
 
 struct Config {
+  std::function<void(std::string_view)> key_log;  // SSLKEYLOGFILE, in debug builds
   std::string server = "localhost";
   std::uint16_t port = 5684;
   std::string pki;

@@ -95,6 +95,7 @@ wardlink::DeviceOptions options_for(const Config& config, const Badge& badge) {
   options.server = config.server;
   options.port = config.port;
   options.credentials = badge.credentials;
+  options.key_log = config.key_log;
   options.set_capacity = kSetCapacity;
   options.run_capacity = kRunCapacity;
   options.alarms.hysteresis = config.hysteresis;

@@ -82,7 +82,9 @@ std::string name_of(const coap::Credentials& credentials) {
 
 std::shared_ptr<coap::DtlsContext> context_of(const DeviceOptions& options) {
   const auto& name = options.server_name.empty() ? options.server : options.server_name;
-  auto context = coap::DtlsContext::client(options.credentials, name);
+  coap::DtlsOptions dtls;
+  dtls.key_log = options.key_log;
+  auto context = coap::DtlsContext::client(options.credentials, name, dtls);
   if (!context) throw std::invalid_argument(context.error());
   return *context;
 }

@@ -1,5 +1,8 @@
 #include "ingest/config.hpp"
 
+#include <cstdlib>
+
+#include "coap/key_log.hpp"
 #include "daemon/pem_files.hpp"
 #include "daemon/settings.hpp"
 
@@ -52,6 +55,9 @@ std::optional<Config> read_config(int argc, const char* const* argv, int& exit_c
   CLI::App app("", "wardlink-ingest");
   describe(app, config);
   if (!daemon::read_settings(app, argc, argv, exit_code)) return std::nullopt;
+#ifdef WARDLINK_KEY_LOG
+  if (const char* path = std::getenv("SSLKEYLOGFILE")) config.key_log = coap::key_log_file(path);
+#endif
   if (!config.healthcheck) config.credentials = read_credentials(config.files);
   return config;
 }

@@ -2,8 +2,10 @@
 // What the administrator says, by flags or in a file, with the PEM files it names read in.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "coap/credentials.hpp"
 #include "ingest/grpc_sink.hpp"
@@ -27,6 +29,7 @@ struct Config {
   std::uint16_t port = 5684;  // UDP; 0 = the kernel picks
   unsigned shards = 0;        // 0 = as many as there are cores
   bool allow_ccm_8 = false;
+  std::function<void(std::string_view)> key_log;  // SSLKEYLOGFILE, in debug builds
   std::string storage = "localhost:50051";
   CredentialFiles files;
   IngestCredentials credentials;

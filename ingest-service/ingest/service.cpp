@@ -64,6 +64,7 @@ struct Service::Worker {
 
 Service::Service(const Config& config) {
   dtls_options_.allow_ccm_8 = config.allow_ccm_8;
+  dtls_options_.key_log = config.key_log;
   const auto context = checked(coap::DtlsContext::server(config.credentials.dtls, dtls_options_));
   port_ = find_port(config);
   const auto secret = draw_secret();

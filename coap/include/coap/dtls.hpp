@@ -5,9 +5,11 @@
 // (one session), dtls_certificate (what a certificate must say) and hello_cookie.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "coap/address.hpp"
 #include "coap/credentials.hpp"
@@ -24,6 +26,9 @@ struct DtlsOptions {
   std::uint16_t mtu = 1232;
   /// Of a handshake flight; doubles up to 60 s (RFC 6347 §4.2.4.1). RFC 7925 §11 advises 9 s on slow networks.
   Duration first_retransmission = std::chrono::seconds{1};
+  /// Takes a line of NSS's key log for each handshake: who has it can read the session. Heeded by debug builds only; no
+  /// other build has the code. Called on the channel's thread.
+  std::function<void(std::string_view line)> key_log;
 };
 
 /// Everything that many channels share: certificates parsed once, cipher list, verification. Immutable once made, so

@@ -55,7 +55,8 @@ struct DeviceOptions {
   std::function<std::uint64_t()> tick;  // monotonic ms; empty = the steady clock since construction. Any thread
   // /alarms is sent at least so often, also when nothing is owed. 1 s to a day
   std::chrono::seconds heartbeat{30};
-  std::shared_ptr<Runtime> runtime;  // empty = one of its own
+  std::shared_ptr<Runtime> runtime;               // empty = one of its own
+  std::function<void(std::string_view)> key_log;  // coap::DtlsOptions has it; heeded by debug builds only
 };
 
 /// Why a call was refused; nothing was taken.
