@@ -2,6 +2,7 @@
 // The seam to what is committed as time goes on: rows that are final, in an order that every reader sees alike,
 // whichever process asks. Any thread. Throws StoreError.
 
+#include <algorithm>
 #include <chrono>
 #include <compare>
 #include <memory>
@@ -67,11 +68,21 @@ struct Horizon {
   Instant at;                 // by the database's clock
 };
 
-/// What stands now. Rows of transactions from `settled` on may be in it already.
+/// Which transactions a look at the database saw.
+struct Sight {
+  std::uint64_t settled = 0;           // all below it that committed
+  std::uint64_t next = 0;              // none at or above it
+  std::vector<std::uint64_t> running;  // and none of these between; ascending
+  bool holds(std::uint64_t transaction) const {
+    return transaction < next && !std::ranges::binary_search(running, transaction);
+  }
+};
+
+/// What stands now.
 struct PresentState {
   std::vector<LatestRow> latest;       // where sets are wanted
   std::vector<AlarmCondition> alarms;  // else: the open ones
-  std::uint64_t settled = 0;
+  Sight sight;
 };
 
 /// Hears of commits, over a connection of its own. One thread.

@@ -87,7 +87,8 @@ class Watch {
       *response.mutable_open_alarm() = to_proto(alarm);
       write(response);
     }
-    position_ = {.transaction = present.settled};
+    position_ = {.transaction = present.sight.settled};
+    shown_ = present.sight;
     v1::WatchResponse response;
     response.mutable_heartbeat()->set_present_state_complete(true);
     send_heartbeat(std::move(response));
@@ -121,7 +122,8 @@ class Watch {
 
   void send(const LiveMessage& message) {
     if (message.at <= position_) return;  // the tail may be behind another process's, whose cursor this was
-    write(message.response);
+    // Any old transaction of the cluster keeps the present state's youngest from being settled: they come by here too.
+    if (!shown_.holds(message.at.transaction)) write(message.response);
     position_ = message.at;
   }
 
@@ -184,6 +186,7 @@ class Watch {
   LiveFilter filter_;
   std::string epoch_;
   LivePosition position_;  // all up to here has been sent
+  Sight shown_;            // what the present state was made of
   std::shared_ptr<LiveQueue> queue_;
   Clock::time_point next_beat_ = Clock::now() + beat;
 };

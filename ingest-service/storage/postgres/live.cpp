@@ -28,6 +28,16 @@ void require_wards(pqxx::work& tx, const Scope& scope) {
   }
 }
 
+/// Of a transaction that is REPEATABLE READ.
+Sight sight_of(pqxx::work& tx) {
+  const auto row = tx.exec1("SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s) FROM pg_current_snapshot() s");
+  Sight sight{row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>(), {}};
+  for (const auto running : tx.exec("SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x ORDER BY x")) {
+    sight.running.push_back(running[0].as<std::uint64_t>());
+  }
+  return sight;
+}
+
 }  // namespace
 
 std::string PostgresStore::epoch() {
@@ -82,7 +92,7 @@ PresentState PostgresStore::present(const LiveFilter& filter) {
     require_known(tx, filter.subject);
     require_wards(tx, filter.scope);
     PresentState present;
-    present.settled = tx.exec1("SELECT pg_snapshot_xmin(pg_current_snapshot())")[0].as<std::uint64_t>();
+    present.sight = sight_of(tx);
     if (filter.sets) {
       present.latest = latest_rows(tx, filter.scope, filter.subject);
     } else {
