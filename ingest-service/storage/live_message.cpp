@@ -14,6 +14,10 @@ void put(const LiveEvent&, const ReadingRow& row, v1::WatchResponse& response) {
   *response.mutable_measurement_set() = to_proto(row);
 }
 
+void put(const LiveEvent&, const RunRow& row, v1::WatchResponse& response) {
+  *response.mutable_waveform_run() = to_proto(row);
+}
+
 void put(const LiveEvent& event, const AlarmChange& change, v1::WatchResponse& response) {
   auto& message = *response.mutable_alarm_event();
   message.set_change(static_cast<v1::AlarmEvent::Change>(change.kind));
@@ -43,7 +47,7 @@ LiveMessage to_message(const LiveEvent& event, const std::string& epoch) {
 }
 
 bool passes(const LiveFilter& filter, const LiveMessage& message) {
-  if (!filter.sets && message.at.kind == LiveKind::set) return false;
+  if (!filter.wants(message.at.kind)) return false;
   if (filter.scope && std::ranges::find(*filter.scope, message.ward) == filter.scope->end()) return false;
   switch (filter.subject.kind) {
     case Subject::Kind::all:

@@ -30,6 +30,7 @@ class LiveQueue {
   /// Breaks off the write of a watcher that has been dropped and does not notice.
   void cancel_if_stuck(Clock::time_point now, std::chrono::milliseconds limit);
   bool closed() const;
+  const LiveFilter& filter() const { return filter_; }
 
   // For the watcher's thread.
   /// The next message; nothing when there is none by then, or when it has ended.

@@ -15,7 +15,7 @@
 namespace wardlink::storage {
 
 /// Numbers are in cursors; never renumbered. Within a transaction its rows come in this order.
-enum class LiveKind : std::uint8_t { none = 0, set = 1, alarm = 2, acknowledgement = 3, attribution = 4 };
+enum class LiveKind : std::uint8_t { none = 0, set = 1, alarm = 2, acknowledgement = 3, attribution = 4, waveform = 5 };
 
 /// A row's place. Transactions by id, then kinds, then keys; of a (device, boot, stream) by sequence. A place of kind
 /// `none` lies before every row of its transaction.
@@ -47,7 +47,7 @@ struct LiveEvent {
   bool late = false;
   std::string device;                       // URN
   std::string patient, patient_name, ward;  // who wore it when it was measured; empty = nobody, no ward
-  std::variant<ReadingRow, AlarmChange, AttributionChange> body;
+  std::variant<ReadingRow, AlarmChange, AttributionChange, RunRow> body;
 };
 
 /// What a watcher wants, and may see.
@@ -55,6 +55,10 @@ struct LiveFilter {
   Scope scope;
   Subject subject;
   bool sets = true;
+  bool waveforms = false;
+  bool wants(LiveKind kind) const {
+    return (sets || kind != LiveKind::set) && (waveforms || kind != LiveKind::waveform);
+  }
 };
 
 struct LivePage {

@@ -112,9 +112,18 @@ void LiveTail::admit(const Horizon& horizon) {
   changed_.notify_all();
 }
 
+/// Whatever any of the watchers wants. Waveforms are much, so that they are read for who asked for them only.
+LiveFilter LiveTail::wanted() {
+  const std::lock_guard lock(mutex_);
+  LiveFilter filter;
+  filter.waveforms = std::ranges::any_of(queues_, [](const auto& queue) { return queue->filter().waveforms; });
+  return filter;
+}
+
 void LiveTail::read_until(std::uint64_t transaction) {
+  const auto filter = wanted();
   for (bool complete = position_ >= LivePosition{.transaction = transaction}; !complete;) {
-    const auto found = store_.live({}, position_, transaction, page);
+    const auto found = store_.live(filter, position_, transaction, page);
     complete = found.complete;
     const std::lock_guard lock(mutex_);
     for (const auto& event : found.events) {

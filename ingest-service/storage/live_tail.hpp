@@ -40,6 +40,7 @@ class LiveTail {
   void follow();
   void look();
   void admit(const Horizon& horizon);
+  LiveFilter wanted();
   void read_until(std::uint64_t transaction);
   void note_complete(const Horizon& horizon);
   void end_all(LiveQueue::End how);

@@ -62,7 +62,8 @@ class Watch {
 
  private:
   LiveFilter filter_of(Scope scope) const {
-    LiveFilter filter{.scope = std::move(scope), .subject = {}, .sets = kind_.sets};
+    LiveFilter filter{
+        .scope = std::move(scope), .subject = {}, .sets = kind_.sets, .waveforms = kind_.sets && request_.waveforms()};
     if (parent_.starts_with("wards/")) {
       filter.scope = std::vector{parse_ward("parent", parent_)};  // the guard has let it pass
     } else {

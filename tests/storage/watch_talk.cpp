@@ -89,6 +89,10 @@ std::string key_of(const v1::WatchResponse& response) {
       const auto& set = response.measurement_set();
       return key(set.device(), set.boot(), set.stream(), set.sequence());
     }
+    case v1::WatchResponse::kWaveformRun: {
+      const auto& run = response.waveform_run();
+      return key(run.device(), run.boot(), run.stream(), run.sequence());
+    }
     case v1::WatchResponse::kAlarmEvent: {
       const auto& event = response.alarm_event();
       if (event.change() == v1::AlarmEvent::ACKNOWLEDGED) return "ack " + event.alarm().name();

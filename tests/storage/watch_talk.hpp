@@ -42,7 +42,7 @@ class WatchTalk {
 /// From a cursor, of a parent; both may be empty.
 v1::WatchRequest watch_request(const std::string& parent = "", const std::string& cursor = "");
 
-/// device/boot-stream-sequence of a set or of an alarm's record; "ack NAME", "attribution" of the others.
+/// device/boot-stream-sequence of a set, of a run or of an alarm's record; "ack NAME", "attribution" of the others.
 std::string key_of(const v1::WatchResponse& response);
 std::vector<std::string> keys_of(const std::vector<v1::WatchResponse>& responses);
 

@@ -317,6 +317,49 @@ TEST_F(WatchTest, LateDataSaysSo) {
   EXPECT_THAT(late, ElementsAre(false, true, false, false, true));
 }
 
+TEST_F(WatchTest, WaveformRunsComeToWhoAsksForThem) {
+  auto with_runs = watch_request();
+  with_runs.set_waveforms(true);
+  WatchTalk plain(as("viewer"), watch_request()), asked(as("viewer"), with_runs), alarms(as("viewer"), with_runs, true);
+  for (auto* watch : {&plain, &asked, &alarms}) watch->present_state();
+  ASSERT_TRUE(asked.hear()->has_heartbeat());  // it follows the tail
+  const auto append_run = [&](std::uint64_t sequence) {
+    v1::Append batch;
+    test::add_set(batch, 1, sequence, sequence * 1000, 60);
+    auto& record = *batch.add_records();
+    record.set_session(1);
+    record.set_stream(v1::STREAM_WAVEFORM_ECG);
+    record.set_sequence(sequence);
+    record.set_tick_ms(sequence * 1000);
+    auto& run = *record.mutable_waveform();
+    run.set_rate_samples(100);
+    run.set_rate_seconds(1);
+    run.set_scale(0.001);
+    run.set_samples(std::string("\x00\x01\xff\xff", 4));
+    ASSERT_EQ(talk.append(batch).results(1), v1::RECORD_RESULT_COMMITTED);
+  };
+  assign(create_patient("Ann"), device_a);
+  for (const std::uint64_t sequence : {1, 3, 2}) append_run(sequence);
+  append_alarm(1, 1, v1::AlarmFact::RAISED);
+  const auto whole = asked.events(8);
+  const auto keys = keys_of(whole);
+  ASSERT_THAT(keys,
+              ElementsAre("believed", "a/7-1-1", "a/7-17-1", "a/7-1-3", "a/7-17-3", "a/7-1-2", "a/7-17-2", "a/7-2-1"));
+  EXPECT_EQ(whole[2].patient_display_name(), "Ann");
+  EXPECT_EQ(whole[2].waveform_run().waveform(), "ecg");
+  EXPECT_THAT(whole[2].waveform_run().samples(), ElementsAre(1, -1));
+  EXPECT_FALSE(whole[4].late());
+  EXPECT_TRUE(whole[6].late());
+  for (std::size_t i = 0; i + 1 < whole.size(); ++i) {
+    with_runs.set_cursor(whole[i].cursor());
+    const auto first = keys.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+    EXPECT_EQ(keys_of(WatchTalk(as("viewer"), with_runs).events(whole.size() - i - 1)),
+              std::vector<std::string>(first, keys.end()));
+  }
+  EXPECT_THAT(keys_of(plain.events(5)), ElementsAre("believed", "a/7-1-1", "a/7-1-3", "a/7-1-2", "a/7-2-1"));
+  EXPECT_THAT(keys_of(alarms.events(2)), ElementsAre("believed", "a/7-2-1"));
+}
+
 TEST_F(WatchTest, AttributionChangesAreTold) {
   const auto ann = create_patient("Ann");
   WatchTalk watch(as("viewer"), watch_request());

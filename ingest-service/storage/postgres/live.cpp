@@ -71,8 +71,9 @@ LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after
   return impl_->pool.transact([&](pqxx::work& tx) {
     LivePage page;
     std::optional<LivePosition> end;
-    for (const auto kind : {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution}) {
-      if (kind == LiveKind::set && !filter.sets) continue;
+    for (const auto kind :
+         {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution, LiveKind::waveform}) {
+      if (!filter.wants(kind)) continue;
       const auto before = page.events.size();
       read_live(tx, kind, filter, after, until, limit, page.events);
       if (page.events.size() - before < limit) continue;

@@ -4,6 +4,7 @@
 
 #include "storage/postgres/alarm_rows.hpp"
 #include "storage/postgres/reading_rows.hpp"
+#include "storage/postgres/run_rows.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage::postgres {
@@ -27,6 +28,8 @@ const char* statement_of(LiveKind kind) {
       return "live_acknowledgements";
     case LiveKind::attribution:
       return "live_attributions";
+    case LiveKind::waveform:
+      return "live_waveforms";
     case LiveKind::none:
       break;
   }
@@ -75,6 +78,9 @@ LiveEvent read_event(const pqxx::row& row, LiveKind kind) {
       break;
     case LiveKind::attribution:
       event.body = read_attribution(row, event);
+      break;
+    case LiveKind::waveform:
+      event.body = read_run(row, head);
       break;
     case LiveKind::none:
       break;

@@ -1,5 +1,6 @@
 #include "storage/postgres/alarm_rows.hpp"
 #include "storage/postgres/reading_rows.hpp"
+#include "storage/postgres/run_rows.hpp"
 #include "storage/postgres/statements.hpp"
 
 namespace wardlink::storage::postgres {
@@ -42,6 +43,10 @@ std::map<std::string, std::string> live_statements() {
                                    "measurement_set x JOIN device d ON d.device_id = x.device_id"
                                    " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded)"
                                    "   AND a.held @> x.measured_at")},
+      {"live_waveforms", live_statement(record_key, "x.late", std::string(run_columns),
+                                        "waveform_run x JOIN device d ON d.device_id = x.device_id"
+                                        " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded)"
+                                        "   AND a.held @> x.measured_at")},
       {"live_alarms",
        live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm,
                       "alarm_event x JOIN alarm_event e ON (e.device_id, e.boot_id, e.stream, e.sequence)"

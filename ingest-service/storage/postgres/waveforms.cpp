@@ -1,6 +1,7 @@
 // What clinicians ask about waveforms. A run is a patient's when the patient wore the device as it began.
 
 #include "storage/postgres/reading_rows.hpp"
+#include "storage/postgres/run_rows.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -25,30 +26,13 @@ const std::string newest = "SELECT micros(run_end(x))" + std::string(of_subject)
 
 // $5 start, $6 end, $7 to $10 the position before, $11 limit. No run is longer than 10 s.
 const std::string runs_in_span =
-    "SELECT x.device_id, d.urn, x.boot_id, x.stream, x.sequence, x.tick_ms, micros(x.measured_at),"
-    " micros(x.received_at), x.rate_samples, x.rate_seconds, x.scale, x.sample_offset, x.samples" +
-    std::string(of_subject) +
+    "SELECT " + std::string(run_columns) + of_subject +
     " AND x.measured_at > instant($5::bigint) - interval '10 seconds' AND run_end(x) > instant($5::bigint)"
     " AND x.measured_at < instant($6::bigint)"
     " AND ($7 = '' OR (x.measured_at >= instant(NULLIF($7, '')::bigint)"
     "   AND (x.measured_at, x.device_id, x.boot_id, x.sequence)"
     "   > (instant(NULLIF($7, '')::bigint), $8::bigint, $9::bigint, $10::bigint)))"
     " ORDER BY x.measured_at, x.device_id, x.boot_id, x.sequence LIMIT $11";
-
-RunRow read_run(const pqxx::row& row) {
-  RunRow run;
-  run.device_id = row[0].as<std::int64_t>();
-  run.device = row[1].as<std::string>();
-  run.boot = row[2].as<std::uint64_t>();
-  run.stream = static_cast<Stream>(row[3].as<int>());
-  run.sequence = row[4].as<std::uint64_t>();
-  run.tick_ms = row[5].as<std::uint64_t>();
-  run.measured_at = read_instant(row[6].c_str());
-  run.received_at = read_instant(row[7].c_str());
-  run.run = {row[8].as<std::uint32_t>(), row[9].as<std::uint32_t>(), read_double(row[10].c_str()),
-             read_double(row[11].c_str()), read_bytes(row[12].c_str())};
-  return run;
-}
 
 }  // namespace
 
