@@ -20,6 +20,7 @@ fail() {
   exit 1
 }
 
+[[ -n ${WARDLINK_COMPOSE:-} ]] || skip "it builds four images and takes minutes: WARDLINK_COMPOSE=1 runs it."
 (($(id -u) == 0)) || skip "a Docker engine of one's own needs root."
 for program in dockerd docker docker-compose debootstrap iptables-save; do
   command -v "$program" >/dev/null || skip "there is no $program (apt install docker.io docker-compose debootstrap iptables)."
