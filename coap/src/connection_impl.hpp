@@ -43,7 +43,7 @@ struct Connection::Impl {
 
   // -- exchange.cpp: requests, responses, notifications
   struct Pending {  // a request that this side sent
-    enum class Kind : std::uint8_t { plain, registration, cancellation } kind;
+    enum class Kind : std::uint8_t { plain, registration, refresh, cancellation } kind;
     Token token;
     ObservationId observation{};
     Instant deadline;

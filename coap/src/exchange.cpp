@@ -172,7 +172,10 @@ void Connection::Impl::request_failed(RequestId id, event::Failure why) {
   const Pending request = at->second;
   complete(id);
   if (request.kind == Pending::Kind::plain) emit(event::RequestFailed{id, why});
-  if (request.kind == Pending::Kind::registration && observations.find(request.observation) != nullptr) {
+  // A refresh that was lost says nothing of the observer, whose notifications may come again any time.
+  const bool ends = request.kind == Pending::Kind::registration ||
+                    (request.kind == Pending::Kind::refresh && why == event::Failure::reset);
+  if (ends && observations.find(request.observation) != nullptr) {
     observations.remove(request.observation);
     emit(event::ObservationEnded{request.observation, code::empty});
   }
@@ -210,9 +213,10 @@ void Connection::Impl::receive_notification(ObservationId id, const Message& mes
   }
   if (message.code.is_success()) {
     const auto format = message.options.uint(OptionNumber::content_format);
+    const auto max_age = message.options.uint(OptionNumber::max_age);
     emit(event::NotificationReceived{id, delivery, confirmable, !observe || entry.take(*observe, now), message.code,
                                      format ? std::optional{static_cast<std::uint16_t>(*format)} : std::nullopt,
-                                     message.payload});
+                                     message.payload, max_age ? std::chrono::seconds{*max_age} : default_max_age});
   }
   if (ends) {
     observations.remove(id);
@@ -331,7 +335,7 @@ ObservationId Connection::observe(Request request, AckPolicy policy, Instant now
 void Connection::refresh(ObservationId id, Instant now) {
   const auto* entry = impl_->observations.find(id);
   if (entry == nullptr || impl_->pending_by_token(entry->token)) return;
-  impl_->send_request(entry->request, entry->token, Impl::Pending::Kind::registration, id, 0, now);
+  impl_->send_request(entry->request, entry->token, Impl::Pending::Kind::refresh, id, 0, now);
 }
 
 void Connection::cancel(ObservationId id, Instant now) {

@@ -275,6 +275,52 @@ TEST(Observation, RefreshesUnderTheSameToken) {  // OBS-08
   EXPECT_FALSE(peer.connection.next_deadline()) << "the response stands for the lost ACK";
 }
 
+TEST(Observation, StandsWhenItsRefreshIsNotAnswered) {  // OBS-08
+  for (const bool acknowledged : {false, true}) {
+    Observed observed;
+    auto& peer = observed.peer;
+    const auto& token = observed.registration.token;
+    peer.connection.refresh(observed.observation, peer.now);
+    const auto first = peer.sent();
+    peer.connection.refresh(observed.observation, peer.now);
+    EXPECT_TRUE(peer.silent()) << "one at a time";
+    if (acknowledged) peer.receive(message(Type::ack, code::empty, first.id));
+    peer.pass(93s);
+    while (!peer.silent()) continue;
+    EXPECT_TRUE(peer.no_event());
+    peer.receive(notification(Type::non, 100, token, 12, "still here"));
+    EXPECT_EQ(peer.event<event::NotificationReceived>().payload, bytes("still here"));
+    EXPECT_TRUE(peer.silent()) << "no Reset";
+    peer.connection.refresh(observed.observation, peer.now);
+    const auto again = peer.sent();
+    EXPECT_EQ(again.token, token);
+    EXPECT_EQ(again.options, observed.registration.options);
+    EXPECT_NE(again.id, first.id);
+  }
+}
+
+TEST(Observation, EndsWhenItsRefreshIsReset) {  // OBS-08
+  Observed observed;
+  auto& peer = observed.peer;
+  peer.connection.refresh(observed.observation, peer.now);
+  peer.receive(message(Type::rst, code::empty, peer.sent().id));
+  EXPECT_EQ(peer.event<event::ObservationEnded>().code, code::empty);
+}
+
+TEST(Observation, TellsTheMaxAgeOfEachNotification) {  // OBS-08
+  Observed observed;
+  auto& peer = observed.peer;
+  peer.receive(notification(Type::non, 100, observed.registration.token, 12));
+  EXPECT_EQ(peer.event<event::NotificationReceived>().max_age, 60s) << "RFC 7252 §5.10.5";
+  std::uint16_t id = 101;
+  for (const std::uint32_t seconds : {0u, 5u, 0xffffffffu}) {
+    auto one = notification(Type::non, id++, observed.registration.token, 13);
+    one.options.add_uint(OptionNumber::max_age, seconds);
+    peer.receive(one);
+    EXPECT_EQ(peer.event<event::NotificationReceived>().max_age, std::chrono::seconds{seconds});
+  }
+}
+
 // -- being observed ------------------------------------------------------------------------------------------------
 
 struct Observing {

@@ -133,6 +133,30 @@ void stream(Conversation& it) {
 
 TEST(Vitals, NeverGoBackwardsWhateverTheNetworkDoes) { replay_with_faults(stream, {}, 200); }  // OBS-02
 
+void vitals_refreshed(Conversation& it) {
+  const auto observation = it.observe("/vitals");
+  it.pass(1s);
+  it.notify("/vitals", "set 1", Reliability::non);
+  it.pass(70s);
+  it.refresh(observation);
+  it.pass(1s);
+  it.notify("/vitals", "set 2", Reliability::non);
+  it.pass(1s);
+}
+
+TEST(Vitals, AreRefreshedUnderTheSameToken) {  // OBS-08
+  const auto it = play(vitals_refreshed);
+  EXPECT_THAT(transcript(*it), ElementsAre("ingest   CON i1 GET /vitals [a] observe 0",        //
+                                           "wearable ACK i1 2.05 [a] observe 1 \"vitals 1\"",  //
+                                           "wearable NON w1 2.05 [a] observe 2 \"set 1\"",     //
+                                           "ingest   CON i2 GET /vitals [a] observe 0",        //
+                                           "wearable ACK i2 2.05 [a] observe 3 \"vitals 2\"",  //
+                                           "wearable NON w2 2.05 [a] observe 4 \"set 2\""));
+  EXPECT_EQ(it->sent[0].message.options, it->sent[3].message.options);
+}
+
+TEST(Vitals, AreRefreshedWhateverTheNetworkDoes) { replay_with_faults(vitals_refreshed); }  // OBS-08
+
 // -- alarms ----------------------------------------------------------------------------------------------------------
 
 void alarms(Conversation& it) {

@@ -40,7 +40,7 @@ class ObserveClient {
     AckPolicy policy;
     coap::Token token;  // empty until it has been sent
     bool stands = true;
-    enum class Asks { registration, cancellation };
+    enum class Asks { registration, refresh, cancellation };
     std::optional<Asks> asks;  // the GET that is under way or waits
     Instant asked_at{};
     bool refused = false;  // its GET was reset
@@ -92,7 +92,7 @@ class ObserveClient {
     auto* one = any();
     if (one == nullptr) return;
     if (one->stands && !one->asks) {
-      one->asks = Asks::registration;
+      one->asks = Asks::refresh;
       one->asked_at = talk_.now;
     }
     talk_.connection.refresh(one->id, talk_.now);
@@ -259,7 +259,7 @@ class ObserveClient {
     must(one.token.size() == 0 || one.token == message.token, "the same token refreshes and cancels");
     one.token = message.token;
     must(one.asks.has_value(), "nobody asks without being told");
-    must(message.options.uint(OptionNumber::observe) == (*one.asks == Asks::registration ? 0u : 1u),
+    must(message.options.uint(OptionNumber::observe) == (*one.asks == Asks::cancellation ? 1u : 0u),
          "0 registers, 1 cancels");
   }
 
@@ -279,7 +279,8 @@ class ObserveClient {
       return expected_end_.reset();
     }
     const auto at = std::ranges::find(observations_, ended.observation, &Observation::id);
-    must(at != observations_.end() && at->stands && at->asks == Asks::registration, "only what was asked can fail");
+    must(at != observations_.end() && at->stands && at->asks, "only what was asked can fail");
+    must(at->refused || at->asks == Asks::registration, "a refresh that nobody answers ends nothing");
     must(at->refused || talk_.now - at->asked_at >= std::chrono::seconds{62}, "not before the retransmissions ran out");
     must(ended.code.is_empty(), "no answer has no code");
     at->stands = false;

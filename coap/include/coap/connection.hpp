@@ -42,6 +42,9 @@ struct Request {
   Bytes payload;
 };
 
+/// How long what says nothing of it may be called current (RFC 7252 §5.10.5).
+inline constexpr Duration default_max_age = std::chrono::seconds{60};
+
 struct Response {
   Code code = code::content;
   std::optional<std::uint16_t> content_format;
@@ -97,10 +100,11 @@ struct NotificationReceived {
   Code code;
   std::optional<std::uint16_t> content_format;
   Bytes payload;
+  Duration max_age = default_max_age;  // from now on; then it is stale
 };
 
 /// The observation is gone: a response without Observe or with an error code, an unanswered registration, RST.
-/// (cancel() by this side and the end of the session are not told.)
+/// (cancel() by this side and the end of the session are not told. A refresh without an answer ends nothing.)
 struct ObservationEnded {
   ObservationId observation;
   Code code;  // empty where there was no response
@@ -211,7 +215,9 @@ class Connection {
 
   /// GET with Observe 0 under a fresh, unpredictable 4-byte token, never issued before in this session.
   ObservationId observe(Request request, AckPolicy policy, Instant now);
-  /// GET with Observe 0 under the same token (RFC 7641 §3.3.1).
+  /// GET with Observe 0 under the same token and with the same options (RFC 7641 §3.3.1). It is no new observation: the
+  /// one that stands goes on while it is under way, and also where nobody answers. Nothing happens while a GET of this
+  /// observation is under way.
   void refresh(ObservationId observation, Instant now);
   /// GET with Observe 1 under the same token; what still comes under it is answered with RST (RFC 7641 §3.6).
   void cancel(ObservationId observation, Instant now);
