@@ -39,6 +39,16 @@ void keep_earliest(std::optional<coap::Instant>& earliest, const std::optional<c
   if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
 }
 
+/// RFC 7641 §3.3.1: 5 to 15 s, so that those who fall silent together are not all asked at once.
+coap::Duration draw_patience(const coap::Random& random) {
+  std::array<std::uint8_t, 4> bytes{};
+  random(bytes);
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : bytes) number = number << 8 | byte;
+  constexpr coap::Duration least = std::chrono::seconds{5}, span = std::chrono::seconds{10};
+  return least + span * static_cast<coap::Duration::rep>(number) / (1LL << 32);
+}
+
 }  // namespace
 
 DeviceSession::DeviceSession(SinkSession name, Shared& shared, std::string address)
@@ -69,7 +79,6 @@ void DeviceSession::ended() {
   debts_ = AlarmDebts(0);
   posts_.end();
   watches_ = {};
-  heartbeat_check_.reset();
   lifetime_check_.reset();
 }
 
@@ -174,8 +183,12 @@ void DeviceSession::on_notification(const coap::event::NotificationReceived& not
   auto& stats = shared_.stats;
   ++stats.notifications[static_cast<std::size_t>(*resource)][notification.confirmable ? 1 : 0];
   if (!notification.fresh) ++stats.stale_notifications;
-  watch(*resource).last_heard = now;
-  watch(*resource).pause = shared_.config.observe_pause;
+  Watch& one = watch(*resource);
+  one.fresh_until =
+      now + (*resource == Resource::alarms ? std::min(notification.max_age, shared_.config.longest_alarm_age)
+                                           : notification.max_age);
+  keep_earliest(one.check, one.fresh_until + one.patience);
+  one.pause = shared_.config.observe_pause;
   take_notification(*resource, notification, connection, now);
 }
 
@@ -254,6 +267,7 @@ void DeviceSession::on(const coap::event::ObservationEnded& ended, coap::Connect
   Watch& one = watch(*resource);
   one.observation.reset();
   one.due.reset();
+  one.check.reset();
   // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
   if (*resource != Resource::alarms || debts_.empty()) plan(one, now);
   one.pause = std::min(one.pause * 2, shared_.config.longest_pause);
@@ -268,14 +282,15 @@ void DeviceSession::observe(Resource resource, coap::Connection& connection, coa
   Watch& one = watch(resource);
   one.due.reset();
   one.last_observed = now;
-  one.last_heard = now;
+  one.fresh_until = now + coap::default_max_age;  // so long at least until it is asked once more
+  one.patience = draw_patience(shared_.random);
+  one.check = one.fresh_until + one.patience;
   ++shared_.stats.observations;
   if (one.observation) return connection.refresh(*one.observation, now);  // RFC 7641 §3.3.1
   coap::Request request;
   request.path = path(resource);
   const auto policy = resource == Resource::alarms ? coap::AckPolicy::held : coap::AckPolicy::at_once;
   one.observation = connection.observe(std::move(request), policy, now);
-  if (resource == Resource::alarms) heartbeat_check_ = now + shared_.config.heartbeat_limit;
 }
 
 void DeviceSession::run_watches(coap::Connection& connection, coap::Instant now) {
@@ -284,18 +299,21 @@ void DeviceSession::run_watches(coap::Connection& connection, coap::Instant now)
     if (const auto due = watch(resource).due; due && *due <= now) observe(resource, connection, now);
 }
 
-void DeviceSession::check_heartbeat(coap::Instant now) {
-  if (!heartbeat_check_ || now < *heartbeat_check_) return;
-  Watch& alarms = watch(Resource::alarms);
-  const auto silent_at = alarms.last_heard + shared_.config.heartbeat_limit;
-  if (now >= silent_at && debts_.empty() && alarms.observation) plan(alarms, now);
-  heartbeat_check_ = now < silent_at ? silent_at : now + shared_.config.heartbeat_limit;
+/// A device that is there answers, whatever was lost before; one that has dropped the observer takes it in again.
+void DeviceSession::refresh_stale(coap::Instant now) {
+  for (Resource resource : resources) {
+    Watch& one = watch(resource);
+    if (!one.check || now < *one.check) continue;
+    const auto stale_at = one.fresh_until + one.patience;
+    one.check = now < stale_at ? stale_at : now + one.patience;
+    // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
+    if (now >= stale_at && (resource != Resource::alarms || debts_.empty())) plan(one, now);
+  }
 }
 
 void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Instant now) {
   Watch& alarms = watch(Resource::alarms);
-  const bool silent = now - alarms.last_heard >= shared_.config.heartbeat_limit * 2 / 3;
-  if (!alarms.observation || silent) plan(alarms, now);
+  if (!alarms.observation || now >= alarms.fresh_until) plan(alarms, now);
   run_watches(connection, now);
 }
 
@@ -304,7 +322,7 @@ void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Inst
 void DeviceSession::handle_timeout(coap::Connection& connection, coap::Instant now) {
   for (const auto& line : tally_.due(now)) write(line);
   for (auto& [exchange, response] : posts_.expire(now)) connection.respond(exchange, std::move(response), now);
-  check_heartbeat(now);
+  refresh_stale(now);
   if (lifetime_check_ && *lifetime_check_ <= now) {
     // Any traffic refreshes the registration; without any its lifetime ends, and the session with it (RFC 9176 §5).
     lifetime_check_ = connection.last_heard() + registration_->lifetime;
@@ -316,10 +334,12 @@ void DeviceSession::handle_timeout(coap::Connection& connection, coap::Instant n
 std::optional<coap::Instant> DeviceSession::next_deadline() const {
   std::optional<coap::Instant> earliest = tally_.next_deadline();
   keep_earliest(earliest, posts_.next_deadline());
-  keep_earliest(earliest, heartbeat_check_);
   keep_earliest(earliest, lifetime_check_);
   if (owned_)
-    for (const Watch& one : watches_) keep_earliest(earliest, one.due);
+    for (const Watch& one : watches_) {
+      keep_earliest(earliest, one.due);
+      keep_earliest(earliest, one.check);
+    }
   return earliest;
 }
 

@@ -29,8 +29,8 @@ class DeviceSession {
     coap::Duration observe_pause = std::chrono::seconds{5};
     /// … up to this.
     coap::Duration longest_pause = std::chrono::seconds{80};
-    /// /alarms speaks at least every 30 s; after three of those in silence it is observed again.
-    coap::Duration heartbeat_limit = std::chrono::seconds{95};
+    /// /alarms speaks at least every 30 s: nothing of it is current for longer than this, whatever Max-Age it has.
+    coap::Duration longest_alarm_age = std::chrono::seconds{60};
     /// From when on a held ACK may have come too late: the device may have given the observation up (RFC 7641 §4.5.2),
     /// or be about to, its retransmissions used up, so that an ACK that is lost is not asked for again. The last one
     /// goes 15 times ACK_TIMEOUT after the first, 30 s; a third of that leaves room for devices with shorter timers.
@@ -49,6 +49,7 @@ class DeviceSession {
     Calendar calendar;
     std::function<Ticket()> draw_ticket;
     std::function<std::uint64_t()> draw_boot;  // 1 to 2^53 − 1, unpredictable
+    coap::Random random;
     Config config = {};
   };
 
@@ -74,7 +75,9 @@ class DeviceSession {
     std::optional<coap::ObservationId> observation;
     std::optional<coap::Instant> due;  // when to observe (again)
     std::optional<coap::Instant> last_observed;
-    coap::Instant last_heard{};
+    coap::Instant fresh_until{};         // by Max-Age of what was heard last
+    coap::Duration patience{};           // … and beyond that, until it is observed again
+    std::optional<coap::Instant> check;  // when to see whether it has come to that; moved on only when it has passed
     coap::Duration pause{};
   };
 
@@ -111,7 +114,7 @@ class DeviceSession {
   void plan(Watch& watch, coap::Instant now);
   void observe(Resource resource, coap::Connection& connection, coap::Instant now);
   void run_watches(coap::Connection& connection, coap::Instant now);
-  void check_heartbeat(coap::Instant now);
+  void refresh_stale(coap::Instant now);
   std::optional<Resource> resource_of(coap::ObservationId observation) const;
 
   SinkSession name_;
@@ -126,7 +129,6 @@ class DeviceSession {
   AlarmDebts debts_;
   Posts posts_;
   AuditTally tally_;
-  std::optional<coap::Instant> heartbeat_check_;
   std::optional<coap::Instant> lifetime_check_;
 };
 

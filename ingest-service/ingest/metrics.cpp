@@ -49,7 +49,7 @@ void add_notifications(MetricFamilies& to, const SessionStats& s) {
   to.counter("registrations", "Registrations of devices")
       .sample(s.registrations, {{"result", "accepted"}})
       .sample(s.registrations_refused, {{"result", "refused"}});
-  to.counter("observations", "Times that a resource was observed").sample(s.observations);
+  to.counter("observations", "Times that a resource was observed or its observation refreshed").sample(s.observations);
   to.counter("observations_ended", "Observations that their device ended").sample(s.observations_ended);
   to.counter("notifications", "Notifications under a token that stood; con = Confirmable, non = all else");
   for (Resource resource : resources)

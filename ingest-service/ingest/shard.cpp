@@ -40,6 +40,7 @@ Shard::Shard(std::shared_ptr<const coap::DtlsContext> context, coap::Bytes cooki
               environment_.calendar,
               [this] { return Ticket{++last_ticket_}; },
               [random] { return draw_boot(random); },
+              random,
               config.session},
       listener_(std::move(context), std::move(cookie_secret), config.listener, std::move(random)) {}
 

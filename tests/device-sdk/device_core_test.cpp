@@ -18,6 +18,7 @@ using ::testing::IsEmpty;
 using testing::kBoot;
 using testing::kName;
 using ::testing::Le;
+using ::testing::SizeIs;
 using testing::World;
 using namespace std::chrono_literals;
 
@@ -293,6 +294,24 @@ TEST(DeviceCore, WhoAsksAgainIsOwedAllOfItAtOnce) {  // OBS-05, OBS-08
   world.refresh("/alarms");
   world.pass(1s);
   EXPECT_EQ(world.recorder.status().alarms_owed, 0u);
+  EXPECT_TRUE(world.recorder.status().connected);
+}
+
+TEST(DeviceCore, VitalsThatAreAskedForAgainGoOnInTheSameSession) {  // OBS-08
+  World world(no_limits());
+  world.start();
+  for (int minute = 1; minute <= 5; ++minute) {
+    world.report("hr", 70);
+    world.pass(70s);  // nothing is measured for longer than Max-Age
+    world.refresh("/vitals");
+    world.pass(1s);
+    EXPECT_THAT(world.of("/vitals").back().sequences(), IsEmpty()) << "nothing waits";
+  }
+  world.report("hr", 70);
+  world.pass(1s);
+  EXPECT_THAT(world.of("/vitals").back().sequences(), ElementsAre(6)) << "sent once";
+  EXPECT_THAT(world.of("/vitals"), SizeIs(1 + 5 + 5 + 1));
+  EXPECT_THAT(world.attempts, SizeIs(1));
   EXPECT_TRUE(world.recorder.status().connected);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// A device and ingest's end of its session, face to face in virtual time: two connections over channels in memory. The
-// test speaks for the device.
+// A device and ingest's end of its session in virtual time: two connections over channels in memory, with a network
+// between them that takes no time and loses nothing unless it is told to. The test speaks for the device.
 
 #include <algorithm>
 #include <map>
@@ -11,6 +11,7 @@
 #include "coap/connection.hpp"
 #include "coap/memory_channel.hpp"
 #include "coap/senml.hpp"
+#include "coap/virtual_network.hpp"
 #include "ingest/device_session.hpp"
 #include "ingest/memory_sink.hpp"
 
@@ -24,13 +25,14 @@ class Conversation {
  public:
   using Observers = std::map<std::string, coap::ObserverId>;
 
-  Conversation()
+  explicit Conversation(coap::Random chance = coap::testing::seeded(3))
       : sink([this](std::vector<SinkEvent> events) { on_sink(events); }),
         shared{sink,
                stats,
                [this] { return morning + (now - coap::Instant{}); },
                [this] { return Ticket{++tickets_}; },
                [this] { return ++boots_; },
+               std::move(chance),
                {}},
         ingest(channel(urn), {}, coap::testing::seeded(1), now),
         device(channel(""), device_config(), coap::testing::seeded(2), now),
@@ -72,9 +74,12 @@ class Conversation {
     session.own(ingest, now);
     settle();
   }
-  coap::DeliveryId notify(const std::string& path, const std::string& json, coap::Reliability reliability) {
+  coap::DeliveryId notify(const std::string& path, const std::string& json, coap::Reliability reliability,
+                          std::optional<std::uint32_t> max_age = {}) {
     const auto slot = path == "/alarms" ? coap::Slot::alarm : coap::Slot::ordinary;
-    const auto delivery = device.notify(observers.at(path), json_response(json), reliability, slot, now);
+    auto response = json_response(json);
+    if (max_age) response.options.add_uint(coap::OptionNumber::max_age, *max_age);
+    const auto delivery = device.notify(observers.at(path), std::move(response), reliability, slot, now);
     settle();
     return delivery;
   }
@@ -99,13 +104,26 @@ class Conversation {
     return at == registered.end() ? 0 : at->second;
   }
   bool closed() const { return ingest_closed.has_value(); }
+  /// What ingest has asked of that resource, without repetitions.
+  struct Asked {
+    coap::Instant at;
+    coap::Message message;
+  };
+  std::vector<Asked> asked(const std::string& path) const {
+    std::vector<Asked> some;
+    for (const auto& [id, one] : asked_)
+      if (coap::uri_path(one.message.options) == path) some.push_back(one);
+    std::ranges::sort(some, {}, &Asked::at);
+    return some;
+  }
 
   // -- time
   void advance(coap::Duration duration) {
     const auto end = now + duration;
     for (;;) {
       auto next = end;
-      for (const auto& deadline : {ingest.next_deadline(), device.next_deadline(), session.next_deadline()})
+      for (const auto& deadline :
+           {ingest.next_deadline(), device.next_deadline(), session.next_deadline(), network.next()})
         if (deadline && *deadline < next) next = std::max(*deadline, now);
       now = next;
       if (now >= end) break;
@@ -114,7 +132,14 @@ class Conversation {
     run_timers();
   }
 
+  static coap::testing::VirtualNetwork network_with(std::vector<coap::testing::Fault> faults) {
+    coap::testing::VirtualNetwork made(std::move(faults));
+    made.one_way = {};
+    return made;
+  }
+
   coap::Instant now{std::chrono::seconds{100}};
+  coap::testing::VirtualNetwork network = network_with({});
   SessionStats stats;
   Sink sink;
   DeviceSession::Shared shared;
@@ -130,8 +155,20 @@ class Conversation {
   void settle() {
     for (bool busy = true; busy;) {
       busy = false;
-      while (const auto datagram = ingest.poll_datagram()) busy = true, device.handle_datagram(*datagram, now);
-      while (const auto datagram = device.poll_datagram()) busy = true, ingest.handle_datagram(*datagram, now);
+      while (const auto datagram = ingest.poll_datagram()) {
+        busy = true;
+        remember(*datagram);
+        network.send(coap::testing::Side::ingest, *datagram, now);
+      }
+      while (const auto datagram = device.poll_datagram()) {
+        busy = true;
+        network.send(coap::testing::Side::wearable, *datagram, now);
+      }
+      while (network.next() && *network.next() <= now) {
+        busy = true;
+        const auto [to, datagram] = network.take();
+        (to == coap::testing::Side::ingest ? ingest : device).handle_datagram(datagram, now);
+      }
       while (const auto event = ingest.poll_event()) {
         busy = true;
         if (const auto* end = std::get_if<coap::event::Closed>(&*event)) ingest_closed = end->reason;
@@ -142,6 +179,10 @@ class Conversation {
   }
 
  private:
+  void remember(const coap::Bytes& datagram) {
+    const auto message = coap::decode(datagram);
+    if (message && message->code == coap::code::get) asked_.try_emplace(message->id, Asked{now, *message});
+  }
   static std::unique_ptr<coap::SecureChannel> channel(const std::string& peer) {
     return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{peer, "f00d", 0});
   }
@@ -191,6 +232,7 @@ class Conversation {
   std::string first_alarms = R"([{"n":"owed","v":0}])";
 
  private:
+  std::map<std::uint16_t, Asked> asked_;  // by message id
   std::uint64_t tickets_ = 0;
   std::uint64_t boots_ = 900;
 };
