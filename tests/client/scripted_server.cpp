@@ -20,6 +20,18 @@ std::string read(const std::string& path) {
   return text.str();
 }
 
+class HeardText : public std::stringbuf {
+ public:
+  explicit HeardText(const Heard& heard) : heard_(heard) {}
+
+ private:
+  int sync() override {
+    if (heard_) heard_(str());
+    return 0;
+  }
+  const Heard& heard_;
+};
+
 }  // namespace
 
 ScratchFolder::ScratchFolder() {
@@ -90,12 +102,14 @@ grpc::Status ScriptedDevices::ReleaseDevice(Context*, const v1::ReleaseDeviceReq
   return answer(release, q, a);
 }
 
-Answer run_client(const std::vector<std::string>& arguments) {
+Answer run_client(const std::vector<std::string>& arguments, const Heard& heard) {
   std::vector<const char*> argv{"wardlink"};
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-  std::ostringstream out, err;
+  HeardText text(heard);
+  std::ostream out(&text);
+  std::ostringstream err;
   const int code = run(static_cast<int>(argv.size()), argv.data(), out, err, noon());
-  return {code, out.str(), err.str()};
+  return {code, text.str(), err.str()};
 }
 
 Instant noon() { return *parse_time("2026-03-01T12:00:00Z", {}); }
@@ -119,14 +133,14 @@ ClientTest::ClientTest() {
 
 ClientTest::~ClientTest() { server_->Shutdown(std::chrono::system_clock::now()); }
 
-Answer ClientTest::ask(std::vector<std::string> arguments) const {
+Answer ClientTest::ask(std::vector<std::string> arguments, const Heard& heard) const {
   const std::vector<std::string> connection{"--server", address(),
                                             "--cert",   pki("clients/admin.pem"),
                                             "--key",    pki("clients/admin.key"),
                                             "--ca",     pki("service-ca.pem"),
                                             "--utc"};
   arguments.insert(arguments.begin(), connection.begin(), connection.end());
-  return run_client(arguments);
+  return run_client(arguments, heard);
 }
 
 }  // namespace wardlink::client

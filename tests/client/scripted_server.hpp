@@ -80,8 +80,10 @@ struct Answer {
   std::string out, err;
 };
 
-/// What the shell would get from `wardlink arguments…` at `noon()`.
-Answer run_client(const std::vector<std::string>& arguments);
+/// What the shell would get from `wardlink arguments…` at `noon()`. `heard` is told all that has been said so far, each
+/// time that the client flushes it, on the client's thread.
+using Heard = std::function<void(const std::string& out)>;
+Answer run_client(const std::vector<std::string>& arguments, const Heard& heard = {});
 
 /// 2026-03-01T12:00:00Z, the instant at which the tests' commands begin.
 Instant noon();
@@ -93,7 +95,7 @@ class ClientTest : public testing::Test {
   ClientTest();
   ~ClientTest() override;
   /// run_client with --server --cert --key --ca --utc in front.
-  Answer ask(std::vector<std::string> arguments) const;
+  Answer ask(std::vector<std::string> arguments, const Heard& heard = {}) const;
   std::string pki(const std::string& file) const { return (scratch_.path() / "pki" / file).string(); }
   std::string address() const { return "localhost:" + std::to_string(port_); }
 
