@@ -1,6 +1,7 @@
 // wardlink vitals watch, wardlink alarms watch: what happens, as it happens.
 
 #include <memory>
+#include <type_traits>
 
 #include "client/commands.hpp"
 #include "client/exit_code.hpp"
@@ -14,6 +15,7 @@ namespace {
 
 struct WatchArguments {
   std::string parent, cursor;
+  bool waveforms = false;
 };
 
 template <class Service>
@@ -22,6 +24,7 @@ int watch(Session& session, const WatchArguments& arguments) {
   const bool is_ward = arguments.parent.starts_with("wards/");
   request.set_parent(is_ward ? arguments.parent : parent_name(session, arguments.parent));
   request.set_cursor(arguments.cursor);
+  request.set_waveforms(arguments.waveforms);
   const auto stub = Service::NewStub(session.connection.channel());
   const auto open = [&](grpc::ClientContext& context, const v1::WatchRequest& from) {
     return stub->Watch(&context, from);
@@ -41,6 +44,9 @@ void add_watch(CLI::App& noun, Command& chosen, const char* what) {
   app->add_option("WHO", arguments->parent, "PATIENT, DEVICE or wards/ID; none = everybody")->type_name("");
   app->add_option("--cursor", arguments->cursor, "go on behind this one, missing nothing; none = from now on")
       ->type_name("CURSOR");
+  if constexpr (std::is_same_v<Service, v1::VitalsService>) {
+    app->add_flag("--waveforms", arguments->waveforms, "waveform runs too; their samples with --json");
+  }
   app->footer(
       "A line for each event; with --json a line for each response, heartbeats too, each with its cursor. When the "
       "server\n"
