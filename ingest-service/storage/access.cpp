@@ -46,9 +46,10 @@ std::string subject_of(const grpc::AuthContext& peer) {
   return subject;
 }
 
-Scope Guard::admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
-                   const std::vector<std::string>& resources) {
+Admission Guard::admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
+                       const std::vector<std::string>& resources) {
   const auto subject = subject_of(context);
+  auto call = in_progress_.begin(subject);
   Scope scope;
   const auto reason = reason_to_refuse(subject, wanted, resources, scope);
   try {
@@ -62,12 +63,13 @@ Scope Guard::admit(const grpc::ServerContext& context, std::string_view method, 
     throw StoreError(StoreError::Kind::away, std::string("the audit cannot be written: ") + error.what());
   }
   if (!reason.empty()) refuse(reason);
-  return scope;
+  return {std::move(call), std::move(scope)};
 }
 
 std::unique_ptr<Standing> Guard::admit_lasting(grpc::ServerContext& context, std::string_view method, Roles wanted,
                                                const std::vector<std::string>& resources) {
-  return stand(context, method, wanted, resources, admit(context, method, wanted, resources));
+  auto admission = admit(context, method, wanted, resources);
+  return stand(context, method, wanted, resources, std::move(admission.scope), std::move(admission.call));
 }
 
 std::unique_ptr<Standing> Guard::admit_ingest(grpc::ServerContext& context, std::string_view method) {
@@ -80,11 +82,12 @@ std::unique_ptr<Standing> Guard::admit_ingest(grpc::ServerContext& context, std:
                      .reason = reason,
                      .address = context.peer()});
   if (!reason.empty()) refuse(reason);
-  return stand(context, method, roles::ingest, {}, std::move(scope));
+  return stand(context, method, roles::ingest, {}, std::move(scope), std::nullopt);
 }
 
 std::unique_ptr<Standing> Guard::stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
-                                       const std::vector<std::string>& resources, Scope scope) {
+                                       const std::vector<std::string>& resources, Scope scope,
+                                       std::optional<CallsInProgress::Call> call) {
   const AuditFact refusal{.subject = subject_of(context),
                           .method = std::string(method),
                           .granted = false,
@@ -100,7 +103,7 @@ std::unique_ptr<Standing> Guard::stand(grpc::ServerContext& context, std::string
     audit_if_possible(fact);
     return reason;
   };
-  return std::make_unique<Standing>(standing_, context, std::move(scope), std::move(ask));
+  return std::make_unique<Standing>(standing_, context, std::move(scope), std::move(ask), std::move(call));
 }
 
 void Guard::refuse(const std::string& reason) {

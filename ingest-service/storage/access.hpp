@@ -10,12 +10,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "storage/access_store.hpp"
+#include "storage/calls_in_progress.hpp"
 #include "storage/standing.hpp"
 
 namespace wardlink::storage {
@@ -33,17 +35,28 @@ using Roles = std::span<const std::string_view>;
 std::string subject_of(const grpc::AuthContext& peer);
 std::string subject_of(const grpc::ServerContext& context);
 
+/// A call that was let in: what it may see, and its place among those in progress. Kept until the call returns.
+struct Admission {
+  CallsInProgress::Call call;
+  Scope scope;
+  operator const Scope&() const { return scope; }
+};
+
 /// Any thread.
 class Guard {
  public:
-  /// `recheck`: how often the grants of calls that stand are asked for again.
-  explicit Guard(AccessStore& store, std::chrono::milliseconds recheck = std::chrono::seconds(3))
-      : store_(store), standing_(recheck) {}
+  /// Of all subjects, streams too, but for those from ingest.
+  static constexpr std::size_t most_calls = 256;
 
-  /// What the caller may see. `resources` are the names that the request asks for, as it gives them: a subject whose
-  /// grants name wards is refused those of other wards. Throws Refused, StoreError.
-  Scope admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
-              const std::vector<std::string>& resources);
+  /// `recheck`: how often the grants of calls that stand are asked for again. `calls_at_once`: of one subject.
+  explicit Guard(AccessStore& store, std::chrono::milliseconds recheck = std::chrono::seconds(3),
+                 std::size_t calls_at_once = 64)
+      : store_(store), in_progress_(calls_at_once, most_calls), standing_(recheck) {}
+
+  /// `resources` are the names that the request asks for, as it gives them: a subject whose grants name wards is
+  /// refused those of other wards. Throws Exhausted, Refused, StoreError.
+  Admission admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
+                  const std::vector<std::string>& resources);
 
   /// The same for a call that streams: it is admitted for as long as the grants that let it in are unchanged (see
   /// standing.hpp). `wanted` is one of the lists of `roles`, which outlive every call.
@@ -55,10 +68,12 @@ class Guard {
 
   /// Calls that it did not admit.
   std::uint64_t refused() const { return refused_; }
+  std::uint64_t crowded_out() const { return in_progress_.refused(); }
 
  private:
   std::unique_ptr<Standing> stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
-                                  const std::vector<std::string>& resources, Scope scope);
+                                  const std::vector<std::string>& resources, Scope scope,
+                                  std::optional<CallsInProgress::Call> call);
   [[noreturn]] void refuse(const std::string& reason);
   std::string reason_to_refuse(const std::string& subject, Roles wanted, const std::vector<std::string>& resources,
                                Scope& scope);
@@ -67,6 +82,7 @@ class Guard {
 
   AccessStore& store_;
   std::atomic<std::uint64_t> refused_ = 0;
+  CallsInProgress in_progress_;
   StandingCalls standing_;
 };
 

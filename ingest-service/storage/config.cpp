@@ -77,6 +77,10 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
                  "calls that one subject may begin; further ones end with RESOURCE_EXHAUSTED")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option("--max-calls-at-once", config.server.calls_at_once,
+                 "calls that one subject may have in progress, streams too; further ones end likewise")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   app.add_option("--max-ingest-streams", config.server.ingest_streams,
                  "streams from ingest at once, two for each of its shards")
       ->check(CLI::Range(1, 1'000))

@@ -33,9 +33,11 @@ void add_streams(MetricFamilies& to, const Tallies::Counts& counts) {
 
 void add_access(MetricFamilies& to, const Server::Stats& stats) {
   to.counter("calls_refused",
-             "Calls that did not begin, by reason: grants = PERMISSION_DENIED, rate = too many a second")
+             "Calls that did not begin, by reason: grants = PERMISSION_DENIED, rate = too many a second, "
+             "at-once = too many of one subject, or of all, in progress")
       .sample(stats.calls_refused, {{"reason", "grants"}})
-      .sample(stats.calls_rationed, {{"reason", "rate"}});
+      .sample(stats.calls_rationed, {{"reason", "rate"}})
+      .sample(stats.calls_crowded_out, {{"reason", "at-once"}});
   to.gauge("connections", "TCP connections that stand").sample(stats.connections.open);
   to.counter("connections_taken", "TCP connections accepted").sample(stats.connections.taken);
   to.counter("connections_refused", "TCP connections beyond --max-connections or --max-connections-per-host")

@@ -48,10 +48,11 @@ void limit_connections(grpc::ServerBuilder& builder, const Server::Config& confi
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
 }
 
-/// What all of them together may take. A call holds a thread while it runs: a flood ends in RESOURCE_EXHAUSTED, not in
-/// a dead process.
-void limit_process(grpc::ResourceQuota& quota) {
-  quota.SetMaxThreads(256);
+/// What all of them together may take. A call holds a thread while it runs: each that is let in has one, and the others
+/// one for as long as it takes to tell them so. A flood ends in RESOURCE_EXHAUSTED, not in a dead process.
+void limit_process(grpc::ResourceQuota& quota, const Server::Config& config) {
+  constexpr std::size_t for_the_rest = 64;
+  quota.SetMaxThreads(static_cast<int>(config.ingest_streams + Guard::most_calls + for_the_rest));
   quota.Resize(256 * 1024 * 1024);
 }
 
@@ -79,7 +80,7 @@ struct Generation {
 
 struct Server::Impl {
   Impl(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access, LiveStore& live)
-      : guard(access, config.grant_recheck),
+      : guard(access, config.grant_recheck, config.calls_at_once),
         tail(live, config.live),
         watch(live, tail, guard, tallies),
         ingest(records, guard, tallies, config.ingest_streams),
@@ -90,7 +91,7 @@ struct Server::Impl {
         limits(config),
         gate(std::make_shared<CallGate>(config.calls_per_second)),
         port(config.address, config.limits) {
-    limit_process(quota);
+    limit_process(quota, config);
   }
 
   std::shared_ptr<Generation> make(const ServerCredentials& shown) {
@@ -147,8 +148,8 @@ ListeningPort::Counts Server::connections() const { return impl_->port.counts();
 
 Server::Stats Server::stats() const {
   const std::lock_guard lock(impl_->changing);
-  return {impl_->tallies.counts(), impl_->port.counts(),      impl_->guard.refused(),
-          impl_->gate->rationed(), impl_->generations.size(), impl_->serving};
+  return {impl_->tallies.counts(),    impl_->port.counts(),      impl_->guard.refused(), impl_->gate->rationed(),
+          impl_->guard.crowded_out(), impl_->generations.size(), impl_->serving};
 }
 
 void Server::renew(const ServerCredentials& credentials) {

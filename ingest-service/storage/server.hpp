@@ -28,6 +28,7 @@ class Server {
     ListeningPort::Limits limits;
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);  // of TLS; then the connection is closed
     std::size_t calls_per_second = 500;                                      // of one subject, sustained
+    std::size_t calls_at_once = 64;                                          // of one subject, streams too
     /// Streams from ingest, each with a thread and a database connection: two for each of its shards.
     std::size_t ingest_streams = 64;
     /// How often the grants of streams that stand are asked for again: for so long a grant outlives its end.
@@ -45,8 +46,8 @@ class Server {
   struct Stats {
     Tallies::Counts counts;
     ListeningPort::Counts connections;
-    std::uint64_t calls_refused = 0, calls_rationed = 0;  // by the grants; beyond calls_per_second
-    std::size_t generations = 1;                          // sets of credentials under which somebody may be connected
+    std::uint64_t calls_refused = 0, calls_rationed = 0, calls_crowded_out = 0;  // by the grants; a second; at once
+    std::size_t generations = 1;  // sets of credentials under which somebody may be connected
     bool serving = true;
   };
   /// Any thread.

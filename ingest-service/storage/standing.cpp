@@ -10,8 +10,13 @@
 
 namespace wardlink::storage {
 
-Standing::Standing(StandingCalls& calls, grpc::ServerContext& context, Scope scope, Ask ask)
-    : calls_(calls), context_(context), scope_(std::move(scope)), ask_(std::make_shared<const Ask>(std::move(ask))) {
+Standing::Standing(StandingCalls& calls, grpc::ServerContext& context, Scope scope, Ask ask,
+                   std::optional<CallsInProgress::Call> call)
+    : calls_(calls),
+      context_(context),
+      scope_(std::move(scope)),
+      call_(std::move(call)),
+      ask_(std::make_shared<const Ask>(std::move(ask))) {
   const std::lock_guard lock(calls_.mutex_);
   name_ = ++calls_.last_name_;
   calls_.calls_.emplace(name_, this);

@@ -18,10 +18,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
 
+#include "storage/calls_in_progress.hpp"
 #include "storage/record_store.hpp"
 
 namespace wardlink::storage {
@@ -34,7 +36,9 @@ class Standing {
   /// Why the call must end; empty = it goes on. Asked on a thread of its own. Throws StoreError when nobody can tell.
   using Ask = std::function<std::string()>;
 
-  Standing(StandingCalls& calls, grpc::ServerContext& context, Scope scope, Ask ask);
+  /// `call`: its place among those in progress; streams from ingest need none.
+  Standing(StandingCalls& calls, grpc::ServerContext& context, Scope scope, Ask ask,
+           std::optional<CallsInProgress::Call> call);
   ~Standing();
   Standing(const Standing&) = delete;
   Standing& operator=(const Standing&) = delete;
@@ -50,6 +54,7 @@ class Standing {
   StandingCalls& calls_;
   grpc::ServerContext& context_;
   const Scope scope_;
+  const std::optional<CallsInProgress::Call> call_;
   const std::shared_ptr<const Ask> ask_;
   std::string reason_;  // written once, before `withdrawn_`
   std::atomic<bool> withdrawn_ = false;
