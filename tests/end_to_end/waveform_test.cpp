@@ -8,7 +8,6 @@
 #include <iomanip>
 #include <iostream>
 #include <limits>
-#include <regex>
 #include <sstream>
 
 #include "recording.hpp"
@@ -168,7 +167,10 @@ TEST_F(Waveform, ComesBackAsItWasRecorded) {
   // And a person sees a strip of it.
   const auto strip = stack.client({"waveform", urns[2], "ecg", "--seconds", "10", "--width", "100", "--utc"});
   EXPECT_NE(strip.find("ecg [mV]"), std::string::npos) << strip;
-  EXPECT_TRUE(std::regex_search(strip, std::regex(": 3(599|600|601) samples, 0 missing, 0 runs lost"))) << strip;
+  const auto says = [&](const std::string& count) {
+    return strip.find(": " + count + " samples, 0 missing, 0 runs lost") != std::string::npos;
+  };
+  EXPECT_TRUE(says("3599") || says("3600") || says("3601")) << strip;
   std::cout << strip;
 }
 
