@@ -1,8 +1,11 @@
 #include "test_authority.hpp"
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/conf.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -37,6 +40,8 @@ std::string text_of(BIO* bio) {
 Bio reader(const std::string& text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
 
 Key make_key(const CertificateSpec& spec) {
+  if (!spec.public_key_pem.empty())
+    return Key(PEM_read_bio_PUBKEY(reader(spec.public_key_pem).get(), nullptr, nullptr, nullptr));
   if (spec.curve == "RSA") return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{2048}));
   if (spec.curve == "RSA-1024") return Key(EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{1024}));
   Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", spec.curve.c_str()));
@@ -49,8 +54,10 @@ void extend(X509* certificate, X509* issuer, const char* name, const std::string
   if (value.empty()) return;
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  const std::unique_ptr<CONF, Freer<NCONF_free>> nothing(NCONF_new(nullptr));  // policies are not read without one
+  X509V3_set_nconf(&context, nothing.get());
   std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>> extension(
-      X509V3_EXT_conf(nullptr, &context, name, value.c_str()));
+      X509V3_EXT_nconf(nothing.get(), &context, name, value.c_str()));
   must(extension && X509_add_ext(certificate, extension.get(), -1) == 1, name);
 }
 
@@ -84,6 +91,7 @@ Pair make(const std::string& common_name, const CertificateSpec& spec, const Pai
   extend(certificate.get(), signer, "extendedKeyUsage", spec.extended_key_usage);
   extend(certificate.get(), signer, "subjectAltName", spec.san);
   extend(certificate.get(), signer, "nsComment", spec.comment);
+  for (const auto& [extension, value] : spec.extensions) extend(certificate.get(), signer, extension.c_str(), value);
   must(X509_sign(certificate.get(), issuer_key ? issuer_key.get() : key.get(),
                  EVP_get_digestbyname(spec.digest.c_str())) > 0,
        "sign");
@@ -91,7 +99,8 @@ Pair make(const std::string& common_name, const CertificateSpec& spec, const Pai
   const Bio certificate_text(BIO_new(BIO_s_mem()));
   const Bio key_text(BIO_new(BIO_s_mem()));
   must(PEM_write_bio_X509(certificate_text.get(), certificate.get()) == 1 &&
-           PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1,
+           (!spec.public_key_pem.empty() ||
+            PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1),
        "write");
   return {text_of(certificate_text.get()), text_of(key_text.get())};
 }
@@ -107,6 +116,40 @@ CertificateSpec authority_spec() {
 
 }  // namespace
 
+std::string rsa_public_key(int modulus_bits, int exponent_bits) {
+  using Number = std::unique_ptr<BIGNUM, Freer<BN_free>>;
+  const auto odd = [](int bits) {
+    Number number(BN_new());
+    must(number && BN_rand(number.get(), bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD) == 1, "number");
+    return number;
+  };
+  const Number modulus = odd(modulus_bits), exponent = odd(exponent_bits);
+  const std::unique_ptr<OSSL_PARAM_BLD, Freer<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
+  must(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, modulus.get()) == 1 &&
+           OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, exponent.get()) == 1,
+       "parameters");
+  const std::unique_ptr<OSSL_PARAM, Freer<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
+  const std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
+  EVP_PKEY* made = nullptr;
+  must(EVP_PKEY_fromdata_init(context.get()) == 1 &&
+           EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_PUBLIC_KEY, parameters.get()) == 1,
+       "public key");
+  const Key key(made);
+  const Bio text(BIO_new(BIO_s_mem()));
+  must(PEM_write_bio_PUBKEY(text.get(), key.get()) == 1, "write");
+  return text_of(text.get());
+}
+
+std::vector<std::uint8_t> der_of(const std::string& certificate_pem) {
+  const Certificate certificate(PEM_read_bio_X509(reader(certificate_pem).get(), nullptr, nullptr, nullptr));
+  must(certificate != nullptr, "certificate");
+  std::vector<std::uint8_t> der(static_cast<std::size_t>(i2d_X509(certificate.get(), nullptr)));
+  auto* to = der.data();
+  i2d_X509(certificate.get(), &to);
+  return der;
+}
+
 CertificateSpec CertificateSpec::server(std::string names) {
   CertificateSpec spec;
   spec.san = std::move(names);
@@ -118,8 +161,11 @@ TestAuthority::TestAuthority(const std::string& name) : own_(make(name, authorit
 
 Pair TestAuthority::issue(const CertificateSpec& spec) const { return make("leaf", spec, &own_); }
 
-TestAuthority TestAuthority::subordinate(const std::string& name) const {
-  return TestAuthority(make(name, authority_spec(), &own_));
+TestAuthority TestAuthority::subordinate(const std::string& name, std::string comment, Extensions extensions) const {
+  CertificateSpec spec = authority_spec();
+  spec.comment = std::move(comment);
+  spec.extensions = std::move(extensions);
+  return TestAuthority(make(name, spec, &own_));
 }
 
 Pair TestAuthority::self_signed(const CertificateSpec& spec) { return make("itself", spec, nullptr); }

@@ -1,12 +1,17 @@
 #pragma once
 // A certificate authority in memory: right and wrong certificates for the tests of the secure transport.
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coap/credentials.hpp"
 
 namespace coap::testing {
+
+/// In OpenSSL's notation, by name.
+using Extensions = std::vector<std::pair<std::string, std::string>>;
 
 /// What a certificate says. The defaults are a good device's.
 struct CertificateSpec {
@@ -16,7 +21,9 @@ struct CertificateSpec {
   std::string key_usage = "critical,digitalSignature";
   std::string curve = "P-256";  // or "RSA": 2,048 bits, "RSA-1024"
   bool explicit_curve = false;  // by its parameters, not its name
+  std::string public_key_pem;   // a key of somebody else's, in place of `curve`; its private one is not known
   std::string comment;          // as long as is wished
+  Extensions extensions = {};   // more of them
   std::string digest = "SHA256";
   long from_seconds = -3600;  // relative to now
   long to_seconds = 86'400;
@@ -25,15 +32,20 @@ struct CertificateSpec {
 
 struct Pair {
   std::string certificate_pem;
-  std::string private_key_pem;
+  std::string private_key_pem;  // empty where it is not known
 };
+
+/// A number of so many bits that nobody has factored nor will: what is made with it is never verified.
+std::string rsa_public_key(int modulus_bits, int exponent_bits);
+/// What goes over the wire of a certificate.
+std::vector<std::uint8_t> der_of(const std::string& certificate_pem);
 
 class TestAuthority {
  public:
   explicit TestAuthority(const std::string& name);
   Pair issue(const CertificateSpec& spec) const;
-  /// An authority below this one.
-  TestAuthority subordinate(const std::string& name) const;
+  /// An authority below this one; with a comment and more extensions where they are given.
+  TestAuthority subordinate(const std::string& name, std::string comment = {}, Extensions extensions = {}) const;
   const std::string& certificate_pem() const { return own_.certificate_pem; }
   static Pair self_signed(const CertificateSpec& spec);
 
