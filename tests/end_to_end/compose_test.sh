@@ -30,9 +30,9 @@ fail() {
 }
 
 # Says what is done, and how long what was done before it took.
-step_started=$SECONDS
+step_started=''
 step() {
-  ((SECONDS == step_started)) || echo "... $((SECONDS - step_started)) s"
+  [[ ! $step_started ]] || echo "... $((SECONDS - step_started)) s"
   step_started=$SECONDS
   echo "$*"
 }
