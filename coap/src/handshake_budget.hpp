@@ -1,7 +1,8 @@
 #pragma once
 // How much a peer may make us keep before its handshake is done. OpenSSL makes room for the whole of a message when the
 // first piece of it comes, and for ten messages ahead: 170 KB for ten datagrams. So the messages of one handshake are
-// added up by their lengths as they are announced, each once however often it comes.
+// added up by their lengths as they are announced, each once however often it comes. Headers count: a message of
+// nothing is remembered here like any other, and looked for at each piece.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,7 +14,9 @@ namespace coap::dtls {
 
 class HandshakeBudget {
  public:
-  static constexpr std::size_t most = 16 * 1024;  // bytes of all messages of one side; ours fit 10 KiB at worst
+  // Bytes of all messages of one side with their headers, so that there are never more than 1,365; ours fit 10 KiB at
+  // worst.
+  static constexpr std::size_t most = 16 * 1024;
 
   /// False: the record announces more than there is room for, is no handshake record as it should be, or holds a piece
   /// of another type or length than the pieces of its message before, which OpenSSL would put together. Drop it.
@@ -42,8 +45,9 @@ class HandshakeBudget {
   bool take(const Message& message) {
     const auto known = std::ranges::find(messages_, message.number, &Message::number);
     if (known != messages_.end()) return known->type == message.type && known->length == message.length;
-    if (used_ + message.length > most) return false;
-    used_ += message.length;
+    const std::size_t size = handshake_header + message.length;
+    if (used_ + size > most) return false;
+    used_ += size;
     messages_.push_back(message);
     return true;
   }

@@ -304,6 +304,27 @@ TEST_F(DatagramCost, OfAMessageInHundredsOfPieces) {
   });
 }
 
+/// One record with as many messages of no length as fit, each with a number of its own.
+Bytes empty_messages(std::uint16_t& number) {
+  Bytes body;
+  while (dtls::record_header + body.size() + dtls::handshake_header <= largest_datagram) {
+    testing::add_number(body, 11, 1);
+    testing::add_number(body, 0, 3);
+    testing::add_number(body, ++number, 2);
+    testing::add_number(body, 0, 6);  // offset and length of the piece
+  }
+  return testing::clear_record(dtls::ContentType::handshake, body);
+}
+
+TEST_F(DatagramCost, OfAllMessagesThatHaveNothingInThem) {
+  expect_cheap_flight("hundreds of empty messages", [&](const RawHandshake&) {
+    Datagrams records;
+    for (int again = 0; again < 2; ++again)
+      for (std::uint16_t number = 100; number < 65'000;) records.push_back(empty_messages(number));
+    return records;
+  });
+}
+
 TEST_F(DatagramCost, OfAFirstHello) {
   Piece hello{1, 0, 0, 0, {0xfe, 0xfd}};
   hello.bytes.resize(2 + 32);
