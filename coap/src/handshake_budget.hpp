@@ -26,11 +26,10 @@ class HandshakeBudget {
       if (rest.size() < handshake_header) return false;
       const auto size = handshake_header + static_cast<std::size_t>(read_uint(rest.subspan(9, 3)));
       if (rest.size() < size) return false;
-      if (rest[0] != hello_verify_request &&
-          !take({.number = static_cast<std::uint16_t>(read_uint(rest.subspan(4, 2))),
-                 .type = rest[0],
-                 .length = static_cast<std::uint32_t>(read_uint(rest.subspan(1, 3)))}))
-        return false;
+      const Message message{.number = static_cast<std::uint16_t>(read_uint(rest.subspan(4, 2))),
+                            .type = rest[0],
+                            .length = static_cast<std::uint32_t>(read_uint(rest.subspan(1, 3)))};
+      if (!is_cookie(message) && !take(message)) return false;
       rest = rest.subspan(size);
     }
     return true;
@@ -42,6 +41,11 @@ class HandshakeBudget {
     std::uint8_t type;
     std::uint32_t length;
   };
+  /// The HelloVerifyRequest stands outside: a ServerHello may come under its number again. A cookie of 255 bytes is the
+  /// longest (RFC 6347 §4.2.1).
+  static bool is_cookie(const Message& message) {
+    return message.type == hello_verify_request && message.number == 0 && message.length <= 2 + 1 + 255;
+  }
   bool take(const Message& message) {
     const auto known = std::ranges::find(messages_, message.number, &Message::number);
     if (known != messages_.end()) return known->type == message.type && known->length == message.length;

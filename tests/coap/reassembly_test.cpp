@@ -131,6 +131,19 @@ TEST_F(Reassembly, MessagesOfNothingTakeRoomToo) {  // DTLS-09
   EXPECT_EQ(admitted, dtls::HandshakeBudget::most / dtls::handshake_header);
 }
 
+/// Some servers give the number of their HelloVerifyRequest to their ServerHello again, so that one is not counted;
+/// what merely calls itself one is.
+TEST_F(Reassembly, OnlyWhatCanBeAHelloVerifyRequestTakesNoRoom) {
+  constexpr std::uint8_t server_hello = 2;
+  dtls::HandshakeBudget budget;
+  EXPECT_TRUE(admits(budget, announced(dtls::hello_verify_request, 0, 2 + 1 + 255)));
+  EXPECT_TRUE(admits(budget, announced(server_hello, 0, 100)));
+  EXPECT_FALSE(admits(budget, announced(dtls::hello_verify_request, 0, 2 + 1 + 256)));
+  EXPECT_TRUE(admits(budget, announced(dtls::hello_verify_request, 1, 8'000)));
+  EXPECT_TRUE(admits(budget, announced(dtls::hello_verify_request, 2, 8'000)));
+  EXPECT_FALSE(admits(budget, announced(dtls::hello_verify_request, 3, 8'000)));
+}
+
 TEST_F(Reassembly, AMessageOfMegabytesIsDropped) {
   const Piece huge{certificate_type, 0xffffff, certificate.message, 0, Bytes(1)};
   for (int i = 0; i < 100; ++i) give(huge);
