@@ -34,10 +34,7 @@ std::array<std::uint8_t, N> big_endian(std::uint64_t value) {
 
 std::uint64_t slot_of(Instant now) { return static_cast<std::uint64_t>(now.time_since_epoch() / slot_length); }
 
-Cookie make_cookie(ByteView secret, const Address& from, std::uint64_t slot) {
-  Bytes text(from.ip.begin(), from.ip.end());
-  append(text, big_endian<2>(from.port));
-  append(text, big_endian<8>(slot));
+Cookie keyed_hash(ByteView secret, ByteView text) {
   std::array<std::uint8_t, EVP_MAX_MD_SIZE> mac;
   unsigned size = 0;
   if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), text.data(), text.size(), mac.data(), &size) ==
@@ -48,6 +45,13 @@ Cookie make_cookie(ByteView secret, const Address& from, std::uint64_t slot) {
   Cookie cookie;
   std::copy_n(mac.begin(), cookie_size, cookie.begin());
   return cookie;
+}
+
+Cookie make_cookie(ByteView secret, const Address& from, std::uint64_t slot) {
+  Bytes text(from.ip.begin(), from.ip.end());
+  append(text, big_endian<2>(from.port));
+  append(text, big_endian<8>(slot));
+  return keyed_hash(secret, text);
 }
 
 /// Walks through a ClientHello; every read is checked.
@@ -162,6 +166,14 @@ Verdict HelloCookie::judge(const Address& from, ByteView datagram, Instant now) 
   Bytes reply = hello_verify_request(*hello, current);
   assert(reply.size() <= datagram.size());  // RFC 6347 §4.2.1: no amplification
   return {.kind = Verdict::Kind::challenge, .reply = std::move(reply), .why = ""};
+}
+
+std::uint64_t HelloCookie::host(const Address& from) const {
+  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const bool v4 = std::equal(mapped.begin(), mapped.end(), from.ip.begin());
+  // Shorter than what a cookie is made of: no cookie tells anything of it.
+  const Cookie hash = keyed_hash(secret_, ByteView(from.ip).first(v4 ? 16 : 8));
+  return dtls::read_uint(ByteView(hash).first(8));
 }
 
 Random secure_random() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dtls_record.hpp"
+#include "handshake_ration.hpp"
 
 namespace coap {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 struct Session {
   SessionId id;
   Address address;
+  std::uint64_t host;
   Connection connection;
   Instant accepted;
   std::vector<std::uint8_t> hello_random;       // tells a repeated ClientHello from a new one while the handshake lasts
@@ -29,24 +31,9 @@ struct Place {
   Session* pending = nullptr;
 };
 
-/// So many a second, and a burst of so many after a pause.
-class Ration {
- public:
-  Ration(unsigned rate, unsigned burst)
-      : interval_(std::chrono::duration_cast<Duration>(std::chrono::seconds{1}) / std::max(rate, 1u)), burst_(burst) {}
-
-  bool take(Instant now) {
-    const Instant next = std::max(spent_until_, now - interval_ * burst_) + interval_;
-    if (next > now) return false;
-    spent_until_ = next;
-    return true;
-  }
-
- private:
-  Duration interval_;
-  unsigned burst_;
-  Instant spent_until_{Duration::min() / 2};
-};
+// A handshake is not begun again sooner than a device repeats itself (RFC 6347 §4.2.4.1), so one that has restarted is
+// late by no more than its first repetition.
+constexpr Duration least_age = std::chrono::seconds{1};
 
 /// Type, version and the 32 bytes of client random behind the handshake header; judged whole before.
 std::vector<std::uint8_t> hello_random(const dtls::Record& hello) {
@@ -67,7 +54,7 @@ struct Listener::Impl {
   void handle_datagram(const Address& from, ByteView datagram, Instant now);
   void handle_record(const Address& from, const dtls::Record& record, Instant now);
   void handle_hello(const Address& from, const dtls::Record& hello, Instant now);
-  void accept(const Address& from, const dtls::Record& hello, Instant now);
+  void accept(const Address& from, std::uint64_t host, const dtls::Record& hello, Instant now);
   bool feed(Session& session, ByteView bytes, Instant now);
   void feed_live(Session& live, ByteView bytes, Instant now);
   void promote(Session& session);
@@ -102,13 +89,12 @@ struct Listener::Impl {
   const HelloCookie cookie;
   const Config config;
   const Random random;
-  Ration ration;
+  HandshakeRation ration;
 
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions;
   std::unordered_map<Address, Place> places;
   Instant told;  // the last instant that came with a datagram or a timeout
   std::uint64_t last_id = 0;
-  std::set<SessionId> half_open;  // in the order in which they began
 
   // Both lists spare a walk through all sessions: whom to ask for datagrams and events, and whose time has come. An
   // instant may be too early, never too late: it is looked at again when it comes, so hearing from a session moves
@@ -179,33 +165,36 @@ void Listener::Impl::handle_hello(const Address& from, const dtls::Record& hello
     case HelloCookie::Verdict::Kind::good:
       break;
   }
-  if (Session* pending = place(from).pending) {
-    if (pending->hello_random == hello_random(hello)) {  // repeated: its answer was lost or is on its way
-      feed(*pending, hello.bytes, now);
-      return;
-    }
-    close_silently(*pending, CloseReason::superseded);  // whoever owns the address has begun again
+  Session* const pending = place(from).pending;
+  if (pending != nullptr && pending->hello_random == hello_random(hello)) {  // its answer was lost or is on its way
+    feed(*pending, hello.bytes, now);
+    return;
   }
-  accept(from, hello, now);
-}
-
-void Listener::Impl::accept(const Address& from, const dtls::Record& hello, Instant now) {
-  if (!ration.take(now)) {
+  const std::uint64_t host = cookie.host(from);
+  if ((pending != nullptr && now - pending->accepted < least_age) || !ration.take(host, now)) {
     ++counters.hellos_rationed;
     return;
   }
-  if (half_open.size() >= config.max_half_open) close_silently(*session(*half_open.begin()), CloseReason::displaced);
+  if (pending != nullptr) close_silently(*pending, CloseReason::superseded);  // who owns the address has begun again
+  accept(from, host, hello, now);
+}
+
+void Listener::Impl::accept(const Address& from, std::uint64_t host, const dtls::Record& hello, Instant now) {
+  if (ration.under_way() >= config.max_half_open) {
+    close_silently(*session(ration.first_to_go()), CloseReason::displaced);
+  }
   const SessionId id{++last_id};
   auto made = std::make_unique<Session>(
       Session{.id = id,
               .address = from,
+              .host = host,
               .connection = Connection(context->accept(hello.bytes, now), config.connection, random, now),
               .accepted = now,
               .hello_random = hello_random(hello)});
   Session& session = *made;
   sessions.emplace(id, std::move(made));
   places[from].pending = &session;
-  half_open.insert(id);
+  ration.began(host, id);
   drain(session);
 }
 
@@ -213,7 +202,7 @@ void Listener::Impl::accept(const Address& from, const dtls::Record& hello, Inst
 /// beginning; its close_notify is not sent, since the address speaks with the new session's keys now.
 void Listener::Impl::promote(Session& session) {
   ++counters.handshakes;
-  half_open.erase(session.id);
+  ration.ended(session.host, session.id);
   session.live = true;
   session.hello_random = {};
   Place& at = places[session.address];
@@ -308,7 +297,7 @@ void Listener::Impl::drain(Session& session) {
 void Listener::Impl::forget(Session& session) {
   disarm(session);
   ++(session.live ? counters.sessions_closed : counters.handshakes_failed);
-  half_open.erase(session.id);
+  ration.ended(session.host, session.id);
   if (const auto found = places.find(session.address); found != places.end()) {
     Place& at = found->second;
     if (at.live == &session) at.live = nullptr;
@@ -373,7 +362,7 @@ std::optional<Instant> Listener::next_deadline() const {
 }
 
 const ListenerCounters& Listener::counters() const { return impl_->counters; }
-std::size_t Listener::sessions() const { return impl_->sessions.size() - impl_->half_open.size(); }
-std::size_t Listener::half_open() const { return impl_->half_open.size(); }
+std::size_t Listener::sessions() const { return impl_->sessions.size() - impl_->ration.under_way(); }
+std::size_t Listener::half_open() const { return impl_->ration.under_way(); }
 
 }  // namespace coap

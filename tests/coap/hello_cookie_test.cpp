@@ -41,6 +41,20 @@ TEST_F(HelloCookieTest, AChallengeThenGood) {  // DTLS-02
   EXPECT_EQ(cookie.judge(device, second, start).kind, Kind::good);
 }
 
+TEST(HelloCookieHost, IsAnIpv4AddressOrAnIpv6NetworkUnderTheSecret) {  // DTLS-05
+  const auto v4 = [](std::uint8_t last, std::uint16_t port) {
+    return Address{.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last}, .port = port};
+  };
+  const auto v6 = [](std::uint8_t network, std::uint8_t last) {
+    return Address{.ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, network, 0, 0, 0, 0, 0, 0, 0, last}, .port = 1};
+  };
+  EXPECT_EQ(cookie.host(v4(1, 1)), cookie.host(v4(1, 2)));
+  EXPECT_NE(cookie.host(v4(1, 1)), cookie.host(v4(2, 1)));
+  EXPECT_EQ(cookie.host(v6(1, 1)), cookie.host(v6(1, 2)));
+  EXPECT_NE(cookie.host(v6(1, 1)), cookie.host(v6(2, 1)));
+  EXPECT_NE(cookie.host(v4(1, 1)), HelloCookie(Bytes(32, 2)).host(v4(1, 1)));
+}
+
 TEST_F(HelloCookieTest, TheChallengeReadsAsTheRfcSays) {
   Bytes numbered = hello;
   numbered[10] = 5;  // record sequence number

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 
 #include "../../coap/src/dtls_record.hpp"
@@ -132,8 +133,11 @@ class ListenerTest : public ::testing::Test {
     return seen.size() == 1 && seen[0].ends_with("request");
   }
 
+  explicit ListenerTest(const Listener::Config& settings = config())
+      : listener(context(), Bytes(32, 3), settings, secure_random()) {}
+
   Instant now = testing::start;
-  Listener listener{context(), Bytes(32, 3), config(), secure_random()};
+  Listener listener;
 };
 
 TEST_F(ListenerTest, LetsADeviceIn) {
@@ -266,6 +270,7 @@ TEST_F(ListenerTest, AThousandForgeriesOfEachKindCostALiveSessionNothing) {  // 
   const Bytes alert{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40};
   int heard = 0;
   for (int i = 0; i < 1000; ++i) {
+    now += 1s;  // so that each handshake supersedes the one before
     Device hello(at(1), forger);
     give(at(1), hello.take().at(0));
     deliver(*device);
@@ -351,11 +356,24 @@ TEST_F(ListenerTest, ARepeatedHelloDoesNotBeginAgain) {
   EXPECT_THAT(events(), ElementsAre("1 opened"));
 }
 
+/// Its second hello finds a handshake younger than a second, and is heard when it is repeated (RFC 6347 §4.2.4.1).
 TEST_F(ListenerTest, ADeviceMayBeginAgainInTheMiddle) {
   Device device(at(1));
   begin(device);
   deliver(device);
+  now += 10ms;
   Device rebooted(at(1));
+  give(at(1), rebooted.take().at(0));
+  deliver(rebooted);
+  const Bytes hello = rebooted.take().at(0);
+  give(at(1), hello);
+  EXPECT_EQ(listener.poll_datagram(), std::nullopt);
+  EXPECT_THAT(events(), IsEmpty());
+  EXPECT_EQ(listener.counters().hellos_rationed, 1u);
+
+  now += 1s;
+  give(at(1), hello);
+  deliver(rebooted);
   carry({&rebooted});
   EXPECT_TRUE(rebooted.open());
   EXPECT_THAT(events(), ElementsAre("1 closed superseded", "2 opened"));
@@ -395,8 +413,8 @@ TEST(Listener, BeginsSoManyHandshakesASecondAndNoMore) {  // DTLS-05, DTLS-19
   const auto let_in = [&](int hellos) {
     const auto before = listener.half_open();
     for (int i = 0; i < hellos; ++i) {
-      static std::uint16_t port = 1;
-      Device device(at(1, ++port), client_context());
+      static std::uint8_t host = 0;
+      Device device(at(++host), client_context());
       listener.handle_datagram(device.address, device.take().at(0), now);
       device.channel->handle_datagram(listener.poll_datagram().value().bytes, now);
       listener.handle_datagram(device.address, device.take().at(0), now);
@@ -414,6 +432,88 @@ TEST(Listener, BeginsSoManyHandshakesASecondAndNoMore) {  // DTLS-05, DTLS-19
   EXPECT_EQ(let_in(2), 1u);
   now += 10s;
   EXPECT_EQ(let_in(7), 4u) << "what was not used does not pile up";
+}
+
+class FloodedListener : public ListenerTest {
+ protected:
+  FloodedListener() : ListenerTest(small()) {}
+  static Listener::Config small() {
+    Listener::Config config;
+    config.max_half_open = 20;
+    config.handshake_rate = 80;
+    return config;
+  }
+
+  /// So long, one host begins 200 handshakes a second, each from another port, and finishes none.
+  void flood(Duration time) {
+    for (const Instant until = now + time; now < until;) {
+      now += 5ms;
+      Device one(at(1, ++port), flooder);
+      begin(one);
+      while (listener.poll_datagram()) {
+      }
+    }
+  }
+  /// There and back again, each way through so much of the flood.
+  void round_trip(Device& device, Duration each_way) {
+    const auto there = device.take();
+    flood(each_way);
+    for (const Bytes& datagram : there) give(device.address, datagram);
+    std::vector<Bytes> back;
+    while (auto datagram = listener.poll_datagram()) back.push_back(std::move(datagram->bytes));
+    flood(each_way);
+    for (const Bytes& datagram : back) device.channel->handle_datagram(datagram, now);
+  }
+
+  std::shared_ptr<DtlsContext> flooder = client_context(named("f"));
+  std::uint16_t port = 0;
+};
+
+TEST_F(FloodedListener, OneHostKeepsNoOtherOut) {  // DTLS-05, DTLS-19
+  flood(2s);
+  EXPECT_GT(listener.counters().hellos_rationed, 200u) << "the flood was no flood";
+  Device device(at(2));
+  for (int flight = 0; flight < 3; ++flight) round_trip(device, 50ms);
+  EXPECT_TRUE(device.open());
+}
+
+TEST_F(FloodedListener, OneHostPushesNoOtherOut) {  // DTLS-05, DTLS-19
+  flood(2s);
+  EXPECT_EQ(listener.half_open(), 20u) << "the room was not filled";
+  Device device(at(2));
+  for (int flight = 0; flight < 3; ++flight)
+    round_trip(device, 2s);  // the room would be filled more than once meanwhile
+  EXPECT_TRUE(device.open());
+}
+
+/// They begin within one second, and repeat themselves as RFC 6347 §4.2.4.1 says.
+TEST(Listener, LetsAWardBehindOneAddressIn) {  // DTLS-19
+  constexpr std::size_t devices = 1'000;
+  Instant now = testing::start;
+  Listener listener(server_context(), Bytes(32, 3), {}, secure_random());
+  const auto context = client_context();
+  std::vector<std::unique_ptr<Device>> ward;
+  std::vector<Bytes> hellos(devices);
+  const auto give = [&](std::size_t which, const std::vector<Bytes>& datagrams) {
+    for (const Bytes& datagram : datagrams) listener.handle_datagram(ward[which]->address, datagram, now);
+    while (auto datagram = listener.poll_datagram()) ward[which]->channel->handle_datagram(datagram->bytes, now);
+  };
+  std::vector<std::size_t> in;
+  for (const Duration wave : std::array<Duration, 5>{0s, 1s, 3s, 7s, 15s}) {
+    for (std::size_t i = 0; i < devices; ++i) {
+      now = testing::start + wave + i * 1ms;
+      if (wave == 0s) {
+        ward.push_back(std::make_unique<Device>(at(1, static_cast<std::uint16_t>(1'000 + i)), context));
+        give(i, ward[i]->take());
+        hellos[i] = ward[i]->take().at(0);
+      }
+      if (ward[i]->open()) continue;
+      give(i, {hellos[i]});
+      for (auto flight = ward[i]->take(); !flight.empty(); flight = ward[i]->take()) give(i, flight);
+    }
+    in.push_back(listener.sessions());
+  }
+  EXPECT_EQ(in.back(), devices) << "after 16 s; after each wave: " << ::testing::PrintToString(in);
 }
 
 TEST_F(ListenerTest, AHandshakeInDribsAndDrabsGetsNoMoreTime) {  // DTLS-20

@@ -73,13 +73,14 @@ coap::Bytes forged_alert(bool fatal) {
           static_cast<std::uint8_t>(fatal ? 40 : 0)};
 }
 
-int connected_socket(std::uint16_t port, std::uint16_t local_port) {
+int connected_socket(std::uint16_t port, std::uint16_t local_port, const char* local_address) {
   const int made = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(local_port);
+  if (inet_pton(AF_INET, local_address, &address.sin_addr) != 1) throw std::runtime_error("no address");
   if (bind(made, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("bind");
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   if (connect(made, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("connect");
   return made;

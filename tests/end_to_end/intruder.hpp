@@ -18,8 +18,9 @@ bool is_challenge(coap::ByteView datagram);
 /// A fatal alert or a close_notify in clear, as if the session had not begun yet.
 coap::Bytes forged_alert(bool fatal);
 
-/// A UDP socket of 127.0.0.1 connected to a port there; its own port is the kernel's choice when 0.
-int connected_socket(std::uint16_t port, std::uint16_t local_port = 0);
+/// A UDP socket connected to a port of 127.0.0.1; its own port is the kernel's choice when 0, its own address any of
+/// 127.0.0.0/8.
+int connected_socket(std::uint16_t port, std::uint16_t local_port = 0, const char* local_address = "127.0.0.1");
 /// Sends the hello through a connected socket, takes the challenge and sends the hello with its cookie: the server's
 /// next word will never be answered. False when no challenge came.
 bool open_halfway(int socket, const coap::Bytes& hello);

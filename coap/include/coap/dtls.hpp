@@ -71,6 +71,9 @@ class HelloCookie {
     const char* why = "";  // drop: not_client_hello, fragmented, malformed, late_hello
   };
   Verdict judge(const Address& from, ByteView datagram, Instant now) const;
+  /// The same for all ports of an IPv4 address, and for all addresses of an IPv6 /64, since one host may use them all.
+  /// Who lacks the secret cannot choose an address by it.
+  std::uint64_t host(const Address& from) const;
 
  private:
   Bytes secret_;
