@@ -13,7 +13,8 @@ bool is_one_block_of_several(const Message& request) {
   return block1 && ((*block1 >> 4) != 0 || (*block1 & 0x8) != 0);
 }
 
-constexpr std::size_t kMaxOpenExchanges = 32;  // the peer's NSTART is 2: more is not a wearable's way
+// Not answered yet, or by an answer that waits for its turn. The peer's NSTART is 2: more is not a wearable's way.
+constexpr std::size_t kMaxOpenExchanges = 32;
 
 Message response_to(const Message& request, Code code) {
   Message response;
@@ -31,7 +32,7 @@ Message response_to(const Message& request, Code code) {
 void Connection::Impl::receive_request(const Message& message, Instant now) {
   const bool confirmable = message.type == Type::con;
   const bool bad_option = critical_fault(message.options).has_value();
-  if (bad_option || exchanges.size() >= kMaxOpenExchanges) {
+  if (bad_option || exchanges.size() + slot(Slot::ordinary).waiting_responses() >= kMaxOpenExchanges) {
     // RFC 7252 §5.4.1: a NON with an option that must be understood is rejected; silence is allowed (§4.3).
     ++counters.malformed;
     if (!confirmable) return;

@@ -66,6 +66,11 @@ void ConfirmableSlot::submit(Confirmable item) {
   waiting_.push_back(std::move(item));
 }
 
+std::size_t ConfirmableSlot::waiting_responses() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(waiting_, [](const Confirmable& one) { return one.owner.kind == Owner::Kind::response; }));
+}
+
 void ConfirmableSlot::start(std::uint16_t id, Instant now, const Timing& timing) {
   InFlight next{std::move(waiting_.front()), {}, 0, timing.initial, now + timing.initial, now};
   waiting_.pop_front();

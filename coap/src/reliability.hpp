@@ -122,6 +122,7 @@ class ConfirmableSlot {
   /// Waits its turn. A notification takes the place of one to the same observer that still waits.
   void submit(Confirmable item);
   bool idle_with_work() const { return !in_flight_ && !waiting_.empty(); }
+  std::size_t waiting_responses() const;
   /// Puts the first waiting message in flight under `id`; its bytes are in_flight()->datagram.
   void start(std::uint16_t id, Instant now, const Timing& timing);
 

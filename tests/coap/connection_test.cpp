@@ -149,6 +149,27 @@ TEST(Connection, AcknowledgesFirstWhenTheAnswerTakesLong) {
   EXPECT_FALSE(peer.connection.next_deadline());
 }
 
+/// A peer that asks and acknowledges nothing: each late answer waits behind the one in flight.
+TEST(Connection, OwesNoMoreThan32Answers) {
+  Lockstep peer;
+  std::uint16_t id = 0;
+  const auto ask = [&] { peer.receive(get(Type::con, ++id, token("t"), "/time")); };
+  std::vector<ExchangeId> asked;
+  for (int i = 0; i < 32; ++i) {
+    ask();
+    asked.push_back(peer.event<event::RequestReceived>().exchange);
+  }
+  peer.pass(1s);
+  for (const auto exchange : asked) peer.connection.respond(exchange, {}, peer.now);
+  while (!peer.silent()) {
+  }
+  ask();
+  peer.event<event::RequestReceived>();  // with the 31 that wait, 32
+  ask();
+  EXPECT_TRUE(peer.no_event());
+  EXPECT_EQ(peer.sent().code, code::service_unavailable);
+}
+
 TEST(Connection, RefusesACriticalOptionThatItDoesNotKnow) {  // MSG-08
   Lockstep peer;
   auto request = get(Type::con, 5, token("ab"), "/vitals");
