@@ -33,11 +33,11 @@ struct Refusal {
 /// A refusal that the library's chain check came to (X509_V_ERR_…, at `depth` of the chain; 0 is the leaf).
 Refusal refusal_of(int verify_error, int depth, X509* leaf, PeerRole role);
 
-/// What the library does not ask of a leaf: extended key usage present, digitalSignature, no authority, P-256; of a
 /// No certificate of a chain is larger than 4,096 bytes: what a stranger shows is parsed and verified before it is
 /// known (null: there is none).
 Refusal judge_size(X509* certificate);
 
+/// What the library does not ask of a leaf: extended key usage present, digitalSignature, no authority, P-256; of a
 /// device, one SAN URI urn:dev:… of at most 63 bytes. Reason `none` when all is well.
 Refusal judge_leaf(X509* leaf, PeerRole role);
 

@@ -104,10 +104,7 @@ ObserverId Connection::Impl::admit(const Exchange& exchange) {
 }
 
 void Connection::Impl::notify_non(ObserverId observer, Message message, Instant now) {
-  if (now < probing.next(last_heard)) {
-    ++counters.probes_dropped;
-    return;
-  }
+  if (now < probing.next(last_heard)) return;
   // Who only takes notifications has nothing to say; a Reset of a ping is a word (RFC 7252 §4.3).
   auto& ordinary = slot(Slot::ordinary);
   if (now - last_heard >= config.probing_after / 2 && !ordinary.in_flight() && !ordinary.idle_with_work()) {

@@ -156,8 +156,7 @@ struct ConnectionCounters {
   std::uint64_t messages_in = 0, messages_out = 0;
   std::uint64_t con_in = 0, non_in = 0, con_out = 0, non_out = 0;
   std::uint64_t retransmissions = 0, duplicates = 0, resets_in = 0, resets_out = 0;
-  std::uint64_t malformed = 0;       // not a CoAP message, or one that RFC 7252 tells us to reject
-  std::uint64_t probes_dropped = 0;  // Non-confirmable notifications to a silent peer, before non_at()
+  std::uint64_t malformed = 0;  // not a CoAP message, or one that RFC 7252 tells us to reject
   std::uint64_t unknown_token = 0, retired_token = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;  // UDP payload
 };
@@ -245,8 +244,7 @@ class Connection {
   std::optional<Duration> round_trip_time() const;
   /// When something authenticated last arrived.
   Instant last_heard() const;
-  /// From when on a Non-confirmable notification may go; one that is sent before is dropped and counted. Long past but
-  /// in silence.
+  /// From when on a Non-confirmable notification may go; one that is sent before is dropped. Long past but in silence.
   Instant non_at() const;
   /// True while a Confirmable message of that slot awaits its ACK.
   bool busy(Slot slot) const;
