@@ -5,15 +5,15 @@
 namespace wardlink::storage::postgres {
 namespace {
 
-const std::string& conditions() {
-  static const std::string text =
-      "SELECT " + std::string(alarm_columns) +
-      " FROM alarm_condition c JOIN device d ON d.device_id = c.device_id"
-      " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
-      " LEFT JOIN patient p ON p.patient_id = a.patient_id"
-      " WHERE ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))";
-  return text;
-}
+const std::string columns = "SELECT " + std::string(alarm_columns);
+
+// Of condition c.
+const std::string attributed =
+    " JOIN device d ON d.device_id = c.device_id"
+    " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
+    " LEFT JOIN patient p ON p.patient_id = a.patient_id";
+
+const std::string in_scope = " WHERE ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))";
 
 }  // namespace
 
@@ -43,33 +43,50 @@ AlarmCondition read_alarm(const pqxx::row& row, pqxx::row::size_type first) {
   return alarm;
 }
 
-const std::string& alarms_statement() {
+std::string condition_of(const std::string& device, const std::string& boot, const std::string& stream,
+                         const std::string& sequence) {
+  return " JOIN LATERAL (SELECT q.* FROM alarm_condition q WHERE q.device_id = " + device + " AND q.boot_id = " + boot +
+         " AND q.stream = " + stream + " AND q.sequence = " + sequence + " OFFSET 0) c ON true";
+}
+
+const std::string& open_conditions() {
   static const std::string text =
-      conditions() +
-      " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
-      " AND (NOT $4::boolean OR c.end_at IS NULL)"
-      " AND ($5 = '' OR c.at >= instant(NULLIF($5, '')::bigint))"
-      " AND ($6 = '' OR c.at < instant(NULLIF($6, '')::bigint))"
-      " AND ($7 = '' OR (c.at, c.device_id, c.boot_id, c.stream, c.sequence)"
-      "   < (instant(NULLIF($7, '')::bigint), $8::bigint, $9::bigint, $10::smallint, $11::bigint))"
-      // AlarmState's numbers
-      " AND ($13 = '' OR 1 + (c.end_at IS NOT NULL)::int + 2 * (c.acknowledged_at IS NOT NULL)::int"
-      "   = ANY (NULLIF($13, '')::int[]))"
-      " ORDER BY c.at DESC, c.device_id DESC, c.boot_id DESC, c.stream DESC, c.sequence DESC LIMIT $12";
+      " FROM open_alarm o" + condition_of("o.device_id", "o.boot_id", "o.stream", "o.sequence") + attributed;
   return text;
+}
+
+const std::string& alarms_statement(bool open_only) {
+  static const std::string filter =
+      in_scope +
+      " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
+      " AND ($4 = '' OR c.at >= instant(NULLIF($4, '')::bigint))"
+      " AND ($5 = '' OR c.at < instant(NULLIF($5, '')::bigint))"
+      " AND ($6 = '' OR (c.at, c.device_id, c.boot_id, c.stream, c.sequence)"
+      "   < (instant(NULLIF($6, '')::bigint), $7::bigint, $8::bigint, $9::smallint, $10::bigint))"
+      // AlarmState's numbers
+      " AND ($12 = '' OR 1 + (c.end_at IS NOT NULL)::int + 2 * (c.acknowledged_at IS NOT NULL)::int"
+      "   = ANY (NULLIF($12, '')::int[]))";
+  static const std::string order =
+      " ORDER BY c.at DESC, c.device_id DESC, c.boot_id DESC, c.stream DESC, c.sequence DESC LIMIT $11";
+  static const std::string all = columns + " FROM alarm_condition c" + attributed + filter + order;
+  static const std::string open = columns + open_conditions() + filter + " AND c.end_at IS NULL" + order;
+  return open_only ? open : all;
 }
 
 const std::string& open_alarms_statement() {
   static const std::string text =
-      conditions() +
-      " AND c.device_id = ANY ($2::bigint[]) AND c.end_at IS NULL"
+      columns + open_conditions() + in_scope +
+      " AND o.device_id = ANY ($2::bigint[]) AND c.end_at IS NULL"
       " ORDER BY c.device_id, c.priority DESC, c.at DESC, c.boot_id DESC, c.stream DESC, c.sequence DESC";
   return text;
 }
 
-const std::string& one_alarm_statement() {
+const std::string& alarms_by_key_statement() {
   static const std::string text =
-      conditions() + " AND d.urn = $2 AND c.boot_id = $3 AND c.stream = $4 AND c.sequence = $5";
+      columns +
+      ", k.place FROM unnest($2::text[], $3::bigint[], $4::smallint[], $5::bigint[])"
+      " WITH ORDINALITY k(urn, boot_id, stream, sequence, place) JOIN device v ON v.urn = k.urn" +
+      condition_of("v.device_id", "k.boot_id", "k.stream", "k.sequence") + attributed + in_scope + " ORDER BY k.place";
   return text;
 }
 

@@ -16,13 +16,20 @@ constexpr std::string_view alarm_columns =
     " c.sign_id, c.limit_value, c.value, micros(c.start_at), micros(c.end_at), c.start_tick_ms, c.end_tick_ms,"
     " micros(c.received_at), micros(c.acknowledged_at), c.acknowledged_by";
 
-/// $1 scope, $2 patient, $3 device, $4 open only, $5 start, $6 end, $7 to $11 the position before, $12 limit, $13
-/// states.
-const std::string& alarms_statement();
+/// JOIN of alarm_condition c by the parts of its key. PostgreSQL takes a join with the view's UNION ALL for one with
+/// every condition that ever was; of one key it looks up the one (OFFSET 0 keeps the key inside).
+std::string condition_of(const std::string& device, const std::string& boot, const std::string& stream,
+                         const std::string& sequence);
+/// FROM what stands: c, d, a and p. A WHERE of c.end_at IS NULL belongs to it.
+const std::string& open_conditions();
+
+/// $1 scope, $2 patient, $3 device, $4 start, $5 end, $6 to $10 the position before, $11 limit, $12 states.
+const std::string& alarms_statement(bool open_only);
 /// $1 scope, $2 device ids. Open ones, highest priority first, then newest.
 const std::string& open_alarms_statement();
-/// $1 scope, $2 device, $3 boot, $4 stream, $5 sequence.
-const std::string& one_alarm_statement();
+/// $1 scope, and arrays: $2 devices, $3 boots, $4 streams, $5 sequences. Those that there are, in the order of the
+/// arrays; behind alarm_columns the place in them, from 1.
+const std::string& alarms_by_key_statement();
 
 /// The row's columns from `first` on are alarm_columns.
 AlarmCondition read_alarm(const pqxx::row& row, pqxx::row::size_type first = 0);

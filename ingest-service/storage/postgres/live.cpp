@@ -12,10 +12,7 @@ namespace {
 
 using namespace postgres;
 
-constexpr const char* open_conditions =
-    " FROM alarm_condition c JOIN device d ON d.device_id = c.device_id"
-    " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
-    " LEFT JOIN patient p ON p.patient_id = a.patient_id"
+constexpr const char* of_filter =
     " WHERE c.end_at IS NULL AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
     " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
     " ORDER BY c.at, c.device_id, c.boot_id, c.stream, c.sequence";
@@ -98,7 +95,7 @@ PresentState PostgresStore::present(const LiveFilter& filter) {
       present.latest = latest_rows(tx, filter.scope, filter.subject);
     } else {
       present.alarms = read_alarms(tx.exec_params(
-          "SELECT " + std::string(alarm_columns) + open_conditions, scope_text(filter.scope),
+          "SELECT " + std::string(alarm_columns) + open_conditions() + of_filter, scope_text(filter.scope),
           text_of(filter.subject, Subject::Kind::patient), text_of(filter.subject, Subject::Kind::device)));
     }
     return present;

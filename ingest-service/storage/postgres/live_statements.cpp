@@ -25,14 +25,16 @@ std::string live_statement(const std::string& key, const std::string& late, cons
 
 constexpr const char* record_key = "x.boot_id, x.stream, x.sequence";
 
-// `e` is an alarm's event, `c` the condition that it is part of: its onset's, where that is there.
-constexpr const char* its_condition =
-    " JOIN LATERAL (SELECT CASE WHEN e.event = 2 AND EXISTS (SELECT FROM alarm_event r"
-    "   WHERE r.device_id = e.device_id AND r.boot_id = e.boot_id AND r.stream = e.stream AND r.event = 1"
-    "   AND r.sequence = e.onset_sequence) THEN e.onset_sequence ELSE e.sequence END AS sequence) k ON true"
-    " JOIN alarm_condition c ON c.device_id = e.device_id AND c.boot_id = e.boot_id AND c.stream = e.stream"
-    "   AND c.sequence = k.sequence"
-    " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at";
+/// `event` is an alarm's, `c` the condition that it is part of: its onset's, where that is there.
+std::string its_condition(const std::string& event) {
+  return " JOIN LATERAL (SELECT CASE WHEN " + event +
+         ".event = 2 AND EXISTS (SELECT FROM alarm_event r WHERE r.device_id = " + event +
+         ".device_id AND r.boot_id = " + event + ".boot_id AND r.stream = " + event +
+         ".stream AND r.event = 1 AND r.sequence = " + event + ".onset_sequence) THEN " + event +
+         ".onset_sequence ELSE " + event + ".sequence END AS sequence) k ON true" +
+         condition_of(event + ".device_id", event + ".boot_id", event + ".stream", "k.sequence") +
+         " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at";
+}
 
 }  // namespace
 
@@ -47,18 +49,15 @@ std::map<std::string, std::string> live_statements() {
                                         "waveform_run x JOIN device d ON d.device_id = x.device_id"
                                         " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded)"
                                         "   AND a.held @> x.measured_at")},
-      {"live_alarms",
-       live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm,
-                      "alarm_event x JOIN alarm_event e ON (e.device_id, e.boot_id, e.stream, e.sequence)"
-                      "   = (x.device_id, x.boot_id, x.stream, x.sequence)"
-                      " JOIN device d ON d.device_id = x.device_id" +
-                          std::string(its_condition))},
+      {"live_alarms", live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm,
+                                     "alarm_event x JOIN device d ON d.device_id = x.device_id" + its_condition("x"))},
       {"live_acknowledgements",
        live_statement(record_key, "false", "3, micros(x.acknowledged_at), " + alarm,
-                      "alarm_acknowledgement x JOIN alarm_event e ON (e.device_id, e.boot_id, e.stream, e.sequence)"
-                      "   = (x.device_id, x.boot_id, x.stream, x.sequence)"
-                      " JOIN device d ON d.device_id = x.device_id" +
-                          std::string(its_condition))},
+                      "alarm_acknowledgement x JOIN device d ON d.device_id = x.device_id"
+                      " JOIN LATERAL (SELECT v.* FROM alarm_event v WHERE v.device_id = x.device_id"
+                      "   AND v.boot_id = x.boot_id AND v.stream = x.stream AND v.sequence = x.sequence OFFSET 0) e"
+                      "   ON true" +
+                          its_condition("e"))},
       {"live_attributions",
        live_statement("0::bigint, 0::smallint, x.change_id", "false",
                       "micros(lower(x.held)), micros(upper(x.held)), micros(x.recorded_at), x.recorded_by, x.believed",

@@ -50,6 +50,11 @@ const std::string sets =
     "   AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid)))"
     " ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence LIMIT $12";
 
+bool is_open(std::uint16_t state) {
+  return state == static_cast<std::uint16_t>(AlarmState::raised) ||
+         state == static_cast<std::uint16_t>(AlarmState::acknowledged);
+}
+
 /// The open alarms that belong to the rows: of the same device, and of the one who wears it now.
 void add_open_alarms(pqxx::work& tx, const Scope& scope, const std::string& devices,
                      std::map<std::int64_t, LatestRow*>& row_of) {
@@ -112,15 +117,15 @@ std::vector<ReadingRow> PostgresStore::readings(const ReadingsQuery& query) {
 }
 
 std::vector<AlarmCondition> PostgresStore::alarms(const AlarmsQuery& query) {
+  const bool open_only = query.open_only || (!query.states.empty() && std::ranges::all_of(query.states, is_open));
   return impl_->pool.transact([&](pqxx::work& tx) {
     require_known(tx, query.subject);
     const auto after = query.after.value_or(Position{});
-    return read_alarms(
-        tx.exec_params(alarms_statement(), scope_text(query.scope), text_of(query.subject, Subject::Kind::patient),
-                       text_of(query.subject, Subject::Kind::device), query.open_only, instant_text(query.start),
-                       instant_text(query.end), query.after ? to_text(after.at) : std::string(), after.device_id,
-                       after.boot, static_cast<int>(after.stream), after.sequence, query.limit,
-                       query.states.empty() ? std::string() : array_of(query.states)));
+    return read_alarms(tx.exec_params(
+        alarms_statement(open_only), scope_text(query.scope), text_of(query.subject, Subject::Kind::patient),
+        text_of(query.subject, Subject::Kind::device), instant_text(query.start), instant_text(query.end),
+        query.after ? to_text(after.at) : std::string(), after.device_id, after.boot, static_cast<int>(after.stream),
+        after.sequence, query.limit, query.states.empty() ? std::string() : array_of(query.states)));
   });
 }
 
