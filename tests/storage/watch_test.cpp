@@ -591,6 +591,27 @@ TEST_F(WatchTest, AnAlarmIsRaisedEndedAcknowledgedAndBoth) {
   EXPECT_THROW(database.ask("DELETE FROM alarm_acknowledgement"), std::runtime_error);
 }
 
+/// An end without its onset is a condition of its own, until the onset comes.
+TEST_F(WatchTest, AnAcknowledgementOutlivesThatTheOnsetComesBehindItsEnd) {
+  append_alarm(1, 2, v1::AlarmFact::ENDED, 1);
+  v1::AcknowledgeResponse response;
+  ASSERT_TRUE(acknowledge("nurse", {std::string("devices/") + device_a + "/alarms/7-2-2"}, response).ok());
+  WatchTalk watch(as("viewer"), watch_request(), true);
+  EXPECT_THAT(watch.present_state(), IsEmpty());
+  append_alarm(1, 1, v1::AlarmFact::RAISED);
+  const auto raised = watch.event();
+  ASSERT_TRUE(raised);
+  EXPECT_EQ(raised->alarm_event().alarm().state(), v1::ALARM_STATE_ENDED_ACKNOWLEDGED);
+  const auto onset = std::string("devices/") + device_a + "/alarms/7-2-1";
+  ASSERT_EQ(alarms({}).size(), 1U);
+  EXPECT_EQ(alarms({}).at(0).name(), onset);
+  EXPECT_EQ(alarms({}).at(0).acknowledged_by(), "urn:wardlink:client:nurse");
+  // Again, by its new name: the first stands.
+  ASSERT_TRUE(acknowledge("admin", {onset}, response).ok());
+  EXPECT_EQ(response.alarms(0).acknowledged_by(), "urn:wardlink:client:nurse");
+  EXPECT_EQ(database.ask("SELECT count(*) FROM alarm_acknowledgement"), "1");
+}
+
 TEST_F(WatchTest, AcknowledgingIsForCarersOfTheWardAllOrNone) {
   assign(create_patient("Bob", "west"), device_b);
   append_alarm(2, 1, v1::AlarmFact::RAISED);
