@@ -11,6 +11,7 @@ namespace {
 constexpr const char* device = "urn:dev:os:32473-a";
 // Onsets are odd, their ends even; the last onset stays open. All but the first hundred are acknowledged.
 constexpr std::uint64_t events = 20'000;
+constexpr int runs = 20'000;
 constexpr std::uint64_t enough = 1000;
 
 class WorkTest : public testing::Test {
@@ -37,6 +38,16 @@ class WorkTest : public testing::Test {
         "INSERT INTO alarm_acknowledgement (device_id, boot_id, stream, sequence, acknowledged_by)"
         " SELECT device_id, boot_id, stream, sequence, 'test' FROM alarm_event WHERE event = 1 AND sequence > 200");
     database.ask("INSERT INTO stream_state SELECT device_id, 7, 2, " + std::to_string(events - 1) + " FROM device");
+    database.ask("ANALYZE");
+  }
+
+  void fill_runs() const {
+    database.ask(
+        "INSERT INTO waveform_run (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at,"
+        " rate_samples, rate_seconds, scale, sample_offset, samples)"
+        " SELECT device_id, 7, 17, i, i, now() - i * interval '10 s', now(), 100, 1, 1, 0, '\\x0000'"
+        " FROM device, generate_series(1, " +
+        std::to_string(runs) + ") i");
     database.ask("ANALYZE");
   }
 
@@ -133,6 +144,41 @@ TEST_F(WorkTest, WhatIsOpenIsFoundAmongWhatIsOpen) {
                    AlarmsQuery standing;
                    standing.states = {1, 3};
                    EXPECT_EQ(store.alarms(standing).size(), 1U);
+                 }),
+            enough);
+}
+
+TEST_F(WorkTest, TheNewestRunIsFoundWithoutTheOthers) {
+  fill_runs();
+  EXPECT_LT(work("^waveform_run",
+                 [&](PostgresStore& store) {
+                   RunsQuery query;
+                   query.stream = static_cast<Stream>(17);
+                   query.subject = {Subject::Kind::device, device};
+                   EXPECT_TRUE(store.end_of_runs(query));
+                   query.subject = {Subject::Kind::patient, patient};
+                   EXPECT_TRUE(store.end_of_runs(query));
+                 }),
+            enough);
+}
+
+/// What lies behind another wearer's time is not looked through.
+TEST_F(WorkTest, AFormerWearersNewestRunIsFoundWithoutTheLaterOnes) {
+  fill_runs();
+  const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+  {
+    PostgresStore store({.connection = database.connection()});
+    store.release({}, device, now - std::chrono::hours(50), "test");
+  }
+  EXPECT_LT(work("^waveform_run",
+                 [&](PostgresStore& store) {
+                   RunsQuery query;
+                   query.stream = static_cast<Stream>(17);
+                   query.subject = {Subject::Kind::patient, patient};
+                   const auto end = store.end_of_runs(query);
+                   ASSERT_TRUE(end);
+                   EXPECT_LT(*end, now - std::chrono::hours(50) + std::chrono::seconds(1));
+                   EXPECT_GT(*end, now - std::chrono::hours(51));
                  }),
             enough);
 }

@@ -19,10 +19,20 @@ constexpr const char* of_subject =
     "   AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
     "   AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid)))";
 
-// $5 end
-const std::string newest = "SELECT micros(run_end(x))" + std::string(of_subject) +
-                           " AND ($5 = '' OR x.measured_at < instant(NULLIF($5, '')::bigint))"
-                           " ORDER BY x.measured_at DESC LIMIT 1";
+// $1 to $4 as above, $5 end. When each device counts, and in each of these spans the newest run: one look each.
+constexpr const char* newest =
+    "SELECT micros(run_end(n)) FROM ("
+    "  SELECT v.device_id, '(,)'::tstzrange AS held FROM device v WHERE v.urn = $3 AND $1 = ''"
+    "  UNION ALL SELECT a.device_id, a.held FROM assignment a JOIN patient p ON p.patient_id = a.patient_id"
+    "  WHERE upper_inf(a.recorded) AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+    "    AND (a.patient_id = NULLIF($2, '')::uuid"
+    "      OR ($1 <> '' AND a.device_id = (SELECT v.device_id FROM device v WHERE v.urn = $3)))) s"
+    " CROSS JOIN LATERAL (SELECT x.* FROM waveform_run x WHERE x.device_id = s.device_id AND x.stream = $4"
+    "  AND x.measured_at >= coalesce(lower(s.held), '-infinity')"
+    "  AND x.measured_at <= coalesce(upper(s.held), 'infinity') AND s.held @> x.measured_at"
+    "  AND x.measured_at < coalesce(instant(NULLIF($5, '')::bigint), 'infinity')"
+    "  ORDER BY x.measured_at DESC LIMIT 1) n"
+    " ORDER BY n.measured_at DESC LIMIT 1";
 
 // $5 start, $6 end, $7 to $10 the position before, $11 limit. No run is longer than 10 s.
 const std::string runs_in_span =
