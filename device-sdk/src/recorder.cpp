@@ -11,6 +11,13 @@ namespace {
 using Event = SequencedAlarm::Event;
 
 constexpr std::size_t kMaxCode = 32;
+constexpr std::uint64_t kTickEnd = std::uint64_t{1} << 53;    // what a number on the wire holds exactly
+constexpr std::uint64_t kMostAhead = 24ull * 60 * 60 * 1000;  // ms; ingest quarantines what lies further ahead
+
+/// A tick from the future (another unit, a slip) would hide all that is measured until then from the limits.
+bool plausible(std::uint64_t tick_ms, std::uint64_t clock) {
+  return tick_ms < kTickEnd && (tick_ms <= clock || tick_ms - clock <= kMostAhead);
+}
 
 bool valid(const std::vector<Reading>& readings) {
   if (readings.empty() || readings.size() > kMostReadings) return false;
@@ -58,11 +65,12 @@ void Recorder::shut() {
 }
 
 Refusal Recorder::report(const MeasurementSet& set) {
-  if (!valid(set.readings)) return Refusal::invalid;
   const auto clock = tick();
+  const auto tick_ms = set.tick_ms.value_or(clock);
+  if (!valid(set.readings) || !plausible(tick_ms, clock)) return Refusal::invalid;
   const std::lock_guard lock(mutex_);
   if (!accepting_) return Refusal::stopped;
-  SequencedSet numbered{++last_set_, set.tick_ms.value_or(clock), set.readings};
+  SequencedSet numbered{++last_set_, tick_ms, set.readings};
   if (config_.journal && !config_.journal->generated(config_.boot, numbered)) ++set_journal_failures_;
   ++status_.sets_generated;
 
@@ -84,8 +92,9 @@ Refusal Recorder::report(const MeasurementSet& set) {
 Refusal Recorder::waveform(std::string_view name, std::span<const double> samples,
                            std::optional<std::uint64_t> tick_ms) {
   const auto one = std::ranges::find(config_.waveforms, name, &WaveformOptions::name);
-  if (one == config_.waveforms.end() || !valid(samples)) return Refusal::invalid;
   const auto clock = tick();
+  if (one == config_.waveforms.end() || !valid(samples) || !plausible(tick_ms.value_or(clock), clock))
+    return Refusal::invalid;
   const std::lock_guard lock(mutex_);
   if (!accepting_) return Refusal::stopped;
   waveforms_[static_cast<std::size_t>(one - config_.waveforms.begin())].add(samples, tick_ms, clock);
@@ -97,12 +106,13 @@ std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
     if (why != nullptr) *why = reason;
     return std::nullopt;
   };
-  if (!valid(alarm)) return refused(Refusal::invalid);
   const auto clock = tick();
+  const auto tick_ms = alarm.tick_ms.value_or(clock);
+  if (!valid(alarm) || !plausible(tick_ms, clock)) return refused(Refusal::invalid);
   const std::lock_guard lock(mutex_);
   if (!accepting_) return refused(Refusal::stopped);
   if (!has_room_to_raise()) return refused(Refusal::full);
-  const auto sequence = record(Event::raised, alarm.tick_ms.value_or(clock), 0, alarm);
+  const auto sequence = record(Event::raised, tick_ms, 0, alarm);
   ++reserved_;
   open_.emplace(AlarmId{sequence}, alarm);
   return AlarmId{sequence};
@@ -110,6 +120,7 @@ std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
 
 Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   const auto clock = tick();
+  if (!plausible(tick_ms.value_or(clock), clock)) return Refusal::invalid;
   const std::lock_guard lock(mutex_);
   if (!accepting_) return Refusal::stopped;
   const auto at = open_.find(alarm);

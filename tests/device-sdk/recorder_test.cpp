@@ -57,6 +57,40 @@ TEST(Recorder, RefusesAlarmsWithoutAProperCode) {
   EXPECT_TRUE(bench.recorder.raise(coded("lead-off-2")));
 }
 
+TEST(Recorder, RefusesATickFarAheadOfItsClock) {
+  // One such tick would hide every later sample of its sign from the limits.
+  constexpr std::uint64_t kDay = 86'400'000, kNever = ~0ull - 1;
+  Bench bench;
+  bench.clock = 90'000;
+  for (const auto tick : {bench.clock + kDay + 1, std::uint64_t{1} << 53, kNever}) {
+    EXPECT_EQ(bench.hr(140, tick), Refusal::invalid) << tick;
+    auto fall = coded("fall");
+    fall.tick_ms = tick;
+    auto why = Refusal::none;
+    EXPECT_FALSE(bench.recorder.raise(fall, &why)) << tick;
+    EXPECT_EQ(why, Refusal::invalid) << tick;
+    EXPECT_EQ(bench.recorder.end(AlarmId{1}, tick), Refusal::invalid) << tick;
+  }
+  EXPECT_EQ(bench.recorder.status().sets_generated, 0u);
+  EXPECT_EQ(bench.hr(140), Refusal::none);
+  ASSERT_EQ(bench.alarms().size(), 1u);
+  EXPECT_EQ(bench.alarms()[0].tick_ms, 90'000u);
+  EXPECT_EQ(bench.hr(140, bench.clock + kDay), Refusal::none) << "ingest still takes it";
+
+  bench.clock = kNever;
+  EXPECT_EQ(bench.hr(140), Refusal::invalid) << "a clock that does not count milliseconds";
+}
+
+TEST(Recorder, RefusesSamplesOfATickFarAheadOfItsClock) {
+  Recorder recorder(
+      {1, {{}, 0, 0}, 9, 9, [] { return std::uint64_t{90'000}; }, nullptr, {{"ecg", {125, 1}, 0.001, 0}}});
+  recorder.open();
+  const std::vector<double> samples(4, 0.1);
+  EXPECT_EQ(recorder.waveform("ecg", samples, 90'000 + 86'400'001), Refusal::invalid);
+  EXPECT_EQ(recorder.waveform("ecg", samples, ~0ull - 1), Refusal::invalid);
+  EXPECT_EQ(recorder.waveform("ecg", samples, 90'000 + 86'400'000), Refusal::none);
+}
+
 TEST(Recorder, TakesNothingBeforeAndAfterItIsOpen) {
   Bench bench;
   bench.recorder.shut();

@@ -52,7 +52,8 @@ struct DeviceOptions {
   /// Runs of each waveform kept unsent, about 1 KB each; beyond it the oldest is dropped and counted. A run lasts at
   /// most 4 s and has at most 460 samples.
   std::size_t run_capacity = 64;
-  std::function<std::uint64_t()> tick;  // monotonic ms; empty = the steady clock since construction. Any thread
+  // The device's clock: monotonic ms below 2^53; empty = the steady clock since construction. Any thread
+  std::function<std::uint64_t()> tick;
   // /alarms is sent at least so often, also when nothing is owed. 1 s to a day
   std::chrono::seconds heartbeat{30};
   std::shared_ptr<Runtime> runtime;               // empty = one of its own
@@ -64,7 +65,8 @@ enum class Refusal : std::uint8_t {
   none,
   stopped,        // not started, or stopped
   invalid,        // empty set, a sign twice or unknown to the catalogue, NaN or infinity, bad code; no samples, an
-                  // infinite one, or a waveform that is not among the options
+                  // infinite one, or a waveform that is not among the options; a tick more than 24 h ahead of the
+                  // device's clock, or not below 2^53
   full,           // alarms: alarm_capacity records are owed, or places for the ends of open alarms are kept
   unknown_alarm,  // end(): no such open alarm
 };

@@ -21,8 +21,9 @@ inline constexpr std::size_t kMostReadings = 16;  // of a set
 
 /// The signs sampled together. One set becomes one record: one sequence number, one row.
 struct MeasurementSet {
-  std::vector<Reading> readings;         // at most kMostReadings; each sign at most once
-  std::optional<std::uint64_t> tick_ms;  // device's monotonic clock when sampled; empty = now
+  std::vector<Reading> readings;  // at most kMostReadings; each sign at most once
+  /// The device's monotonic clock when sampled, at most 24 h ahead of what it says now and below 2^53; empty = now.
+  std::optional<std::uint64_t> tick_ms;
 };
 
 enum class AlarmKind : std::uint8_t { physiological = 1, technical = 2 };
@@ -36,7 +37,7 @@ struct Alarm {
   std::optional<signs::SignId> sign;
   std::optional<double> value;           // of the sign, at onset
   std::optional<double> limit;           // the limit in force
-  std::optional<std::uint64_t> tick_ms;  // onset; empty = now
+  std::optional<std::uint64_t> tick_ms;  // onset, of the range of a set's; empty = now
 };
 
 struct SequencedSet {

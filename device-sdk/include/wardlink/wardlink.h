@@ -89,7 +89,8 @@ typedef struct wardlink_options {
   const char* private_key_pem; /* of the certificate, P-256. Needed */
   const char* trusted_ca_pem;  /* the authorities that servers' certificates come from. Needed */
   const char* journal_path;    /* NULL (default): none. A file that is there goes on, and what it owes is delivered */
-  /* The clock of ticks: monotonic ms, called from any thread, also several at once. NULL (default): since create. */
+  /* The clock of ticks: monotonic ms below 2^53, called from any thread, also several at once. NULL (default): since
+   * create. */
   uint64_t (*tick)(void* context);
   void* tick_context;
   const wardlink_limit* limits;       /* default: a static table, the outermost bands of NEWS2 */
@@ -124,7 +125,8 @@ wardlink_error wardlink_device_start(wardlink_device* device);
  * UNDELIVERED: it is stopped, but something was left (see the status). */
 wardlink_error wardlink_device_stop(wardlink_device* device, uint64_t drain_ms);
 
-/* For a tick: now, by the device's clock. */
+/* For a tick: now, by the device's clock. Any other tick is that clock's, in the past or at most 24 h ahead, and below
+ * 2^53: else it is an INVALID_ARGUMENT. */
 #define WARDLINK_NOW UINT64_MAX
 
 /* A vital sign by its wire name ("hr", or the long one, "heart-rate"). */
