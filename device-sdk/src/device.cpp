@@ -233,7 +233,11 @@ void Device::Impl::nudge() {
 }
 
 Device::Device(DeviceOptions options) : impl_(Impl::make(std::move(options))) {}
-Device::~Device() { impl_->stop(std::chrono::milliseconds{0}); }
+Device::~Device() {
+  impl_->stop(std::chrono::milliseconds{0});
+  // A nudge that came late is behind it then: else its turn of the loop could drop the last hold on the loop's thread.
+  impl_->runtime().run([] {});
+}
 
 void Device::start() { impl_->start(); }
 bool Device::stop(std::chrono::milliseconds drain) { return impl_->stop(drain); }
@@ -263,8 +267,7 @@ Refusal Device::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
 }
 
 void Device::conclude() {
-  impl_->recorder.conclude();
-  impl_->nudge();
+  if (impl_->recorder.conclude()) impl_->nudge();
 }
 
 DeviceStatus Device::status() const { return impl_->recorder.status(); }

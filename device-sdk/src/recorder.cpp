@@ -133,13 +133,14 @@ Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   return Refusal::none;
 }
 
-void Recorder::conclude() {
+bool Recorder::conclude() {
   const std::lock_guard lock(mutex_);
-  if (!accepting_) return;
+  if (!accepting_) return false;
   std::vector<AlarmLimits::Transition> transitions;
   limits_.conclude(newest_tick_, transitions);
   apply(transitions);
   close_runs();
+  return true;
 }
 
 DeviceStatus Recorder::status() const {

@@ -49,7 +49,8 @@ class Recorder {
   /// Why not is in `why` then, where it is asked for.
   std::optional<AlarmId> raise(const Alarm& alarm, Refusal* why = nullptr);
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms);
-  void conclude();
+  /// False: nothing was there to conclude, it does not accept.
+  bool conclude();
   DeviceStatus status() const;
   /// Waits until nothing waits and nothing is owed; false when `limit` passed first.
   bool wait_until_drained(std::chrono::milliseconds limit);

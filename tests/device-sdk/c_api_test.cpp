@@ -361,6 +361,7 @@ TEST(CApi, SaysThatThereIsNoSocket) {
   sockets_are_out = false;
   EXPECT_EQ(wardlink_device_start(device.get()), WARDLINK_OK) << "the next try finds one";
 }
+  EXPECT_EQ(wardlink_device_conclude(device.get()), WARDLINK_OK) << "there is nothing to conclude";
 
 TEST(CApi, SaysThatTheJournalCannotBeOpened) {
   Options options(1);

@@ -142,9 +142,11 @@ TEST(Recorder, LimitsMakeRecordsWithOnsetValueAndLimit) {
 TEST(Recorder, ConcludeEndsWhatStands) {
   Bench bench;
   bench.hr(140, 1000);
-  bench.recorder.conclude();
+  EXPECT_TRUE(bench.recorder.conclude());
   ASSERT_EQ(bench.alarms().size(), 2u);
   EXPECT_EQ(bench.alarms()[1].tick_ms, 1000u);
+  bench.recorder.shut();
+  EXPECT_FALSE(bench.recorder.conclude());
 }
 
 TEST(Recorder, TheDevicesClockRaisesBetweenSamples) {

@@ -119,7 +119,7 @@ class Device {
   /// Its end; `tick_ms` empty = now.
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms = {});
   /// The measuring ends (the device is taken off, a recording is over): conditions raised by limits end with their last
-  /// sample inside the band, and runs of samples end where they are.
+  /// sample inside the band, and runs of samples end where they are. Does nothing where it does not run.
   void conclude();
   /// Sends what waits for at most `drain`, then closes the session. Blocks; false when something was left.
   bool stop(std::chrono::milliseconds drain = std::chrono::milliseconds{0});
