@@ -71,6 +71,12 @@ void check(std::chrono::seconds heartbeat) {
   }
 }
 
+/// An alarm needs a place for its onset and one for its end.
+void check_capacities(const DeviceOptions& options) {
+  if (options.set_capacity < 1) throw std::invalid_argument("set_capacity must be at least 1.");
+  if (options.alarm_capacity < 2) throw std::invalid_argument("alarm_capacity must be at least 2.");
+}
+
 std::string name_of(const coap::Credentials& credentials) {
   const auto identity = coap::certificate_identity(credentials.certificate_pem);
   if (!identity) throw std::invalid_argument("The device's certificate is not readable PEM.");
@@ -162,6 +168,7 @@ std::shared_ptr<Device::Impl> Device::Impl::make(DeviceOptions options) {
   check(options.alarms);
   check(options.waveforms);
   check(options.heartbeat);
+  check_capacities(options);
   if (!options.tick) options.tick = steady_tick();
   if (!options.runtime) options.runtime = std::make_shared<Runtime>();
   return std::make_shared<Impl>(std::move(options));

@@ -260,6 +260,8 @@ TEST(CApi, SaysWhatIsWrongWithTheOptions) {
   EXPECT_THAT(detail([](Options& o) { o.trusted_ca_pem = nullptr; }), HasSubstr("authority"));
   EXPECT_THAT(detail([](Options& o) { o.hysteresis = kNaN; }), HasSubstr("hysteresis"));
   EXPECT_THAT(detail([](Options& o) { o.heartbeat_seconds = 0; }), HasSubstr("heartbeat"));
+  EXPECT_THAT(detail([](Options& o) { o.alarm_capacity = 1; }), HasSubstr("alarm_capacity"));
+  EXPECT_THAT(detail([](Options& o) { o.set_capacity = 0; }), HasSubstr("set_capacity"));
   EXPECT_THAT(detail([](Options& o) { o.limits = nullptr, o.limit_count = 1; }), HasSubstr("limits"));
   EXPECT_THAT(detail([&](Options& o) { o.limits = &no_sign, o.limit_count = 1; }), HasSubstr("sign"));
   EXPECT_THAT(detail([&](Options& o) { o.limits = &no_side, o.limit_count = 1; }), HasSubstr("side"));

@@ -71,7 +71,10 @@ TEST(Device, SaysWhatIsWrongWithItsOptions) {
                 o.alarms.limits = {{AlarmLimit::Side::high, 999, 1}};
               }),
               HasSubstr("catalogue"));
+  EXPECT_THAT(problem([](DeviceOptions& o) { o.alarm_capacity = 1; }), HasSubstr("alarm_capacity"));
+  EXPECT_THAT(problem([](DeviceOptions& o) { o.set_capacity = 0; }), HasSubstr("set_capacity"));
   EXPECT_EQ(problem([](DeviceOptions&) {}), "none");
+  EXPECT_EQ(problem([](DeviceOptions& o) { o.alarm_capacity = 2, o.set_capacity = 1; }), "none");
 }
 
 TEST(Device, TakesNothingUnlessItRuns) {

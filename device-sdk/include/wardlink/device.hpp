@@ -44,9 +44,11 @@ struct DeviceOptions {
   coap::Credentials credentials;  // PEM texts; the certificate's SAN URI is the device's name
   AlarmSettings alarms;
   std::shared_ptr<Journal> journal;  // may be nullptr: nothing outlives the process. What it owes is delivered
-  std::size_t set_capacity = 4096;   // sets kept unsent; beyond it the oldest is dropped and counted. About 200 B each
-  // Alarm records owed; raise() fails where its end would no longer fit. What earlier starts left owed in the journal
-  // takes at most half of it; the rest of that waits in memory, about 200 B a record, highest priority first.
+  // Sets kept unsent, at least 1; beyond it the oldest is dropped and counted. About 200 B each
+  std::size_t set_capacity = 4096;
+  // Alarm records owed, at least 2: an onset and its end. raise() fails where its end would no longer fit. What earlier
+  // starts left owed in the journal takes at most half of it; the rest of that waits in memory, about 200 B a record,
+  // highest priority first.
   std::size_t alarm_capacity = 1024;
   std::vector<WaveformOptions> waveforms;  // those that the device has, each once; only they are advertised
   /// Runs of each waveform kept unsent, about 1 KB each; beyond it the oldest is dropped and counted. A run lasts at

@@ -99,8 +99,8 @@ typedef struct wardlink_options {
   uint64_t shortest_ms;               /* that a value must be beyond its limit; default 10,000 */
   const wardlink_waveform* waveforms; /* each once; default none */
   size_t waveform_count;
-  size_t set_capacity;        /* sets kept unsent; beyond it the oldest is dropped and counted. Default 4,096 */
-  size_t alarm_capacity;      /* alarm records owed; default 1,024 */
+  size_t set_capacity;        /* sets kept unsent, from 1; beyond it the oldest is dropped. Default 4,096 */
+  size_t alarm_capacity;      /* alarm records owed, from 2: an onset and its end; default 1,024 */
   size_t run_capacity;        /* runs of each waveform kept unsent; default 64 */
   uint32_t heartbeat_seconds; /* alarms are notified at least so often, 1 to 86,400; default 30 */
   uint16_t port;              /* UDP; default 5684 */
