@@ -1,6 +1,7 @@
 // The C header over Device: nothing is decided here. Exceptions end here, as an error and its sentence.
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -31,9 +32,22 @@ wardlink_error fail(wardlink_error error, const char* sentence) {
 }
 wardlink_error fail(wardlink_error error) { return fail(error, wardlink_error_text(error)); }
 
+/// Whatever this thread's errno was when a call began, it is when the call ends.
+class KeepErrno {
+ public:
+  KeepErrno() = default;
+  ~KeepErrno() { errno = before_; }
+  KeepErrno(const KeepErrno&) = delete;
+  KeepErrno& operator=(const KeepErrno&) = delete;
+
+ private:
+  const int before_ = errno;
+};
+
 /// What may throw. `invalid` is what std::invalid_argument means here.
 template <class Call>
 wardlink_error guarded(wardlink_error invalid, Call call) noexcept {
+  const KeepErrno kept;
   try {
     return call();
   } catch (const std::bad_alloc&) {
@@ -184,7 +198,10 @@ wardlink_error wardlink_device_create(const wardlink_options* options, wardlink_
   return guarded(WARDLINK_INVALID_OPTIONS, [&] { return create(*options, device); });
 }
 
-void wardlink_device_destroy(wardlink_device* device) { delete device; }
+void wardlink_device_destroy(wardlink_device* device) {
+  const KeepErrno kept;
+  delete device;
+}
 
 wardlink_error wardlink_device_start(wardlink_device* device) {
   if (device == nullptr) return null();

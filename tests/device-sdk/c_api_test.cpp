@@ -363,7 +363,21 @@ TEST(CApi, SaysThatThereIsNoSocket) {
   sockets_are_out = false;
   EXPECT_EQ(wardlink_device_start(device.get()), WARDLINK_OK) << "the next try finds one";
 }
-  EXPECT_EQ(wardlink_device_conclude(device.get()), WARDLINK_OK) << "there is nothing to conclude";
+
+TEST(CApi, LeavesErrnoAlone) {
+  constexpr int kOurs = 77;
+  Options options(1);
+  options.journal_path = "/nonexistent/journal";
+  errno = kOurs;
+  EXPECT_EQ(refused(options), WARDLINK_JOURNAL);
+  EXPECT_EQ(errno, kOurs);
+  options.journal_path = nullptr;
+  auto device = started(options);
+  EXPECT_EQ(report(device, {{"hr", 72}}), WARDLINK_OK);
+  EXPECT_EQ(wardlink_device_stop(device.get(), 0), WARDLINK_UNDELIVERED);
+  device.reset();
+  EXPECT_EQ(errno, kOurs);
+}
 
 TEST(CApi, SaysThatTheJournalCannotBeOpened) {
   Options options(1);

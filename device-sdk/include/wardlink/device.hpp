@@ -78,7 +78,8 @@ struct DeviceStatus {
   bool connected = false;    // a session stands and ingest observes it
   std::string last_problem;  // why it does not, for people; empty when connected
   std::uint64_t sets_generated = 0, sets_sent = 0, sets_dropped = 0, sets_waiting = 0;
-  // Runs of samples, of all waveforms: generated = sent + dropped + waiting (+ one under way to be acknowledged).
+  // Runs of samples, of all waveforms: generated = sent + dropped + waiting (+ those of a Confirmable notification that
+  // is not acknowledged yet: at most 8 of each waveform).
   std::uint64_t runs_generated = 0, runs_sent = 0, runs_dropped = 0, runs_waiting = 0;
   // Inherited: left owed in the journal by earlier starts. Generated + inherited = acknowledged + owed.
   std::uint64_t alarms_generated = 0, alarms_inherited = 0, alarms_acknowledged = 0, alarms_owed = 0;
@@ -96,8 +97,9 @@ enum class AlarmId : std::uint64_t {};
 /// included.
 class Device {
  public:
-  /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used. The name is the
-  /// first SAN URI of the certificate, at most 63 bytes.
+  /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used, and where no
+  /// runtime is given std::system_error when there is no thread for one. The name is the first SAN URI of the
+  /// certificate, at most 63 bytes.
   explicit Device(DeviceOptions options);
   /// stop() with no time to drain, where it was not called. Never on the runtime's own thread.
   ~Device();
@@ -109,11 +111,11 @@ class Device {
   Refusal report(const MeasurementSet& set);
   /// The next samples of one of the options' waveforms, oldest first, at its rate and in the catalogue's unit (ECG:
   /// mV). NaN: not measured. They travel in the options' steps; what lies beyond ±32,767 of them is held there. Any
-  /// number at a time: they are cut into runs, each of which is sent once, Non-confirmable, when it is whole, and never
-  /// before vitals or alarms that wait. `tick_ms`: the device's clock at the first of them. Empty: they follow the last
-  /// ones without a gap; the very first ones end now. Where the tick is more than one sample and a millisecond from
-  /// what the rate leads to, the run under way is closed and a new one opens at that tick: so a gap shows, and so does
-  /// a clock that drifts.
+  /// number at a time: they are cut into runs, each of which is sent once, when it is whole, and never before vitals or
+  /// alarms that wait: Non-confirmable, but Confirmable once in 23 h. `tick_ms`: the device's clock at the first of
+  /// them. Empty: they follow the last ones without a gap; the very first ones end now. Where the tick is more than one
+  /// sample and a millisecond from what the rate leads to, the run under way is closed and a new one opens at that
+  /// tick: so a gap shows, and so does a clock that drifts.
   Refusal waveform(std::string_view name, std::span<const double> samples, std::optional<std::uint64_t> tick_ms = {});
   /// An alarm condition beyond the limits: lead off, fall, the wearer's button. Empty when it was refused: `why`, where
   /// it is given, tells the reason (stopped, invalid or full).
