@@ -75,6 +75,9 @@ void Resources::handle(coap::Connection& connection, const coap::event::RequestR
   if (request.method != coap::code::get) {
     return connection.respond(request.exchange, refuse(coap::code::method_not_allowed), now);
   }
+  if (request.accept && request.accept != coap::content_format::senml_cbor) {  // RFC 7252 §5.10.4
+    return connection.respond(request.exchange, refuse(coap::code::not_acceptable), now);
+  }
   if (!waveform) return vitals ? get_vitals(connection, request, now) : get_alarms(connection, request, now);
   if (waveforms_.get(connection, request, now)) spend(connection, now);
 }

@@ -361,6 +361,7 @@ TEST(CApi, SaysThatThereIsNoSocket) {
   EXPECT_EQ(wardlink_device_start(device.get()), WARDLINK_SYSTEM);
   EXPECT_THAT(wardlink_error_detail(), HasSubstr("UDP"));
   sockets_are_out = false;
+  EXPECT_EQ(wardlink_device_conclude(device.get()), WARDLINK_OK) << "there is nothing to conclude";
   EXPECT_EQ(wardlink_device_start(device.get()), WARDLINK_OK) << "the next try finds one";
 }
 

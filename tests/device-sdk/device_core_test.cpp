@@ -363,6 +363,16 @@ TEST(DeviceCore, RefusesWhatItDoesNotHave) {
   EXPECT_EQ(world.responses[2].code, coap::code::method_not_allowed);
 }
 
+TEST(DeviceCore, RefusesToAnswerInAFormatThatWasNotAskedFor) {
+  World world;
+  world.start();
+  world.report("hr", 70);
+  EXPECT_EQ(world.accepts("/vitals", 110), coap::code::not_acceptable);  // RFC 7252 §5.10.4
+  EXPECT_EQ(world.accepts("/alarms", coap::content_format::link), coap::code::not_acceptable);
+  EXPECT_EQ(world.accepts("/history", 110), coap::code::not_found);
+  EXPECT_EQ(world.accepts("/vitals", coap::content_format::senml_cbor), coap::code::content);
+}
+
 TEST(DeviceCore, ACancelledObservationIsNotNotified) {
   // OBS-07
   World world(no_limits());

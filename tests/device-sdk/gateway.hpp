@@ -137,6 +137,19 @@ class World {
     pass(1s);
   }
 
+  /// The code that a GET is answered with whose sender understands that format only.
+  std::optional<coap::Code> accepts(std::string_view path, std::uint32_t format) {
+    coap::Message get;
+    get.code = coap::code::get;
+    get.id = ++foreign_id_;
+    coap::add_uri(get.options, path, {});
+    get.options.add_uint(coap::OptionNumber::accept, format);
+    core.handle_datagram(server(), coap::encode(get), now);
+    const auto answer = core.poll_datagram();
+    const auto message = coap::decode(answer ? answer->bytes : coap::Bytes{});
+    return message ? std::optional(message->code) : std::nullopt;
+  }
+
   void acknowledge(const Seen& notification) {
     gateway->acknowledge(notification.delivery, now);
     exchange();
@@ -273,6 +286,7 @@ class World {
   }
 
   std::deque<Flying> flying_;
+  std::uint16_t foreign_id_ = 0x8000;
 };
 
 }  // namespace wardlink::testing
