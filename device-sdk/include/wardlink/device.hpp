@@ -38,6 +38,8 @@ class Runtime {
 };
 
 struct DeviceOptions {
+  // A name is looked up for each attempt to connect, on the runtime's thread: as long as the resolver is silent, all
+  // devices on that runtime stand still, and so does stop(). An address is never looked up.
   std::string server = "localhost";
   std::uint16_t port = 5684;
   std::string server_name;        // that the server's certificate must carry; empty = `server`
