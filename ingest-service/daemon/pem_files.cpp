@@ -15,6 +15,8 @@
 namespace wardlink::daemon {
 namespace {
 
+constexpr const char* kBegin = "-----BEGIN ";
+
 struct Free {
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -44,9 +46,20 @@ std::string read_pem(const PemFile& file) {
   if (stream) text << stream.rdbuf();
   if (errno != 0)
     throw std::runtime_error("Cannot read " + file.path + " (" + file.option + "): " + std::strerror(errno) + ".");
-  if (text.str().find("-----BEGIN ") == std::string::npos)
-    refuse(file, "is not a PEM file: it holds no \"-----BEGIN\" line");
+  if (text.str().find(kBegin) == std::string::npos) refuse(file, "is not a PEM file: it holds no \"-----BEGIN\" line");
   return text.str();
+}
+
+std::string read_authorities(const PemFile& file) {
+  auto text = read_pem(file);
+  const auto source = reader(text);
+  std::size_t begun = 0, whole = 0;
+  for (auto at = text.find(kBegin); at != std::string::npos; at = text.find(kBegin, at + 1)) ++begun;
+  while (Owned<X509>(PEM_read_bio_X509(source.get(), nullptr, no_password, nullptr))) ++whole;
+  ERR_clear_error();
+  if (whole == 0 || whole != begun)
+    refuse(file, "must hold whole certificates and nothing else: one is broken, cut off or something other");
+  return text;
 }
 
 void expect_pair(const PemFile& certificate, const std::string& certificate_pem, const PemFile& key,

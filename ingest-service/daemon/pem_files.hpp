@@ -18,4 +18,8 @@ std::string read_pem(const PemFile& file);
 void expect_pair(const PemFile& certificate, const std::string& certificate_pem, const PemFile& key,
                  const std::string& key_pem);
 
+/// The text of a file of trusted authorities. Throws std::runtime_error when it cannot be read, or unless it holds at
+/// least one certificate, each of them whole, and nothing else: one that was half written would let nobody in.
+std::string read_authorities(const PemFile& file);
+
 }  // namespace wardlink::daemon

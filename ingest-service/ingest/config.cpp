@@ -64,11 +64,13 @@ std::optional<Config> read_config(int argc, const char* const* argv, int& exit_c
 
 IngestCredentials read_credentials(const CredentialFiles& files) {
   using daemon::PemFile;
+  using daemon::read_authorities;
   using daemon::read_pem;
   const PemFile cert{"--cert", files.cert}, key{"--key", files.key};
   const PemFile storage_cert{"--storage-cert", files.storage_cert}, storage_key{"--storage-key", files.storage_key};
-  IngestCredentials read{{read_pem(cert), read_pem(key), read_pem({"--device-ca", files.device_ca})},
-                         {read_pem(storage_cert), read_pem(storage_key), read_pem({"--storage-ca", files.storage_ca})}};
+  IngestCredentials read{
+      {read_pem(cert), read_pem(key), read_authorities({"--device-ca", files.device_ca})},
+      {read_pem(storage_cert), read_pem(storage_key), read_authorities({"--storage-ca", files.storage_ca})}};
   daemon::expect_pair(cert, read.dtls.certificate_pem, key, read.dtls.private_key_pem);
   daemon::expect_pair(storage_cert, read.storage.certificate_pem, storage_key, read.storage.private_key_pem);
   return read;

@@ -107,7 +107,7 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
 ServerCredentials read_credentials(const CredentialFiles& files) {
   const daemon::PemFile certificate{"--cert", files.certificate}, key{"--key", files.key};
   ServerCredentials read{daemon::read_pem(certificate), daemon::read_pem(key),
-                         daemon::read_pem({"--ca", files.authority})};
+                         daemon::read_authorities({"--ca", files.authority})};
   daemon::expect_pair(certificate, read.certificate, key, read.key);
   return read;
 }

@@ -162,6 +162,25 @@ TEST_F(IngestConfigTest, SaysWhichPemFileIsAtFault) {
   write("x = 1\n");
   EXPECT_EQ(sentence(files),
             path("ingest.toml") + " (--device-ca) is not a PEM file: it holds no \"-----BEGIN\" line.");
+  const auto whole = coap::testing::Authorities::get().services.certificate_pem();
+  for (const auto& broken :
+       {whole.substr(0, whole.size() / 2), whole + whole.substr(0, whole.size() / 2),
+        std::string("-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n"), std::string("-----BEGIN ")}) {
+    name_file("broken-ca", broken);
+    const std::string why =
+        " must hold whole certificates and nothing else: one is broken, cut off or something other.";
+    files = good;
+    files.storage_ca = path("broken-ca");
+    EXPECT_EQ(sentence(files), path("broken-ca") + " (--storage-ca)" + why);
+    files = good;
+    files.device_ca = path("broken-ca");
+    EXPECT_EQ(sentence(files), path("broken-ca") + " (--device-ca)" + why);
+  }
+  name_file("two-ca",
+            "# Ours, and the one before.\n" + whole + coap::testing::Authorities::get().devices.certificate_pem());
+  files = good;
+  files.storage_ca = path("two-ca");
+  EXPECT_EQ(sentence(files), "");
   files.device_ca = path("nowhere");
   EXPECT_EQ(sentence(files), "Cannot read " + path("nowhere") + " (--device-ca): No such file or directory.");
 }

@@ -108,6 +108,21 @@ TEST_F(SettingsTest, AKeyOfAnotherCertificateIsToldInOneSentence) {
   }
 }
 
+TEST_F(SettingsTest, AnAuthorityThatWasHalfWrittenIsToldInOneSentence) {
+  std::ifstream whole(pki() + "/service-ca.pem");
+  std::string text{std::istreambuf_iterator<char>(whole), {}};
+  const auto half = folder_ + "/half-ca.pem";
+  std::ofstream(half) << text.substr(0, text.size() / 2);
+  try {
+    read_credentials({pki() + "/storage.pem", pki() + "/storage.key", half});
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_EQ(
+        error.what(),
+        half + " (--ca) must hold whole certificates and nothing else: one is broken, cut off or something other.");
+  }
+}
+
 TEST_F(SettingsTest, WhatIsPrintedCanBeReadBack) {
   EXPECT_FALSE(read("", {"--print-config"}));
   EXPECT_EQ(exit_code_, 0);
