@@ -24,8 +24,15 @@ void LaneQueue::attach(const Attachment& attachment) {
 void LaneQueue::detach(SinkSession name) {
   const auto at = sessions_.find(name);
   if (at == sessions_.end()) return;
-  at->second.detached = true;
+  if (!std::exchange(at->second.detached, true)) past_.emplace(at->second.attachment.device, name);
   release(at->second);
+}
+
+LaneQueue::Sessions::iterator LaneQueue::forget(Sessions::iterator at) {
+  const auto [first, last] = past_.equal_range(at->second.attachment.device);
+  const auto own = std::find_if(first, last, [&](const auto& one) { return one.second == at->first; });
+  if (own != last) past_.erase(own);
+  return sessions_.erase(at);
 }
 
 /// A detached session stays until its last record is answered.
@@ -34,16 +41,19 @@ void LaneQueue::release(Session& session) {
 }
 
 /// A device that is back sends again what was not acknowledged. What its past sessions left here would only pile up
-/// with every session that it opens while storage is away.
+/// with every session that it opens while storage is away. Most have left nothing: then nothing is searched, so that
+/// many may come back at once.
 void LaneQueue::take_back_orphans(const Attachment& attachment) {
-  const auto orphan = [&](const Record& record) {
-    const Session& session = sessions_.at(record.session);
-    return session.detached && session.attachment.device == attachment.device &&
-           session.attachment.boot == attachment.boot;
-  };
+  std::vector<SinkSession> orphans;
+  const auto [first, last] = past_.equal_range(attachment.device);
+  for (auto one = first; one != last; ++one) {
+    const Session& session = sessions_.at(one->second);
+    if (session.attachment.boot == attachment.boot && session.unanswered > 0) orphans.push_back(one->second);
+  }
+  if (orphans.empty()) return;
   const auto take_back = [&](std::deque<Record>& records) {
     const auto end = std::remove_if(records.begin(), records.end(), [&](const Record& record) {
-      if (!orphan(record)) return false;
+      if (std::ranges::find(orphans, record.session) == orphans.end()) return false;
       ++counters_.superseded;
       --size_;
       Session& session = sessions_.at(record.session);
@@ -54,8 +64,7 @@ void LaneQueue::take_back_orphans(const Attachment& attachment) {
     records.erase(end, records.end());
   };
   take_back(waiting_);
-  if (parked_sessions_ == 0) return;
-  for (auto& [name, session] : sessions_) take_back(session.parked);
+  for (const SinkSession name : orphans) take_back(sessions_.at(name).parked);
 }
 
 RecordAnswered LaneQueue::drop(const Record& record, RecordResult result) {
@@ -128,7 +137,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
     if (session.detached && session.unanswered == 0) {
       const bool told = session.told;
       if (session.retry) --parked_sessions_;
-      sessions_.erase(at);
+      forget(at);
       if (told) return Detachment{name};
     } else if (!session.told && !session.retry) {
       session.told = true;
@@ -230,7 +239,7 @@ void LaneQueue::restart() {
   for (auto at = sessions_.begin(); at != sessions_.end();) {
     at->second.told = false;
     if (at->second.detached && at->second.unanswered == 0) {
-      at = sessions_.erase(at);
+      at = forget(at);
     } else {
       control_.push_back(at->first);
       ++at;

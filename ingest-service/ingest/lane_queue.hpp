@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -89,6 +90,7 @@ class LaneQueue {
   std::vector<RecordAnswered> make_room();
   RecordAnswered drop(const Record& record, RecordResult result);
   void release(Session& session);
+  Sessions::iterator forget(Sessions::iterator at);
   void take_back_orphans(const Attachment& attachment);
   void unpark(coap::Instant now);
   std::optional<Outgoing> next_control();
@@ -98,7 +100,8 @@ class LaneQueue {
   Config config_;
   Counters counters_;
   Sessions sessions_;
-  std::deque<SinkSession> control_;  // sessions to attach or to detach
+  std::unordered_multimap<std::string, SinkSession> past_;  // those of them that are detached, by their device
+  std::deque<SinkSession> control_;                         // sessions to attach or to detach
   std::deque<Record> waiting_;
   std::map<std::uint64_t, std::vector<Record>> in_flight_;
   std::uint64_t last_batch_ = 0;

@@ -184,6 +184,32 @@ TEST(LaneQueue, ADeviceThatIsBackOwesItsAlarmsItself) {  // I8: memory stays bou
   EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(1)));
 }
 
+TEST(LaneQueue, ADeviceThatIsBackTakesOverFromEveryPastSessionOfItsBoot) {
+  constexpr SinkSession three{3}, four{4}, other{9};
+  auto queue = alarm_lane();
+  queue.attach(attachment(one));
+  queue.append(alarm(one, 1));
+  ASSERT_TRUE(queue.answer(send_all(queue).numbers.at(0), {not_attached}, start));
+  queue.detach(one);  // what it has is parked
+  queue.attach(attachment(other, "urn:dev:os:32473-b"));
+  queue.append(alarm(other, 7));
+  queue.detach(other);
+  queue.attach(attachment(two));
+  EXPECT_EQ(queue.counters().superseded, 1u);
+  queue.append(alarm(two, 1));
+  queue.detach(two);
+  queue.restart();  // the past ones that are still owed an answer are known after it too
+  queue.attach(attachment(three));
+  EXPECT_EQ(queue.counters().superseded, 2u);
+  queue.detach(three);  // left nothing
+  queue.attach(attachment(four));
+  EXPECT_EQ(queue.counters().superseded, 2u);
+  const auto sent = send_all(queue);
+  EXPECT_THAT(sent.attached, ::testing::UnorderedElementsAre(other, four));
+  EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(7)));
+  EXPECT_EQ(queue.size(), 1u);
+}
+
 TEST(LaneQueue, AlarmsOfAnEarlierBootAreKept) {  // I5: the rebooted device may not remember them
   auto queue = alarm_lane();
   queue.attach(attachment(one));
