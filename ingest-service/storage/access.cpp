@@ -49,6 +49,7 @@ std::string subject_of(const grpc::AuthContext& peer) {
 Admission Guard::admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
                        const std::vector<std::string>& resources) {
   const auto subject = subject_of(context);
+  if (gate_) gate_->arrived(subject);
   auto call = in_progress_.begin(subject);
   Scope scope;
   const auto reason = reason_to_refuse(subject, wanted, resources, scope);
@@ -74,6 +75,7 @@ std::unique_ptr<Standing> Guard::admit_lasting(grpc::ServerContext& context, std
 
 std::unique_ptr<Standing> Guard::admit_ingest(grpc::ServerContext& context, std::string_view method) {
   const auto subject = subject_of(context);
+  if (gate_) gate_->arrived(subject);
   Scope scope;
   const auto reason = reason_to_refuse(subject, roles::ingest, {}, scope);
   audit_if_possible({.subject = subject.empty() ? "unknown" : subject,

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "storage/access_store.hpp"
+#include "storage/call_gate.hpp"
 #include "storage/calls_in_progress.hpp"
 #include "storage/standing.hpp"
 
@@ -36,7 +37,7 @@ std::string subject_of(const grpc::AuthContext& peer);
 std::string subject_of(const grpc::ServerContext& context);
 
 /// A call that was let in: what it may see, and its place among those in progress. Kept until the call returns.
-struct Admission {
+struct [[nodiscard]] Admission {
   CallsInProgress::Call call;
   Scope scope;
   operator const Scope&() const { return scope; }
@@ -48,10 +49,11 @@ class Guard {
   /// Of all subjects, streams too, but for those from ingest.
   static constexpr std::size_t most_calls = 256;
 
-  /// `recheck`: how often the grants of calls that stand are asked for again. `calls_at_once`: of one subject.
+  /// `recheck`: how often the grants of calls that stand are asked for again. `calls_at_once`: of one subject. `gate`,
+  /// if any, is told of each call.
   explicit Guard(AccessStore& store, std::chrono::milliseconds recheck = std::chrono::seconds(3),
-                 std::size_t calls_at_once = 64)
-      : store_(store), in_progress_(calls_at_once, most_calls), standing_(recheck) {}
+                 std::size_t calls_at_once = 64, std::shared_ptr<CallGate> gate = {})
+      : store_(store), gate_(std::move(gate)), in_progress_(calls_at_once, most_calls), standing_(recheck) {}
 
   /// `resources` are the names that the request asks for, as it gives them: a subject whose grants name wards is
   /// refused those of other wards. Throws Exhausted, Refused, StoreError.
@@ -81,6 +83,7 @@ class Guard {
   void audit_if_possible(const AuditFact& fact);
 
   AccessStore& store_;
+  const std::shared_ptr<CallGate> gate_;
   std::atomic<std::uint64_t> refused_ = 0;
   CallsInProgress in_progress_;
   StandingCalls standing_;

@@ -5,7 +5,9 @@
 //
 // What holds: of one subject no more than `calls_per_second` calls a second begin (twice as many at once after a
 // pause), and none with more than 8 KiB of metadata; the rest end with RESOURCE_EXHAUSTED at once, and neither the
-// database nor the audit hears of them. One subject cannot take the threads of another.
+// database nor the audit hears of them. A call that was let in and reset may wait for its connection with a thread in
+// hand before anybody looks at it: only `calls_at_once` of a subject may be on their way, and one that never arrives
+// makes room after a while. One subject cannot take the threads of another.
 
 #include <grpcpp/security/auth_metadata_processor.h>
 
@@ -21,24 +23,27 @@ namespace wardlink::storage {
 
 class CallGate final : public grpc::AuthMetadataProcessor {
  public:
-  explicit CallGate(std::size_t calls_per_second) : rate_(static_cast<double>(calls_per_second)) {}
+  CallGate(std::size_t calls_per_second, std::size_t calls_at_once)
+      : rate_(static_cast<double>(calls_per_second)), most_under_way_(static_cast<double>(calls_at_once)) {}
 
   bool IsBlocking() const override { return false; }
   /// gRPC's threads, one call at a time each.
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* peer, OutputMetadata* consumed,
                        OutputMetadata* response) override;
+  /// A call of that subject is being looked at. Any thread.
+  void arrived(const std::string& subject);
   /// Calls that it refused. Any thread.
   std::uint64_t rationed() const { return rationed_; }
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Allowance {
-    double calls;
+    double calls, under_way;
     Clock::time_point counted;
   };
   bool take_one(const std::string& subject, Clock::time_point now);
 
-  const double rate_;
+  const double rate_, most_under_way_;
   std::atomic<std::uint64_t> rationed_ = 0;
   std::mutex mutex_;
   std::unordered_map<std::string, Allowance> allowances_;

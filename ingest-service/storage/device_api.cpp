@@ -32,7 +32,8 @@ Instant parse_past(const std::string& field, const google::protobuf::Timestamp& 
 grpc::Status DeviceApi::CreateDevice(grpc::ServerContext* context, const v1::CreateDeviceRequest* request,
                                      v1::Device* response) {
   return answered([&] {
-    guard_.admit(*context, "DeviceService.CreateDevice", roles::admins, {request->device().name()});
+    const auto admission =
+        guard_.admit(*context, "DeviceService.CreateDevice", roles::admins, {request->device().name()});
     *response = to_proto(store_.create_device(parse_device("device.name", request->device().name())));
   });
 }

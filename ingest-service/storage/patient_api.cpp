@@ -39,8 +39,8 @@ grpc::Status PatientApi::CreatePatient(grpc::ServerContext* context, const v1::C
                                        v1::Patient* response) {
   return answered([&] {
     const auto& wish = request->patient();
-    guard_.admit(*context, "PatientService.CreatePatient", roles::admins,
-                 {wish.ward().empty() ? "wards/" : wish.ward()});
+    const auto admission = guard_.admit(*context, "PatientService.CreatePatient", roles::admins,
+                                        {wish.ward().empty() ? "wards/" : wish.ward()});
     require_text("patient.display_name", wish.display_name());
     std::vector<Identifier> identifiers;
     for (const auto& each : wish.identifiers()) {

@@ -80,7 +80,8 @@ struct Generation {
 
 struct Server::Impl {
   Impl(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access, LiveStore& live)
-      : guard(access, config.grant_recheck, config.calls_at_once),
+      : gate(std::make_shared<CallGate>(config.calls_per_second, config.calls_at_once)),
+        guard(access, config.grant_recheck, config.calls_at_once, gate),
         tail(live, config.live),
         watch(live, tail, guard, tallies),
         ingest(records, guard, tallies, config.ingest_streams),
@@ -89,7 +90,6 @@ struct Server::Impl {
         devices(registry, guard),
         patients(registry, guard),
         limits(config),
-        gate(std::make_shared<CallGate>(config.calls_per_second)),
         port(config.address, config.limits) {
     limit_process(quota, config);
   }
@@ -110,6 +110,7 @@ struct Server::Impl {
   }
 
   Tallies tallies;
+  const std::shared_ptr<CallGate> gate;
   Guard guard;
   LiveTail tail;
   WatchService watch;
@@ -120,7 +121,6 @@ struct Server::Impl {
   PatientApi patients;
   const Config limits;
   grpc::ResourceQuota quota{"wardlink-storage"};
-  const std::shared_ptr<CallGate> gate;
   std::atomic<bool> serving = true;
   std::mutex changing;                                   // of the list, which other threads look into
   std::vector<std::shared_ptr<Generation>> generations;  // newest last; a connection holds its own
