@@ -17,9 +17,9 @@ void LiveQueue::offer(const Message& message) {
   changed_.notify_one();
 }
 
-void LiveQueue::settle(LivePosition settled, Instant complete_until) {
+void LiveQueue::settle(LivePosition settled, std::uint64_t durable, Instant complete_until) {
   const std::lock_guard lock(mutex_);
-  settled_ = {settled, complete_until};
+  settled_ = {settled, durable, complete_until};
 }
 
 void LiveQueue::end(End how) {
@@ -31,7 +31,9 @@ void LiveQueue::end(End how) {
 
 void LiveQueue::cancel_if_stuck(Clock::time_point now, std::chrono::milliseconds limit) {
   const std::lock_guard lock(mutex_);
-  if (end_ == End::none || closed_ || !writing_since_ || now - *writing_since_ < limit) return;
+  if (closed_ || !writing_since_ || now - *writing_since_ < limit) return;
+  if (end_ == End::none) end_ = End::overflow;
+  waiting_.clear();
   cancel_();
 }
 

@@ -25,9 +25,10 @@ class LiveQueue {
   // For the tail's thread.
   void offer(const Message& message);
   /// Everything below `settled` has been offered, and with it all that was committed before `complete_until`.
-  void settle(LivePosition settled, Instant complete_until);
+  /// `durable`: see Horizon.
+  void settle(LivePosition settled, std::uint64_t durable, Instant complete_until);
   void end(End how);
-  /// Breaks off the write of a watcher that has been dropped and does not notice.
+  /// Breaks off a write that has lasted so long: of a watcher that reads nothing.
   void cancel_if_stuck(Clock::time_point now, std::chrono::milliseconds limit);
   bool closed() const;
   const LiveFilter& filter() const { return filter_; }
@@ -38,6 +39,7 @@ class LiveQueue {
   End ended() const;
   struct Settled {
     LivePosition position;
+    std::uint64_t durable;
     Instant complete_until;
   };
   /// Nothing while messages wait.

@@ -56,6 +56,7 @@ struct LiveFilter {
   Subject subject;
   bool sets = true;
   bool waveforms = false;
+  bool for_all = false;  // of the tail, for all watchers at once: it is not kept waiting behind what single ones read
   bool wants(LiveKind kind) const {
     return (sets || kind != LiveKind::set) && (waveforms || kind != LiveKind::waveform);
   }
@@ -70,6 +71,9 @@ struct Horizon {
   std::uint64_t settled = 0;  // every transaction below it has ended: its rows are final
   std::uint64_t next = 0;     // none at or above it had ended at `at`
   Instant at;                 // by the database's clock
+  // Of the ids below `settled`, those below this one no crash takes back, to give them to other transactions then. Rows
+  // that can be read are safe from that; transactions that wrote none, or were rolled back, are not at once.
+  std::uint64_t durable = 0;
 };
 
 /// Which transactions a look at the database saw.
@@ -77,6 +81,7 @@ struct Sight {
   std::uint64_t settled = 0;           // all below it that committed
   std::uint64_t next = 0;              // none at or above it
   std::vector<std::uint64_t> running;  // and none of these between; ascending
+  std::uint64_t durable = 0;           // as Horizon's
   bool holds(std::uint64_t transaction) const {
     return transaction < next && !std::ranges::binary_search(running, transaction);
   }

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t page = 2000;  // events of each kind
 constexpr auto poll_pause = 200ms;  // a notification that got lost, a transaction that ended without a commit
 constexpr auto idle_pause = 1000ms;
-constexpr auto least_pause = 5ms;  // between two looks, however much is committed
+constexpr auto least_pause = 20ms;  // between two looks, however much is committed
 
 }  // namespace
 
@@ -53,14 +53,13 @@ void LiveTail::stop() {
 }
 
 void LiveTail::run() {
-  bool away = false;
   while (!idle_for(0ms)) {
     try {
       follow();
       return;
     } catch (const std::exception& error) {
-      if (!away) spdlog::warn("live streams wait: {}", error.what());
-      away = true;
+      if (!away_) spdlog::warn("live streams wait: {}", error.what());
+      away_ = true;
     }
     end_all(LiveQueue::End::away);
     idle_for(500ms);
@@ -71,6 +70,7 @@ void LiveTail::run() {
 void LiveTail::follow() {
   const auto listener = store_.listen();
   epoch_ = store_.epoch();
+  away_ = false;
   // Who watched before was ended when the database went away, so nobody misses what happened meanwhile.
   while (!idle_for(least_pause)) {
     bool watched;
@@ -92,7 +92,7 @@ void LiveTail::look() {
   const auto now = LiveQueue::Clock::now();
   const std::lock_guard lock(mutex_);
   for (const auto& queue : queues_) {
-    queue->settle(position_, complete_until_);
+    queue->settle(position_, horizon.durable, complete_until_);
     queue->cancel_if_stuck(now, limits_.stuck);
   }
 }
@@ -116,6 +116,7 @@ void LiveTail::admit(const Horizon& horizon) {
 LiveFilter LiveTail::wanted() {
   const std::lock_guard lock(mutex_);
   LiveFilter filter;
+  filter.for_all = true;
   filter.waveforms = std::ranges::any_of(queues_, [](const auto& queue) { return queue->filter().waveforms; });
   return filter;
 }

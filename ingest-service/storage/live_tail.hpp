@@ -13,7 +13,8 @@ class LiveTail {
   struct Limits {
     std::size_t watchers = 128;               // each of them holds a thread of the server's
     std::size_t queue = 8192;                 // messages that may wait for one
-    std::chrono::milliseconds stuck{10'000};  // how long one that was dropped may block in a write
+    std::chrono::milliseconds stuck{10'000};  // how long one may block in a write; then it is dropped
+    std::chrono::milliseconds beat{2'000};    // between heartbeats; the contract allows 5 s
   };
 
   LiveTail(LiveStore& store, Limits limits);
@@ -27,6 +28,7 @@ class LiveTail {
   /// when there are as many watchers as there may be.
   Opened open(const LiveFilter& filter, std::function<void()> cancel);
 
+  std::chrono::milliseconds beat() const { return limits_.beat; }
   /// Ends every watcher, and every one that is opened later. Any thread.
   void stop();
 
@@ -56,6 +58,7 @@ class LiveTail {
   std::vector<std::shared_ptr<LiveQueue>> queues_;
 
   // The thread's own.
+  bool away_ = false;
   std::string epoch_;
   LivePosition position_;
   struct Mark {

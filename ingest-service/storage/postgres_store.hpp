@@ -17,7 +17,7 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
  public:
   struct Config {
     std::string connection;        // libpq connection string or URI
-    std::size_t max_readers = 8;   // connections for queries; a call waits at most 5 s for one
+    std::size_t max_readers = 8;   // connections for queries (and 4 for what comes first); a call waits 5 s for one
     int partition_days_back = 60;  // how far before today attach() makes daily partitions; older rows lie in one
   };
 

@@ -14,14 +14,19 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = LiveQueue::Clock;
 
-constexpr auto beat = 2s;          // between heartbeats; the contract allows 5
 constexpr auto glance = 250ms;     // at whether the client is still there
 constexpr std::size_t page = 500;  // events of each kind, while catching up
+// Transactions, while catching up: a stretch that is read whole, however little of it this watcher wants.
+constexpr std::uint64_t least_step = 64, longest_step = 16'384;
 
 constexpr const char* too_slow = "the client reads too slowly and was dropped: go on from the last cursor";
 
 /// The client is gone.
 struct Gone : std::exception {};
+/// It reads too slowly.
+struct Dropped : Exhausted {
+  using Exhausted::Exhausted;
+};
 
 class Watch {
  public:
@@ -52,7 +57,9 @@ class Watch {
       show_present_state();
     } else {
       position_ = read_cursor(epoch_, request_.cursor());
+      cursor_ = position_;
       const auto horizon = store_.horizon();
+      durable_ = horizon.durable;
       if (position_.transaction > horizon.next)
         throw OutOfRange("the cursor lies in what this database has yet to see");
       catch_up(horizon.settled);  // the long way: what is committed meanwhile must not wait in the queue
@@ -89,21 +96,24 @@ class Watch {
       write(response);
     }
     position_ = {.transaction = present.sight.settled};
+    durable_ = present.sight.durable;
     shown_ = present.sight;
     v1::WatchResponse response;
     response.mutable_heartbeat()->set_present_state_complete(true);
     send_heartbeat(std::move(response));
   }
 
-  /// What lies between, from the database.
+  /// What lies between, from the database: stretch after stretch, so that heartbeats tell how far it has come.
   void catch_up(std::uint64_t until) {
-    for (bool complete = false; !complete;) {
-      const auto found = store_.live(filter_, position_, until, page);
-      complete = found.complete;
+    for (auto step = least_step; position_ < LivePosition{.transaction = until};) {
+      const auto end = std::min(until, position_.transaction + step);
+      const auto found = store_.live(filter_, position_, end, page);
       for (const auto& event : found.events) send(to_message(event, epoch_));
+      if (found.complete) position_ = {.transaction = end};
+      const bool much = found.events.size() > page / 4;
+      step = std::clamp(much ? step / 2 : step * 2, least_step, longest_step);
       tend();
     }
-    position_ = std::max(position_, LivePosition{.transaction = until});
   }
 
   [[noreturn]] void follow() {
@@ -113,6 +123,7 @@ class Watch {
     });
     queue_ = std::move(opened.queue);
     catch_up(opened.from.transaction);
+    in_step_ = true;
     for (;;) {
       const auto message = queue_->next(Clock::now() + glance);
       if (message) send(**message);
@@ -125,7 +136,7 @@ class Watch {
     if (message.at <= position_) return;  // the tail may be behind another process's, whose cursor this was
     // Any old transaction of the cluster keeps the present state's youngest from being settled: they come by here too.
     if (!shown_.holds(message.at.transaction)) write(message.response);
-    position_ = message.at;
+    position_ = cursor_ = message.at;
   }
 
   void write(const v1::WatchResponse& response) {
@@ -144,7 +155,7 @@ class Watch {
       case LiveQueue::End::none:
         return;
       case LiveQueue::End::overflow:
-        throw Exhausted(too_slow);
+        throw Dropped(too_slow);
       case LiveQueue::End::away:
         throw StoreError(StoreError::Kind::away, "live streams wait for the database");
       case LiveQueue::End::stopping:
@@ -160,17 +171,20 @@ class Watch {
   }
 
   void send_heartbeat(v1::WatchResponse response) {
-    next_beat_ = Clock::now() + beat;
+    next_beat_ = Clock::now() + tail_.beat();
     auto& heartbeat = *response.mutable_heartbeat();
     *heartbeat.mutable_time() =
         to_stamp(std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
-    if (const auto settled = queue_ ? queue_->settled() : std::nullopt) {
+    // The queue tells how far the tail has come: what lies before it must have been sent.
+    if (const auto settled = in_step_ ? queue_->settled() : std::nullopt) {
       position_ = std::max(position_, settled->position);
+      durable_ = std::max(durable_, settled->durable);
       if (settled->complete_until != Instant{}) {
         *heartbeat.mutable_complete_until() = to_stamp(settled->complete_until);
       }
     }
-    response.set_cursor(make_cursor(epoch_, position_));
+    cursor_ = std::max(cursor_, LivePosition{.transaction = std::min(position_.transaction, durable_)});
+    response.set_cursor(make_cursor(epoch_, cursor_));
     write(response);
   }
 
@@ -187,9 +201,12 @@ class Watch {
   LiveFilter filter_;
   std::string epoch_;
   LivePosition position_;  // all up to here has been sent
-  Sight shown_;            // what the present state was made of
+  LivePosition cursor_;    // and all up to here would be, to whoever goes on from it after a crash of the database
+  std::uint64_t durable_ = 0;
+  Sight shown_;  // what the present state was made of
   std::shared_ptr<LiveQueue> queue_;
-  Clock::time_point next_beat_ = Clock::now() + beat;
+  bool in_step_ = false;  // with the queue: nothing lies between
+  Clock::time_point next_beat_ = Clock::now() + tail_.beat();
 };
 
 }  // namespace
@@ -201,7 +218,7 @@ grpc::Status WatchService::serve(grpc::ServerContext& context, const v1::WatchRe
     Watch(context, request, stream, kind, store_, tail_, guard_).run();
   } catch (const Gone&) {
     return grpc::Status::CANCELLED;
-  } catch (const Exhausted& error) {
+  } catch (const Dropped& error) {
     tallies_.watcher_dropped();
     return status_of(error);
   } catch (const std::exception& error) {

@@ -59,8 +59,9 @@ const Pki& pki() {
   return shared;
 }
 
-Service::Service(const std::string& connection, const std::function<void(Server::Config&)>& change)
-    : store({.connection = connection}), server(config(change), store, store, store, store) {}
+Service::Service(const std::string& connection, const std::function<void(Server::Config&)>& change, LiveStore* live)
+    : store({.connection = connection}),
+      server(config(change), store, store, store, live != nullptr ? *live : static_cast<LiveStore&>(store)) {}
 
 std::shared_ptr<grpc::Channel> Service::channel(const std::string& certificate, const Pki& from) const {
   grpc::SslCredentialsOptions options;

@@ -38,8 +38,9 @@ const Pki& pki();
 std::string text_of(const std::string& path);
 
 struct Service {
-  /// `change`: of the server's settings.
-  explicit Service(const std::string& connection, const std::function<void(Server::Config&)>& change = {});
+  /// `change`: of the server's settings. `live`: what live streams read from; none = the store.
+  explicit Service(const std::string& connection, const std::function<void(Server::Config&)>& change = {},
+                   LiveStore* live = nullptr);
   /// A channel of its own connection, with that certificate ("ingest-client", "clients/alice"); empty = none.
   std::shared_ptr<grpc::Channel> channel(const std::string& certificate, const Pki& from = pki()) const;
 

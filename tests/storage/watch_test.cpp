@@ -216,6 +216,54 @@ TEST_F(WatchTest, AnOpenTransactionHoldsBackWhatIsYoungerAndSkipsNothing) {
   EXPECT_EQ(key_of(*watch.event()), "a/7-1-2");
 }
 
+/// A store whose watchers read one event a page, the first three behind the tail's first look so late that it has
+/// looked twice more.
+class SlowPages final : public LiveStore {
+ public:
+  SlowPages(LiveStore& store, std::function<void()> meanwhile) : store_(store), meanwhile_(std::move(meanwhile)) {}
+
+  std::string epoch() override { return store_.epoch(); }
+  PresentState present(const LiveFilter& filter) override { return store_.present(filter); }
+  std::unique_ptr<CommitListener> listen() override { return store_.listen(); }
+  void wake() override { store_.wake(); }
+  Horizon horizon() override {
+    const auto horizon = store_.horizon();
+    if (asked_++ == 0) first_ = horizon.settled;  // the watcher's: the tail looks once somebody watches
+    asked_.notify_all();
+    return horizon;
+  }
+  LivePage live(const LiveFilter& filter, const LivePosition& after, std::uint64_t until, std::size_t limit) override {
+    if (filter.for_all) return store_.live(filter, after, until, limit);
+    if (auto once = std::exchange(meanwhile_, {})) once();
+    if (until > first_ && late_pages_++ < 3) {
+      const int before = asked_;
+      for (int now = before; now < before + 2; now = asked_) asked_.wait(now);
+    }
+    return store_.live(filter, after, until, 1);
+  }
+
+ private:
+  LiveStore& store_;
+  std::function<void()> meanwhile_;
+  std::atomic<int> asked_ = 0;
+  std::atomic<std::uint64_t> first_ = 0;
+  int late_pages_ = 0;
+};
+
+TEST_F(WatchTest, AHeartbeatWhileCatchingUpSkipsNothing) {
+  const auto cursor = cursor_now();
+  append_set(1, 1);
+  WatchTalk(as("viewer"), watch_request("", cursor)).events(1);  // it is settled: no older transaction is open
+  // What is committed between the first look and the tail's is caught up with a heartbeat behind each event.
+  SlowPages pages(service.store, [&] {
+    for (std::uint64_t sequence = 2; sequence <= 6; ++sequence) append_set(1, sequence);
+  });
+  test::Service slow(
+      database.connection(), [](Server::Config& config) { config.live.beat = std::chrono::milliseconds(0); }, &pages);
+  WatchTalk watch(slow.channel("clients/viewer"), watch_request("", cursor));
+  EXPECT_THAT(keys_of(watch.events(6)), ElementsAre("a/7-1-1", "a/7-1-2", "a/7-1-3", "a/7-1-4", "a/7-1-5", "a/7-1-6"));
+}
+
 /// Writers that race, cancel and hold transactions open; a watcher that comes and goes.
 TEST_F(WatchTest, NothingIsSkippedWhileManyCommitAtOnce) {
   constexpr int writers = 4, batches = 60;

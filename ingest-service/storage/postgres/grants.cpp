@@ -26,13 +26,15 @@ void PostgresStore::ensure_grants(const std::vector<Grant>& grants) {
 }
 
 std::vector<Grant> PostgresStore::grants_of(const std::string& subject) {
-  return impl_->pool.transact([&](pqxx::work& tx) {
-    std::vector<Grant> grants;
-    for (const auto row : tx.exec_params("SELECT role, ward_id FROM grants WHERE subject = $1", subject)) {
-      grants.push_back({subject, row[0].as<std::string>(), row[1].as<std::string>("")});
-    }
-    return grants;
-  });
+  return impl_->pool.transact(
+      [&](pqxx::work& tx) {
+        std::vector<Grant> grants;
+        for (const auto row : tx.exec_params("SELECT role, ward_id FROM grants WHERE subject = $1", subject)) {
+          grants.push_back({subject, row[0].as<std::string>(), row[1].as<std::string>("")});
+        }
+        return grants;
+      },
+      Urgency::first);
 }
 
 std::string PostgresStore::ward_of(const Subject& subject) {
@@ -41,18 +43,22 @@ std::string PostgresStore::ward_of(const Subject& subject) {
   constexpr const char* of_wearer =
       "SELECT p.ward_id FROM device d JOIN assignment a USING (device_id) JOIN patient p USING (patient_id)"
       " WHERE d.urn = $1 AND upper_inf(a.recorded) AND a.held @> clock_timestamp()";
-  return impl_->pool.transact([&](pqxx::work& tx) {
-    const auto found = tx.exec_params(subject.kind == Subject::Kind::patient ? of_patient : of_wearer, subject.id);
-    return found.empty() ? std::string() : found[0][0].as<std::string>("");
-  });
+  return impl_->pool.transact(
+      [&](pqxx::work& tx) {
+        const auto found = tx.exec_params(subject.kind == Subject::Kind::patient ? of_patient : of_wearer, subject.id);
+        return found.empty() ? std::string() : found[0][0].as<std::string>("");
+      },
+      Urgency::first);
 }
 
 void PostgresStore::audit(const AuditFact& fact) {
-  impl_->pool.transact([&](pqxx::work& tx) {
-    tx.exec0("SET LOCAL lock_timeout = '2s'");
-    insert_audit(tx, fact);
-    return 0;
-  });
+  impl_->pool.transact(
+      [&](pqxx::work& tx) {
+        tx.exec0("SET LOCAL lock_timeout = '2s'");
+        insert_audit(tx, fact);
+        return 0;
+      },
+      Urgency::first);
 }
 
 }  // namespace wardlink::storage

@@ -28,7 +28,7 @@ void require_wards(pqxx::work& tx, const Scope& scope) {
 /// Of a transaction that is REPEATABLE READ.
 Sight sight_of(pqxx::work& tx) {
   const auto row = tx.exec1("SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s) FROM pg_current_snapshot() s");
-  Sight sight{row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>(), {}};
+  Sight sight{row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>(), {}, 0};
   for (const auto running : tx.exec("SELECT x FROM pg_snapshot_xip(pg_current_snapshot()) x ORDER BY x")) {
     sight.running.push_back(running[0].as<std::uint64_t>());
   }
@@ -42,30 +42,47 @@ std::string PostgresStore::epoch() {
   constexpr const char* ask =
       "SELECT home = live_home(), md5(epoch || home || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))"
       " FROM live_epoch";
-  return impl_->pool.transact([&](pqxx::work& tx) {
-    auto row = tx.exec1(ask);
-    if (!row[0].as<bool>()) {
-      tx.exec0("SET LOCAL statement_timeout = 0");
-      tx.exec0("SET LOCAL lock_timeout = 0");
-      tx.exec0("LOCK TABLE live_epoch");  // one program at a time
-      if (!tx.exec1(ask)[0].as<bool>()) tx.exec1("SELECT begin_live_epoch()");
-      row = tx.exec1(ask);
-    }
-    return row[1].as<std::string>();
+  const auto read = [&](pqxx::work& tx) {
+    const auto row = tx.exec1(ask);
+    return row[0].as<bool>() ? row[1].as<std::string>() : std::string();
+  };
+  const auto epoch = impl_->pool.transact(read, Urgency::first);
+  if (!epoch.empty()) return epoch;
+  // A restored database. This takes as long as there are rows: nobody's patience ends it.
+  const auto connection = impl_->database.open();
+  return translated([&] {
+    pqxx::work tx(*connection);
+    tx.exec0("SET LOCAL statement_timeout = 0");
+    tx.exec0("SET LOCAL lock_timeout = 0");
+    tx.exec0("LOCK TABLE live_epoch");  // one program at a time
+    if (read(tx).empty()) tx.exec1("SELECT begin_live_epoch()");
+    auto begun = read(tx);
+    tx.commit();
+    return begun;
   });
 }
 
 Horizon PostgresStore::horizon() {
-  return impl_->pool.transact([](pqxx::work& tx) {
-    const auto row = tx.exec1(
-        "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), micros(statement_timestamp()) FROM pg_current_snapshot() s");
-    return Horizon{row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>(), read_instant(row[2].c_str())};
-  });
+  return impl_->pool.transact(
+      [&](pqxx::work& tx) {
+        // What has ended wrote so before it was seen to have ended: the log's end is asked for behind the snapshot.
+        auto row = tx.exec1(
+            "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), micros(statement_timestamp()) FROM pg_current_snapshot()"
+            " s");
+        Horizon horizon{row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>(), read_instant(row[2].c_str()), 0};
+        row = tx.exec1("SELECT pg_current_wal_insert_lsn() - '0/0', pg_current_wal_flush_lsn() - '0/0'");
+        horizon.durable =
+            impl_->durable_ids.note(horizon.settled, row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>());
+        return horizon;
+      },
+      Urgency::first);
 }
 
 LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after, std::uint64_t until,
                              std::size_t limit) {
-  return impl_->pool.transact([&](pqxx::work& tx) {
+  const auto read = [&](pqxx::work& tx) {
+    // Else planned anew each time, for every day's partition, or for a long stretch when it is a short one.
+    tx.exec0("SET LOCAL plan_cache_mode = force_generic_plan");
     LivePage page;
     std::optional<LivePosition> end;
     for (const auto kind :
@@ -81,16 +98,24 @@ LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after
     if (end) std::erase_if(page.events, [&](const LiveEvent& event) { return event.at > *end; });
     std::ranges::sort(page.events, {}, &LiveEvent::at);
     return page;
-  });
+  };
+  return impl_->pool.transact(read, filter.for_all ? Urgency::first : Urgency::query);
 }
 
 PresentState PostgresStore::present(const LiveFilter& filter) {
+  // A commit that waits for the disk, and with it for all that was written to the log before.
+  const auto durable = impl_->pool.transact([](pqxx::work& tx) {
+    const auto row = tx.exec1("SELECT pg_snapshot_xmin(pg_current_snapshot())");
+    tx.exec1("SELECT pg_logical_emit_message(true, 'wardlink', '')");
+    return row[0].as<std::uint64_t>();
+  });
   return impl_->pool.transact([&](pqxx::work& tx) {
     tx.exec0("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
     require_known(tx, filter.subject);
     require_wards(tx, filter.scope);
     PresentState present;
     present.sight = sight_of(tx);
+    present.sight.durable = std::min(durable, present.sight.settled);
     if (filter.sets) {
       present.latest = latest_rows(tx, filter.scope, filter.subject);
     } else {

@@ -4,10 +4,11 @@
 
 namespace wardlink::storage::postgres {
 
-Pool::Lease::Lease(Pool& owner) : pool(owner) {
+Pool::Lease::Lease(Pool& owner, Urgency urgency) : pool(owner) {
+  const auto most = pool.limit_ + (urgency == Urgency::first ? pool.reserve_ : 0);
   {
     std::unique_lock lock(pool.mutex_);
-    if (!pool.returned_.wait_for(lock, std::chrono::seconds(5), [&] { return pool.leased_ < pool.limit_; })) {
+    if (!pool.returned_.wait_for(lock, std::chrono::seconds(5), [&] { return pool.leased_ < most; })) {
       throw StoreError(StoreError::Kind::away, "the database is busy");
     }
     ++pool.leased_;
@@ -23,7 +24,7 @@ Pool::Lease::Lease(Pool& owner) : pool(owner) {
   } catch (...) {
     const std::lock_guard lock(pool.mutex_);
     --pool.leased_;
-    pool.returned_.notify_one();
+    pool.returned_.notify_all();  // not each who waits may take it
     throw;
   }
 }
@@ -32,7 +33,7 @@ Pool::Lease::~Lease() {
   const std::lock_guard lock(pool.mutex_);
   if (sound) pool.idle_.push_back(std::move(connection));
   --pool.leased_;
-  pool.returned_.notify_one();
+  pool.returned_.notify_all();
 }
 
 void Pool::drop_idle() {

@@ -10,17 +10,22 @@
 
 namespace wardlink::storage::postgres {
 
-/// Any thread. At most `limit` connections; who finds none waits 5 s, then StoreError away.
+/// What must not wait behind queries, which may take their time: grants, the audit, health, the tail of live streams.
+enum class Urgency { query, first };
+
+/// Any thread. At most `limit` connections for queries, and `reserve` more for what comes first; who finds none waits
+/// 5 s, then StoreError away.
 class Pool {
  public:
-  Pool(const Database& database, std::size_t limit) : database_(database), limit_(limit) {}
+  Pool(const Database& database, std::size_t limit, std::size_t reserve)
+      : database_(database), limit_(limit), reserve_(reserve) {}
 
   /// Runs `work(pqxx::work&)` and commits. A connection that turns out lost before COMMIT is replaced and the work done
   /// again, once. StoreError away; other SQL errors as they are.
   template <typename Work>
-  auto transact(Work&& work) {
+  auto transact(Work&& work, Urgency urgency = Urgency::query) {
     for (bool last = false;; last = true) {
-      Lease lease(*this);
+      Lease lease(*this, urgency);
       bool committing = false;
       try {
         return in_turn(*lease.connection, [&] {
@@ -48,7 +53,7 @@ class Pool {
 
  private:
   struct Lease {
-    explicit Lease(Pool& owner);
+    Lease(Pool& owner, Urgency urgency);
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
@@ -61,7 +66,7 @@ class Pool {
   void drop_idle();
 
   const Database& database_;
-  const std::size_t limit_;
+  const std::size_t limit_, reserve_;
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Connection>> idle_;

@@ -22,7 +22,8 @@ void PostgresStore::maintain() {
 
 void PostgresStore::probe() {
   const bool writes = impl_->pool.transact(
-      [](pqxx::work& tx) { return tx.exec1("SELECT current_setting('transaction_read_only') = 'off'")[0].as<bool>(); });
+      [](pqxx::work& tx) { return tx.exec1("SELECT current_setting('transaction_read_only') = 'off'")[0].as<bool>(); },
+      postgres::Urgency::first);
   if (!writes) throw StoreError(StoreError::Kind::away, "the database is away: it is read-only");
 }
 

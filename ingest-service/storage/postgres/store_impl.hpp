@@ -9,14 +9,33 @@
 
 namespace wardlink::storage {
 
+/// Which transaction ids no crash takes back. Any thread.
+class DurableIds {
+ public:
+  /// All below `settled` have ended, with nothing behind the position `written` in the log, of which all up to
+  /// `flushed` is on the disk. Returns the newest id below which all are safe, as far as that is known.
+  std::uint64_t note(std::uint64_t settled, std::uint64_t written, std::uint64_t flushed) {
+    const std::lock_guard lock(mutex_);
+    if (flushed >= written_) durable_ = std::max(durable_, settled_);
+    if (flushed >= written) durable_ = std::max(durable_, settled);
+    if (flushed >= written_) settled_ = settled, written_ = written;  // else that one is waited for
+    return std::min(durable_, settled);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::uint64_t durable_ = 0, settled_ = 0, written_ = 0;
+};
+
 struct PostgresStore::Impl {
   explicit Impl(const Config& config)
-      : database(config.connection), pool(database, config.max_readers), partitions(config.partition_days_back) {}
+      : database(config.connection), pool(database, config.max_readers, 4), partitions(config.partition_days_back) {}
 
   postgres::Database database;
   postgres::Pool pool;
   postgres::Partitions partitions;
   postgres::CommitBell bell;
+  DurableIds durable_ids;
 };
 
 namespace postgres {
