@@ -9,6 +9,7 @@
 #include "coap/dtls.hpp"
 #include "coap/secure_channel.hpp"
 #include "dtls_certificate.hpp"
+#include "dtls_record.hpp"
 #include "handshake_budget.hpp"
 
 namespace coap::dtls {
@@ -53,6 +54,8 @@ class Channel final : public SecureChannel {
  private:
   bool attach(const DtlsOptions& options);
   bool handle_record(ByteView record);
+  bool may_be_sealed(const Record& record) const;
+  bool has_short_tag() const;
   bool advance_handshake();
   bool complete_handshake();
   bool read_plaintexts();

@@ -8,6 +8,7 @@
 #include "../../coap/src/dtls_record.hpp"
 #include "dtls_peers.hpp"
 #include "foreign_client.hpp"
+#include "raw_handshake.hpp"
 
 namespace coap {
 namespace {
@@ -495,6 +496,70 @@ TEST(DtlsChannel, LivesThroughForgedRecords) {  // DTLS-18
   EXPECT_THAT(session.server.read(), IsEmpty());
   EXPECT_THAT(session.server.take(), IsEmpty());
   EXPECT_TRUE(session.lives());
+}
+
+/// Looks like a record of the session, and is not.
+Bytes forged_record(std::uint8_t type, std::uint16_t sequence, std::size_t length) {
+  Bytes record{type, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0};
+  testing::add_number(record, sequence, 2);
+  testing::add_number(record, length, 2);
+  record.resize(record.size() + length, 0x5a);
+  return record;
+}
+
+/// Shorter than nonce and tag too: OpenSSL takes those for a fault of its own.
+void expect_forgeries_of_any_length_dropped(SecureChannel& channel) {
+  std::uint16_t sequence = 100;
+  for (std::size_t length = 0; length <= 64; ++length)
+    for (std::uint8_t type = 20; type <= 26; ++type) {
+      EXPECT_FALSE(channel.handle_datagram(forged_record(type, ++sequence, length), start));
+      ASSERT_EQ(channel.state(), SecureChannel::State::open) << length << " bytes of type " << int{type};
+    }
+}
+
+TEST(DtlsChannel, AForgedRecordOfAnyLengthIsDropped) {  // DTLS-12, DTLS-18
+  Session session;
+  expect_forgeries_of_any_length_dropped(*session.server.channel);
+  expect_forgeries_of_any_length_dropped(*session.client.channel);
+  EXPECT_THAT(session.server.take(), IsEmpty());
+  EXPECT_THAT(session.client.take(), IsEmpty());
+  EXPECT_TRUE(session.lives());
+
+  Server server(server_context());
+  ForeignClient ccm({.pair = Authorities::get().devices.issue({}), .chain = {}, .ciphers = "ECDHE-ECDSA-AES128-CCM"});
+  carry(ccm, server);
+  ASSERT_TRUE(server.open());
+  expect_forgeries_of_any_length_dropped(*server.channel);
+}
+
+TEST(DtlsChannel, AShortTagsRecordsMayBeShorter) {  // DTLS-18
+  DtlsOptions options;
+  options.allow_ccm_8 = true;
+  Server server(server_context(options));
+  ForeignClient client(
+      {.pair = Authorities::get().devices.issue({}), .chain = {}, .ciphers = "ECDHE-ECDSA-AES128-CCM8"});
+  carry(client, server);
+  for (std::size_t length = 0; length <= 64; ++length) {
+    server.give(forged_record(23, static_cast<std::uint16_t>(100 + length), length));
+    ASSERT_TRUE(server.open()) << length;
+  }
+  client.write("x");  // 17 bytes with nonce and tag
+  carry(client, server);
+  EXPECT_THAT(server.read(), ElementsAre("x"));
+}
+
+TEST(DtlsChannel, AForgedRecordOfAnyLengthEndsNoHandshake) {  // DTLS-06, DTLS-18
+  for (std::size_t length = 0; length <= 32; ++length) {
+    Client client(client_context());
+    Server server(server_context());
+    carry(client, server, [&](int number, ByteView) {
+      const auto forged = forged_record(22, static_cast<std::uint16_t>(100 + number), length);
+      server.give(forged);
+      client.give(forged);
+      return true;
+    });
+    ASSERT_TRUE(client.open() && server.open()) << length;
+  }
 }
 
 TEST(DtlsChannel, AForgedSequenceOrEpochMovesNoWindow) {  // DTLS-06

@@ -73,6 +73,24 @@ coap::Bytes forged_alert(bool fatal) {
           static_cast<std::uint8_t>(fatal ? 40 : 0)};
 }
 
+coap::Bytes forged_record(std::size_t length) {
+  coap::Bytes record{23,
+                     0xfe,
+                     0xfd,
+                     0,
+                     1,
+                     0,
+                     0,
+                     0,
+                     0,
+                     0xff,
+                     static_cast<std::uint8_t>(length),
+                     static_cast<std::uint8_t>(length >> 8),
+                     static_cast<std::uint8_t>(length)};
+  record.resize(record.size() + length, 0x5a);
+  return record;
+}
+
 int connected_socket(std::uint16_t port, std::uint16_t local_port, const char* local_address) {
   const int made = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};

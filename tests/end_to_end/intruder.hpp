@@ -17,6 +17,8 @@ coap::Bytes with_cookie(const coap::Bytes& hello, coap::ByteView challenge);
 bool is_challenge(coap::ByteView datagram);
 /// A fatal alert or a close_notify in clear, as if the session had not begun yet.
 coap::Bytes forged_alert(bool fatal);
+/// What looks like a sealed record, of so many bytes, and is none.
+coap::Bytes forged_record(std::size_t length);
 
 /// A UDP socket connected to a port of 127.0.0.1; its own port is the kernel's choice when 0, its own address any of
 /// 127.0.0.0/8.
