@@ -6,25 +6,26 @@ constexpr coap::Duration window = std::chrono::minutes{1};
 }
 
 std::optional<AuditTally::Line> AuditTally::note(Key key, coap::Instant now) {
-  if (!minutes_.contains(key) && minutes_.size() >= max_keys_) key = {key.action, "other", ""};
-  const auto [at, opened] = minutes_.try_emplace(key, Minute{now + window});
-  if (opened) return Line{std::move(key), 1};
-  ++at->second.untold;
+  if (!untold_.contains(key) && untold_.size() >= max_keys_) key = {key.action, "other", ""};
+  const auto [at, opened] = untold_.try_emplace(key, 0);
+  if (opened) {
+    minutes_.push_back({now + window, at});
+    return Line{std::move(key), 1};
+  }
+  ++at->second;
   return std::nullopt;
 }
 
 std::vector<AuditTally::Line> AuditTally::due(coap::Instant now) {
   std::vector<Line> lines;
-  for (auto at = minutes_.begin(); at != minutes_.end();) {
-    auto& [key, minute] = *at;
-    if (now < minute.end) {
-      ++at;
-    } else if (minute.untold == 0) {
-      at = minutes_.erase(at);
+  while (!minutes_.empty() && minutes_.front().end <= now) {
+    const auto at = minutes_.front().of;
+    minutes_.pop_front();
+    if (at->second == 0) {
+      untold_.erase(at);
     } else {
-      lines.emplace_back(key, std::exchange(minute.untold, 0));
-      minute.end = now + window;
-      ++at;
+      lines.emplace_back(at->first, std::exchange(at->second, 0));
+      minutes_.push_back({now + window, at});
     }
   }
   return lines;
@@ -32,17 +33,16 @@ std::vector<AuditTally::Line> AuditTally::due(coap::Instant now) {
 
 std::vector<AuditTally::Line> AuditTally::rest() {
   std::vector<Line> lines;
-  for (const auto& [key, minute] : minutes_)
-    if (minute.untold != 0) lines.emplace_back(key, minute.untold);
+  for (const auto& [key, untold] : untold_)
+    if (untold != 0) lines.emplace_back(key, untold);
   minutes_.clear();
+  untold_.clear();
   return lines;
 }
 
 std::optional<coap::Instant> AuditTally::next_deadline() const {
-  std::optional<coap::Instant> earliest;
-  for (const auto& [key, minute] : minutes_)
-    if (!earliest || minute.end < *earliest) earliest = minute.end;
-  return earliest;
+  if (minutes_.empty()) return std::nullopt;
+  return minutes_.front().end;
 }
 
 }  // namespace wardlink::ingest

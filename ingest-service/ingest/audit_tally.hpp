@@ -4,6 +4,7 @@
 // uncounted.
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,12 +37,14 @@ class AuditTally {
   std::optional<coap::Instant> next_deadline() const;
 
  private:
+  using Untold = std::map<Key, std::uint64_t>;
   struct Minute {
     coap::Instant end;
-    std::uint64_t untold = 0;
+    Untold::iterator of;
   };
   std::size_t max_keys_;
-  std::map<Key, Minute> minutes_;
+  Untold untold_;
+  std::list<Minute> minutes_;  // one of each key, the first to end first: all are as long
 };
 
 }  // namespace wardlink::ingest
