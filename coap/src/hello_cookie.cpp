@@ -1,8 +1,9 @@
 // The stateless cookie (RFC 6347 §4.2.1) and the random source.
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
@@ -33,26 +34,6 @@ std::array<std::uint8_t, N> big_endian(std::uint64_t value) {
 }
 
 std::uint64_t slot_of(Instant now) { return static_cast<std::uint64_t>(now.time_since_epoch() / slot_length); }
-
-Cookie keyed_hash(ByteView secret, ByteView text) {
-  std::array<std::uint8_t, EVP_MAX_MD_SIZE> mac;
-  unsigned size = 0;
-  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), text.data(), text.size(), mac.data(), &size) ==
-          nullptr ||
-      size < cookie_size) {
-    std::abort();  // a cookie that anybody can guess would open the door
-  }
-  Cookie cookie;
-  std::copy_n(mac.begin(), cookie_size, cookie.begin());
-  return cookie;
-}
-
-Cookie make_cookie(ByteView secret, const Address& from, std::uint64_t slot) {
-  Bytes text(from.ip.begin(), from.ip.end());
-  append(text, big_endian<2>(from.port));
-  append(text, big_endian<8>(slot));
-  return keyed_hash(secret, text);
-}
 
 /// Walks through a ClientHello; every read is checked.
 class Cursor {
@@ -141,9 +122,51 @@ Bytes hello_verify_request(const Hello& hello, const Cookie& cookie) {
 
 }  // namespace
 
-HelloCookie::HelloCookie(Bytes secret) : secret_(std::move(secret)) { assert(secret_.size() >= 32); }
+/// Keyed once: to fetch the algorithm and to set the key cost several times what a hash does.
+struct HelloCookie::Hash {
+  explicit Hash(ByteView secret) {
+    assert(secret.size() >= 32);
+    const std::unique_ptr<EVP_MAC, Free> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+    context.reset(EVP_MAC_CTX_new(hmac.get()));
+    std::string digest = "SHA256";
+    const std::array<OSSL_PARAM, 2> parameters{
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0), OSSL_PARAM_construct_end()};
+    must(context && EVP_MAC_init(context.get(), secret.data(), secret.size(), parameters.data()) == 1);
+  }
 
-HelloCookie::~HelloCookie() { OPENSSL_cleanse(secret_.data(), secret_.size()); }
+  Cookie of(ByteView text) {
+    std::array<std::uint8_t, EVP_MAX_MD_SIZE> mac;
+    std::size_t size = 0;
+    must(EVP_MAC_init(context.get(), nullptr, 0, nullptr) == 1);  // under the same key
+    must(EVP_MAC_update(context.get(), text.data(), text.size()) == 1);
+    must(EVP_MAC_final(context.get(), mac.data(), &size, mac.size()) == 1 && size >= cookie_size);
+    Cookie cookie;
+    std::copy_n(mac.begin(), cookie_size, cookie.begin());
+    return cookie;
+  }
+  Cookie cookie(const Address& from, std::uint64_t slot) {
+    Bytes text(from.ip.begin(), from.ip.end());
+    append(text, big_endian<2>(from.port));
+    append(text, big_endian<8>(slot));
+    return of(text);
+  }
+
+  struct Free {
+    void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
+    void operator()(EVP_MAC_CTX* one) const { EVP_MAC_CTX_free(one); }
+  };
+  /// A cookie that anybody can guess would open the door.
+  static void must(bool done) {
+    if (!done) std::abort();
+  }
+  std::unique_ptr<EVP_MAC_CTX, Free> context;
+};
+
+HelloCookie::HelloCookie(Bytes secret) : hash_(std::make_unique<Hash>(secret)) {
+  OPENSSL_cleanse(secret.data(), secret.size());
+}
+
+HelloCookie::~HelloCookie() = default;
 
 Verdict HelloCookie::judge(const Address& from, ByteView datagram, Instant now) const {
   const char* why = "";
@@ -151,11 +174,11 @@ Verdict HelloCookie::judge(const Address& from, ByteView datagram, Instant now) 
   if (!hello) return {.kind = Verdict::Kind::drop, .reply = {}, .why = why};
 
   const std::uint64_t slot = slot_of(now);
-  const Cookie current = make_cookie(secret_, from, slot);
+  const Cookie current = hash_->cookie(from, slot);
   // A ClientHello that opens the exchange is always answered with a challenge, also where it brings an old cookie: its
   // sender counts messages from 0, and behind a HelloVerifyRequest they count from 1.
   if (hello->message_seq > 0 && hello->cookie.size() == cookie_size) {
-    const Cookie previous = make_cookie(secret_, from, slot - 1);
+    const Cookie previous = hash_->cookie(from, slot - 1);
     const bool good = CRYPTO_memcmp(hello->cookie.data(), current.data(), cookie_size) == 0 ||
                       CRYPTO_memcmp(hello->cookie.data(), previous.data(), cookie_size) == 0;
     // OpenSSL's server takes the exchange up at message 1 and no later. A client that was challenged twice (the secret
@@ -172,7 +195,7 @@ std::uint64_t HelloCookie::host(const Address& from) const {
   constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
   const bool v4 = std::equal(mapped.begin(), mapped.end(), from.ip.begin());
   // Shorter than what a cookie is made of: no cookie tells anything of it.
-  const Cookie hash = keyed_hash(secret_, ByteView(from.ip).first(v4 ? 16 : 8));
+  const Cookie hash = hash_->of(ByteView(from.ip).first(v4 ? 16 : 8));
   return dtls::read_uint(ByteView(hash).first(8));
 }
 

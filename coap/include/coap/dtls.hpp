@@ -58,7 +58,7 @@ class DtlsContext {
 
 /// The stateless exchange before anything is allocated (RFC 6347 §4.2.1). cookie = HMAC-SHA-256(secret, address, port,
 /// slot of 60 s), truncated to 16 bytes; the secret is shared by all shards, this slot's and the last one's cookies are
-/// good. No reply is longer than what it answers.
+/// good. No reply is longer than what it answers. Not thread-safe.
 class HelloCookie {
  public:
   /// secret: 32 random bytes.
@@ -76,7 +76,8 @@ class HelloCookie {
   std::uint64_t host(const Address& from) const;
 
  private:
-  Bytes secret_;
+  struct Hash;
+  std::unique_ptr<Hash> hash_;
 };
 
 /// Whom the first certificate of a PEM text names. Empty when it cannot be read.
