@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "dtls_record.hpp"
-#include "handshake_ration.hpp"
+#include "handshake_line.hpp"
 
 namespace coap {
 namespace {
@@ -17,15 +17,17 @@ struct Session {
   SessionId id;
   Address address;
   std::uint64_t host;
-  Connection connection;
-  Instant accepted;
-  std::vector<std::uint8_t> hello_random;       // tells a repeated ClientHello from a new one while the handshake lasts
+  Bytes inbox;                                  // records that wait for their turn; the first is a ClientHello
+  Bytes hello_random;                           // tells a repeated ClientHello from a new one until the handshake ends
+  std::optional<Connection> connection = {};    // none before the ClientHello's turn has come
+  Instant accepted = {};                        // when that was
   bool live = false;                            // its handshake has completed
   bool ready = false;                           // stands in the list of those to be drained
   std::optional<Instant> armed = std::nullopt;  // stands in the timers under this instant
 };
 
-/// What stands at one address: a session, a handshake, or a handshake beside the session that it may replace.
+/// What stands at one address: a session, a handshake (it may not have begun), or a handshake beside the session that
+/// it may replace.
 struct Place {
   Session* live = nullptr;
   Session* pending = nullptr;
@@ -35,8 +37,11 @@ struct Place {
 // late by no more than its first repetition.
 constexpr Duration least_age = std::chrono::seconds{1};
 
+// Of one handshake's records that wait for their turn, bytes: the longest flight, and once more when it is repeated.
+constexpr std::size_t largest_inbox = 8192;
+
 /// Type, version and the 32 bytes of client random behind the handshake header; judged whole before.
-std::vector<std::uint8_t> hello_random(const dtls::Record& hello) {
+Bytes hello_random(const dtls::Record& hello) {
   const ByteView random = hello.body.subspan(dtls::handshake_header + 2, 32);
   return {random.begin(), random.end()};
 }
@@ -49,14 +54,18 @@ struct Listener::Impl {
         cookie(std::move(cookie_secret)),
         config(settings),
         random(std::move(chance)),
-        ration(settings.handshake_rate, settings.handshake_burst) {}
+        pace(std::max(settings.handshake_rate, 1u)) {}
 
   void handle_datagram(const Address& from, ByteView datagram, Instant now);
   void handle_record(const Address& from, const dtls::Record& record, Instant now);
   void handle_hello(const Address& from, const dtls::Record& hello, Instant now);
-  void accept(const Address& from, std::uint64_t host, const dtls::Record& hello, Instant now);
-  bool feed(Session& session, ByteView bytes, Instant now);
-  void feed_live(Session& live, ByteView bytes, Instant now);
+  void line_up(const Address& from, const dtls::Record& hello);
+  bool await_turn(Session& pending, ByteView record);
+  bool feed(Session& live, ByteView bytes, Instant now);
+  std::optional<Instant> next_turn() const;
+  void take_turn(Instant now);
+  void begin(Session& session, Instant now);
+  void go_on(Session& session, Instant now);
   void promote(Session& session);
   void close_silently(Session& session, CloseReason reason);
   void handle_timeout(Instant now);
@@ -77,7 +86,7 @@ struct Listener::Impl {
   void disarm(Session& session);
   void forget(Session& session);
   Instant limit(const Session& session) const {
-    return session.live ? session.connection.last_heard() + config.idle_limit
+    return session.live ? session.connection->last_heard() + config.idle_limit
                         : session.accepted + config.handshake_deadline;
   }
   void send(const Address& to, Bytes bytes) {
@@ -89,7 +98,13 @@ struct Listener::Impl {
   const HelloCookie cookie;
   const Config config;
   const Random random;
-  HandshakeRation ration;
+
+  // A handshake goes on in turns, and only when nothing that concerns a live session is to be done (handle_timeout).
+  Pace pace;
+  HostShares arrivals;   // whose handshake has not begun
+  HostShares under_way;  // whose handshake has, and not ended
+  HostShares flights;    // of these: who has sent something that waits for its turn
+  bool begun_last = false;
 
   std::unordered_map<SessionId, std::unique_ptr<Session>> sessions;
   std::unordered_map<Address, Place> places;
@@ -116,8 +131,8 @@ void Listener::Impl::handle_datagram(const Address& from, ByteView datagram, Ins
   ByteView rest = datagram;
   auto record = dtls::next_record(rest);
   if (record && rest.empty() && record->epoch > 0 && at.live != nullptr && at.pending == nullptr) {
-    feed_live(*at.live, datagram, now);  // nearly every datagram
-    return;
+    if (!feed(*at.live, datagram, now)) ++counters.unauthenticated;
+    return;  // nearly every datagram
   }
   if (!record) ++counters.no_session;
   for (; record; record = dtls::next_record(rest)) handle_record(from, *record, now);
@@ -127,29 +142,16 @@ void Listener::Impl::handle_datagram(const Address& from, ByteView datagram, Ins
 void Listener::Impl::handle_record(const Address& from, const dtls::Record& record, Instant now) {
   if (record.is_client_hello()) return handle_hello(from, record, now);
   const Place at = place(from);
-  if (record.epoch > 0 && at.live != nullptr) {
-    if (at.pending == nullptr) return feed_live(*at.live, record.bytes, now);
-    if (feed(*at.live, record.bytes, now)) return;
-  }
+  const bool sealed = record.epoch > 0 && at.live != nullptr;
+  if (sealed && feed(*at.live, record.bytes, now)) return;
   // What is in clear never touches a live session (RFC 6347 §4.2.8).
-  if (at.pending == nullptr) {
-    ++counters.no_session;
-    return;
-  }
-  feed(*at.pending, record.bytes, now);
+  if (at.pending != nullptr && await_turn(*at.pending, record.bytes)) return;
+  ++(sealed ? counters.unauthenticated : counters.no_session);
 }
 
-void Listener::Impl::feed_live(Session& live, ByteView bytes, Instant now) {
-  if (!feed(live, bytes, now)) ++counters.unauthenticated;
-}
-
-bool Listener::Impl::feed(Session& session, ByteView bytes, Instant now) {
-  const bool authenticated = session.connection.handle_datagram(bytes, now);
-  if (session.live) {
-    touch(session);
-  } else {
-    drain(session);  // at once: where the next record belongs depends on whether the handshake has completed
-  }
+bool Listener::Impl::feed(Session& live, ByteView bytes, Instant now) {
+  const bool authenticated = live.connection->handle_datagram(bytes, now);
+  touch(live);
   return authenticated;
 }
 
@@ -166,35 +168,78 @@ void Listener::Impl::handle_hello(const Address& from, const dtls::Record& hello
       break;
   }
   Session* const pending = place(from).pending;
-  if (pending != nullptr && pending->hello_random == hello_random(hello)) {  // its answer was lost or is on its way
-    feed(*pending, hello.bytes, now);
-    return;
+  if (pending == nullptr) return line_up(from, hello);
+  if (!pending->connection) {  // who owns the address repeats himself or begins again: his place in the line stays
+    pending->inbox.assign(hello.bytes.begin(), hello.bytes.end());
+    pending->hello_random = hello_random(hello);
+  } else if (pending->hello_random == hello_random(hello)) {  // its answer was lost or is on its way
+    await_turn(*pending, hello.bytes);
+  } else if (now - pending->accepted < least_age) {
+    ++counters.hellos_dropped;
+  } else {
+    close_silently(*pending, CloseReason::superseded);
+    line_up(from, hello);
   }
-  const std::uint64_t host = cookie.host(from);
-  if ((pending != nullptr && now - pending->accepted < least_age) || !ration.take(host, now)) {
-    ++counters.hellos_rationed;
-    return;
-  }
-  if (pending != nullptr) close_silently(*pending, CloseReason::superseded);  // who owns the address has begun again
-  accept(from, host, hello, now);
 }
 
-void Listener::Impl::accept(const Address& from, std::uint64_t host, const dtls::Record& hello, Instant now) {
-  if (ration.under_way() >= config.max_half_open) {
-    close_silently(*session(ration.first_to_go()), CloseReason::displaced);
+void Listener::Impl::line_up(const Address& from, const dtls::Record& hello) {
+  if (arrivals.size() >= config.max_waiting) {
+    ++counters.hellos_dropped;
+    forget(*session(arrivals.first_to_go()));
   }
   const SessionId id{++last_id};
-  auto made = std::make_unique<Session>(
-      Session{.id = id,
-              .address = from,
-              .host = host,
-              .connection = Connection(context->accept(hello.bytes, now), config.connection, random, now),
-              .accepted = now,
-              .hello_random = hello_random(hello)});
-  Session& session = *made;
+  auto made = std::make_unique<Session>(Session{.id = id,
+                                                .address = from,
+                                                .host = cookie.host(from),
+                                                .inbox = {hello.bytes.begin(), hello.bytes.end()},
+                                                .hello_random = hello_random(hello)});
+  arrivals.add(made->host, id);
+  places[from].pending = made.get();
   sessions.emplace(id, std::move(made));
-  places[from].pending = &session;
-  ration.began(host, id);
+}
+
+/// False where no handshake has begun that it could belong to, or more waits already than one brings.
+bool Listener::Impl::await_turn(Session& pending, ByteView record) {
+  if (!pending.connection || pending.inbox.size() + record.size() > largest_inbox) return false;
+  pending.inbox.insert(pending.inbox.end(), record.begin(), record.end());
+  flights.add(pending.host, pending.id);
+  return true;
+}
+
+// -- handshakes, one step at a time -----------------------------------------------------------------------------------
+
+std::optional<Instant> Listener::Impl::next_turn() const {
+  if (!flights.empty()) return told;
+  if (!arrivals.empty()) return std::max(told, pace.next());
+  return std::nullopt;
+}
+
+/// One step of one handshake, if there is one: of those that have begun and those that have not, in turn.
+void Listener::Impl::take_turn(Instant now) {
+  const bool may_begin = !arrivals.empty() && pace.next() <= now;
+  if (!may_begin && flights.empty()) return;
+  begun_last = may_begin && (flights.empty() || !begun_last);
+  if (begun_last) {
+    pace.step(now);
+    begin(*session(arrivals.take_in_turn()), now);
+  } else {
+    go_on(*session(flights.take_in_turn()), now);
+  }
+}
+
+void Listener::Impl::begin(Session& session, Instant now) {
+  if (under_way.size() >= config.max_half_open) {
+    close_silently(*this->session(under_way.first_to_go()), CloseReason::displaced);
+  }
+  const Bytes hello = std::exchange(session.inbox, {});
+  session.connection.emplace(context->accept(hello, now), config.connection, random, now);
+  session.accepted = now;
+  under_way.add(session.host, session.id);
+  drain(session);
+}
+
+void Listener::Impl::go_on(Session& session, Instant now) {
+  session.connection->handle_datagram(std::exchange(session.inbox, {}), now);
   drain(session);
 }
 
@@ -202,7 +247,7 @@ void Listener::Impl::accept(const Address& from, std::uint64_t host, const dtls:
 /// beginning; its close_notify is not sent, since the address speaks with the new session's keys now.
 void Listener::Impl::promote(Session& session) {
   ++counters.handshakes;
-  ration.ended(session.host, session.id);
+  under_way.remove(session.host, session.id);
   session.live = true;
   session.hello_random = {};
   Place& at = places[session.address];
@@ -214,8 +259,8 @@ void Listener::Impl::promote(Session& session) {
 
 /// Its address may be another session's by now, or forged from the start: no word on the wire.
 void Listener::Impl::close_silently(Session& session, CloseReason reason) {
-  session.connection.close(reason, told);
-  while (session.connection.poll_datagram()) {
+  session.connection->close(reason, told);
+  while (session.connection->poll_datagram()) {
   }
   drain(session);
 }
@@ -234,14 +279,15 @@ void Listener::Impl::handle_timeout(Instant now) {
     if (Session* one = session(id)) expire(*one, now);
   }
   settle();
+  take_turn(now);
 }
 
 void Listener::Impl::expire(Session& session, Instant now) {
   disarm(session);
   if (limit(session) <= now) {
-    session.connection.close(session.live ? CloseReason::idle : CloseReason::handshake_deadline, now);
-  } else if (const auto at = session.connection.next_deadline(); at && *at <= now) {
-    session.connection.handle_timeout(now);
+    session.connection->close(session.live ? CloseReason::idle : CloseReason::handshake_deadline, now);
+  } else if (const auto at = session.connection->next_deadline(); at && *at <= now) {
+    session.connection->handle_timeout(now);
   }
   touch(session);
 }
@@ -249,7 +295,7 @@ void Listener::Impl::expire(Session& session, Instant now) {
 /// At its own deadline or its limit, whichever is first; an earlier instant that is armed already stays.
 void Listener::Impl::arm(Session& session) {
   const Instant limited = limit(session);
-  const Instant at = std::min(session.connection.next_deadline().value_or(limited), limited);
+  const Instant at = std::min(session.connection->next_deadline().value_or(limited), limited);
   if (session.armed && *session.armed <= at) return;
   disarm(session);
   session.armed = at;
@@ -279,8 +325,8 @@ void Listener::Impl::drain(Session& session) {
   session.ready = false;
   bool closed = false;
   for (bool more = true; more;) {
-    while (auto datagram = session.connection.poll_datagram()) send(session.address, std::move(*datagram));
-    auto event = session.connection.poll_event();
+    while (auto datagram = session.connection->poll_datagram()) send(session.address, std::move(*datagram));
+    auto event = session.connection->poll_event();
     more = event.has_value();
     if (!event) break;
     if (std::holds_alternative<event::Opened>(*event)) promote(session);
@@ -296,8 +342,8 @@ void Listener::Impl::drain(Session& session) {
 
 void Listener::Impl::forget(Session& session) {
   disarm(session);
-  ++(session.live ? counters.sessions_closed : counters.handshakes_failed);
-  ration.ended(session.host, session.id);
+  if (session.connection) ++(session.live ? counters.sessions_closed : counters.handshakes_failed);
+  for (HostShares* shares : {&arrivals, &under_way, &flights}) shares->remove(session.host, session.id);
   if (const auto found = places.find(session.address); found != places.end()) {
     Place& at = found->second;
     if (at.live == &session) at.live = nullptr;
@@ -320,9 +366,9 @@ void Listener::handle_timeout(Instant now) { impl_->handle_timeout(now); }
 
 Connection* Listener::find(SessionId session) {
   Session* found = impl_->session(session);
-  if (found == nullptr) return nullptr;
+  if (found == nullptr || !found->connection) return nullptr;
   impl_->touch(*found);
-  return &found->connection;
+  return &*found->connection;
 }
 
 std::optional<Address> Listener::address_of(SessionId session) const {
@@ -334,7 +380,8 @@ void Listener::renew(std::shared_ptr<const DtlsContext> context) { impl_->contex
 
 void Listener::close_all(Instant now) {
   for (const auto& [id, session] : impl_->sessions) {
-    session->connection.close(CloseReason::local, now);
+    if (!session->connection) continue;
+    session->connection->close(CloseReason::local, now);
     impl_->touch(*session);
   }
 }
@@ -357,12 +404,16 @@ std::optional<ListenerEvent> Listener::poll_event() {
 
 std::optional<Instant> Listener::next_deadline() const {
   impl_->settle();
-  if (impl_->timers.empty()) return std::nullopt;
-  return impl_->timers.begin()->first;
+  auto earliest = impl_->next_turn();
+  if (!impl_->timers.empty()) earliest = std::min(impl_->timers.begin()->first, earliest.value_or(Instant::max()));
+  return earliest;
 }
 
 const ListenerCounters& Listener::counters() const { return impl_->counters; }
-std::size_t Listener::sessions() const { return impl_->sessions.size() - impl_->ration.under_way(); }
-std::size_t Listener::half_open() const { return impl_->ration.under_way(); }
+std::size_t Listener::sessions() const {
+  return impl_->sessions.size() - impl_->under_way.size() - impl_->arrivals.size();
+}
+std::size_t Listener::half_open() const { return impl_->under_way.size(); }
+std::size_t Listener::waiting() const { return impl_->arrivals.size(); }
 
 }  // namespace coap

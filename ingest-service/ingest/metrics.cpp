@@ -17,9 +17,10 @@ void add_network(MetricFamilies& to, const ShardStats& s) {
       .sample(s.listener.no_session, {{"reason", "no_session"}})
       .sample(s.listener.unauthenticated, {{"reason", "unauthenticated"}})
       .sample(s.listener.bad_hello, {{"reason", "bad_hello"}})
-      .sample(s.listener.hellos_rationed, {{"reason", "rationed"}});
+      .sample(s.listener.hellos_dropped, {{"reason", "crowded_out"}});
   to.gauge("sessions", "Sessions that stand").sample(s.sessions);
   to.gauge("half_open", "Handshakes under way").sample(s.half_open);
+  to.gauge("handshakes_waiting", "Handshakes whose turn to begin has not come").sample(s.handshakes_waiting);
   to.counter("challenges", "HelloVerifyRequests sent").sample(s.listener.challenges);
   to.counter("handshakes", "Handshakes completed").sample(s.listener.handshakes);
 }

@@ -229,6 +229,7 @@ ShardStats Shard::stats() {
   snapshot.listener = listener_.counters();
   snapshot.sessions = sessions_.size();
   snapshot.half_open = listener_.half_open();
+  snapshot.handshakes_waiting = listener_.waiting();
   for (const auto& [id, entry] : sessions_) {
     const auto* connection = listener_.find(id);
     add(snapshot.connections, connection != nullptr ? connection->counters() : entry.counters);

@@ -33,7 +33,7 @@ void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
   add(sum.no_session, one.no_session);
   add(sum.unauthenticated, one.unauthenticated);
   add(sum.bad_hello, one.bad_hello);
-  add(sum.hellos_rationed, one.hellos_rationed);
+  add(sum.hellos_dropped, one.hellos_dropped);
   add(sum.handshakes, one.handshakes);
   add(sum.handshakes_failed, one.handshakes_failed);
   add(sum.sessions_closed, one.sessions_closed);
@@ -72,6 +72,7 @@ void add(ShardStats& sum, const ShardStats& one) {
   add(sum.closed_sessions, one.closed_sessions);
   add(sum.sessions, one.sessions);
   add(sum.half_open, one.half_open);
+  add(sum.handshakes_waiting, one.handshakes_waiting);
   add(sum.kernel_drops, one.kernel_drops);
 }
 

@@ -46,7 +46,7 @@ struct ShardStats {
   coap::ConnectionCounters connections;  // of all sessions, past ones included
   std::array<std::uint64_t, close_reason_count> refused_handshakes{};
   std::array<std::uint64_t, close_reason_count> closed_sessions{};
-  std::uint64_t sessions = 0, half_open = 0;  // now
+  std::uint64_t sessions = 0, half_open = 0, handshakes_waiting = 0;  // now
   std::uint64_t kernel_drops = 0;
 };
 

@@ -173,8 +173,10 @@ TEST(StateMachine, InvalidHVRResponse) {
     EXPECT_EQ(answer->bytes[dtls::record_header], dtls::hello_verify_request) << i;
   }
   door.handle_datagram({.ip = {2}, .port = 40'000}, good, start);
-  EXPECT_EQ(door.half_open(), 0u);
+  EXPECT_EQ(door.waiting(), 0u);
   door.handle_datagram(there, good, start);
+  EXPECT_EQ(door.waiting(), 1u);
+  door.handle_timeout(start);
   EXPECT_EQ(door.half_open(), 1u);
 }
 

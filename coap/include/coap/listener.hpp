@@ -29,7 +29,7 @@ struct ListenerCounters {
   std::uint64_t no_session = 0;         // neither a ClientHello nor of a session
   std::uint64_t unauthenticated = 0;    // records for a session that it could not authenticate: forged or replayed
   std::uint64_t bad_hello = 0;          // fragmented or malformed ClientHello
-  std::uint64_t hellos_rationed = 0;    // good ones too many or too soon: dropped, and answered when they are repeated
+  std::uint64_t hellos_dropped = 0;     // good ones too many or too soon: answered when they are repeated
   std::uint64_t handshakes = 0;         // completed
   std::uint64_t handshakes_failed = 0;  // refused, given up or begun again: each told by Closed without Opened
   std::uint64_t sessions_closed = 0;
@@ -41,12 +41,12 @@ class Listener {
     // Handshakes under way, each up to 90 KB. One more, and the oldest of the host that has most makes way
     // (CloseReason::displaced): who fills the room pushes out his own. Never a live session.
     std::size_t max_half_open = 500;
-    // Handshakes begun a second, and at once after a pause: however many want in, those who are in are heard. One host
-    // (an IPv4 address, an IPv6 /64) gets an eighth of the rate, and one second of all of it after a pause: a flooder
-    // takes that and no more, and a ward of 1,000 devices behind one address is back within 20 s. A new hello from the
-    // address and port of a handshake under way waits until that is a second old. What this cannot do: hosts share in
-    // 64 groups by a keyed hash, so one in 64 shares with a flooder; and eight hosts that flood use all of the rate up.
-    unsigned handshake_rate = 500, handshake_burst = 32;
+    // Good ClientHellos that wait for their turn, each some 1 KB. One more, and one makes way by the same rule, without
+    // a word: its device repeats itself (RFC 6347 §4.2.4.1).
+    std::size_t max_waiting = 1'000;
+    // Handshakes begun a second, and at once after a pause: so much of the processor is theirs at most. Hosts (an IPv4
+    // address, an IPv6 /64) take turns, so one that floods takes its turn and no more, and one that is alone all turns.
+    unsigned handshake_rate = 500;
     Duration handshake_deadline = std::chrono::seconds{30};  // from the cookie to the end of the handshake
     Duration idle_limit = std::chrono::minutes{30};          // since something authenticated was last heard
     Connection::Config connection;
@@ -75,6 +75,8 @@ class Listener {
   const ListenerCounters& counters() const;
   std::size_t sessions() const;
   std::size_t half_open() const;
+  /// ClientHellos whose turn has not come.
+  std::size_t waiting() const;
 
  private:
   struct Impl;
