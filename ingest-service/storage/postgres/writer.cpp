@@ -8,11 +8,24 @@
 
 namespace wardlink::storage::postgres {
 
+/// A writer finds rows by their keys and never otherwise: planned once, whatever the statistics say. Planned anew for
+/// each batch, its statements cost several times what they do.
+std::unique_ptr<Connection> Writer::open() const {
+  auto connection = database_.open();
+  in_turn(*connection, [&] {
+    pqxx::nontransaction tx(*connection);
+    for (const char* setting : {"plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashjoin = off",
+                                "enable_mergejoin = off"})
+      tx.exec0(std::string("SET ") + setting);
+  });
+  return connection;
+}
+
 /// With a connection; one that failed is not used again.
 template <typename Work>
 auto Writer::connected(Work&& work) {
   try {
-    if (!connection_) connection_ = database_.open();
+    if (!connection_) connection_ = open();
     return in_turn(*connection_, std::forward<Work>(work));
   } catch (const StoreUnfit& unfit) {
     // Nothing can be promised to be durable: wait until somebody mends the database.

@@ -21,6 +21,7 @@ class Writer final : public RecordWriter {
   bool audit(const AuditFact& fact) override;
 
  private:
+  std::unique_ptr<Connection> open() const;
   template <typename Work>
   auto connected(Work&& work);
   void write(std::span<const Record* const> records, std::span<RecordResult> results);
