@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iomanip>
 #include <iostream>
 #include <mutex>
 #include <random>
+#include <sstream>
 
 #include "intruder.hpp"
 #include "raw_device.hpp"
@@ -26,7 +28,7 @@ std::string set(int sequence) {
          R"(},{"n":"hr","v":72}])";
 }
 
-// DTLS-12 (a), (b), (c): whoever can write a live device's address on his datagrams takes nothing from it.
+// DTLS-12 (a), (b), (c), DTLS-18: whoever can write a live device's address on his datagrams takes nothing from it.
 TEST(Stranger, OnALiveAddressCostsItsSessionNothing) {
   constexpr int kEach = 1000;
   Stack stack;
@@ -50,6 +52,7 @@ TEST(Stranger, OnALiveAddressCostsItsSessionNothing) {
     cookies += open_halfway(device.socket(), hello) ? 1 : 0;
     device.send_forged(forged_alert(i % 2 == 0));
     device.send_forged(garbage());
+    device.send_forged(forged_record(static_cast<std::size_t>(i) % 100));
     device.send(device.notification(coap::Type::non, device.vitals, set(i)));
     // A question and its answer now and then: nobody loses what the other's buffer cannot hold.
     if (i % 50 == 0) {
@@ -157,12 +160,18 @@ class Ward {
   std::size_t next_ = 0;
 };
 
+std::string words(const std::vector<double>& sorted) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1) << quantile(sorted, 0.5) << " / " << quantile(sorted, 0.99) << " ms";
+  return text.str();
+}
+
 // DTLS-05, DTLS-19, DTLS-20: the memory of handshakes that nobody finishes is capped and comes back, and those who are
-// in are heard meanwhile, when 250 hosts use up the ration of all. How fast is printed, and judged by people.
+// in are heard meanwhile. How fast is printed, and judged by people: three times, since one time says little of a p99.
 TEST(Stranger, TenThousandHalfwayInLeaveTheLiveDevicesAlone) {
   constexpr int kStrangers = 10'000;
   constexpr auto kPause = std::chrono::milliseconds{10};  // between two alarm records, and for ten strangers
-  constexpr int kRounds = kStrangers / 10;
+  constexpr int kTicks = kStrangers / 10;
   constexpr long kCapKib = 2L * 500 * 90;  // two shards, Listener::Config::max_half_open of up to 90 KB
   Stack stack;
   Ward ward(stack);
@@ -172,7 +181,7 @@ TEST(Stranger, TenThousandHalfwayInLeaveTheLiveDevicesAlone) {
   const auto resident = [&] { return stack.ingest.resident_kib(); };
   const auto paced = [&](const std::function<void()>& each) {
     auto next = Clock::now();
-    for (int round = 0; round < kRounds; ++round) {
+    for (int tick = 0; tick < kTicks; ++tick) {
       ward.act();
       each();
       next += kPause;
@@ -184,35 +193,41 @@ TEST(Stranger, TenThousandHalfwayInLeaveTheLiveDevicesAlone) {
   };
 
   paced([] {});  // until everything has been touched once
-  const auto before = resident();
-  const auto quiet = paced([] {});
-  long most = 0;
-  double crowd = 0;
-  int cookies = 0, round = 0;
-  const auto storm = paced([&] {
-    for (int i = 0; i < 10; ++i) {
-      const auto host = "127.0.1." + std::to_string(1 + cookies % 250);  // one host alone would get an eighth
-      const int socket = connected_socket(stack.ingest_port(), 0, host.c_str());
-      cookies += open_halfway(socket, hello) ? 1 : 0;
-      close(socket);
-    }
-    if (++round % 50 == 0) most = std::max(most, resident());
-    if (round % 250 == 0) crowd = std::max(crowd, half_open());
-  });
-  EXPECT_TRUE(eventually([&] { return half_open() == 0; })) << "freed after the deadline";
-  const auto after = resident();
+  std::vector<double> ratios;
+  for (int round = 1; round <= 3; ++round) {
+    const auto before = resident();
+    const auto quiet = paced([] {});
+    long most = 0;
+    double crowd = 0;
+    int cookies = 0, tick = 0;
+    const auto storm = paced([&] {
+      for (int i = 0; i < 10; ++i) {
+        const auto host = "127.0.1." + std::to_string(1 + cookies % 250);
+        const int socket = connected_socket(stack.ingest_port(), 0, host.c_str());
+        cookies += open_halfway(socket, hello) ? 1 : 0;
+        close(socket);
+      }
+      if (++tick % 50 == 0) most = std::max(most, resident());
+      if (tick % 250 == 0) crowd = std::max(crowd, half_open());
+    });
+    EXPECT_TRUE(eventually([&] { return half_open() == 0; })) << "freed after the deadline";
+    const auto after = resident();
 
-  std::cout << cookies << " strangers halfway in, at most " << crowd << " at once: ingest's memory " << before / 1024
-            << " MiB before, at most " << most / 1024 << " MiB, " << after / 1024
-            << " MiB after the deadline; alarm to ACK, p50 / p99: " << quantile(quiet, 0.5) << " / "
-            << quantile(quiet, 0.99) << " ms without them, " << quantile(storm, 0.5) << " / " << quantile(storm, 0.99)
-            << " ms with them (" << storm.size() << " records)" << std::endl;
-  EXPECT_EQ(cookies, kStrangers);
-  EXPECT_GT(crowd, 100) << "the storm was no storm";
-  EXPECT_LT(stack.metric("wardlink_ingest_datagrams_dropped_total{reason=\"rationed\"}"), kStrangers / 2)
-      << "most were turned away before they cost anything";
-  EXPECT_LT(most - before, kCapKib);
-  EXPECT_LT(after - before, kCapKib / 4) << "it comes back";
+    ratios.push_back(quantile(storm, 0.99) / quantile(quiet, 0.99));
+    std::cout << cookies << " strangers halfway in, at most " << crowd << " at once: ingest's memory " << before / 1024
+              << " MiB before, at most " << most / 1024 << " MiB, " << after / 1024
+              << " MiB after the deadline; alarm to ACK, p50 / p99: " << words(quiet) << " without them, "
+              << words(storm) << " with them (" << storm.size() << " records)" << std::endl;
+    EXPECT_EQ(cookies, kStrangers);
+    EXPECT_GT(crowd, 500) << "the storm was no storm";
+    EXPECT_LT(most - before, kCapKib);
+    EXPECT_LT(after - before, kCapKib / 4) << "it comes back";
+  }
+  std::ranges::sort(ratios);
+  std::cout << std::fixed << std::setprecision(2) << "p99 with them to p99 without them, median of three: " << ratios[1]
+            << " (" << ratios[0] << " to " << ratios[2] << ")" << std::endl;
+  EXPECT_LT(stack.metric("wardlink_ingest_datagrams_dropped_total{reason=\"crowded_out\"}"), kStrangers / 10)
+      << "they were turned away before they cost anything";
   EXPECT_EQ(ward.handshakes(), Ward::kDevices) << "no live session was lost";
   EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event WHERE stream = 2"), std::to_string(ward.generated()));
 }
