@@ -139,16 +139,30 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
       if (session.retry) --parked_sessions_;
       forget(at);
       if (told) return Detachment{name};
-    } else if (!session.told && !session.retry) {
-      session.told = true;
-      return session.attachment;
+    } else if (!session.told && !session.retry && (attaches_ahead() || !stream_begun_)) {
+      return attach_now(session);
     }
   }
   return std::nullopt;
 }
 
+/// Storage takes a session in one after the other, each with a COMMIT of its own. An alarm is not to wait until a whole
+/// ward has been taken in that came at once: on its lane a session is attached when its first record is about to go.
+/// The first of a stream is attached all the same, so that storage's answer shows that it is there.
+bool LaneQueue::attaches_ahead() const { return config_.stream != Stream::alarms; }
+
+LaneQueue::Outgoing LaneQueue::attach_now(Session& session) {
+  stream_begun_ = true;
+  session.told = true;
+  return session.attachment;
+}
+
 std::optional<LaneQueue::Outgoing> LaneQueue::next_batch() {
   if (in_flight_.size() >= config_.in_flight) return std::nullopt;
+  for (std::size_t i = 0; !attaches_ahead() && i < std::min(waiting_.size(), config_.batch); ++i) {
+    Session& session = sessions_.at(waiting_[i].session);
+    if (!session.told && !session.retry) return attach_now(session);
+  }
   std::vector<Record> records;
   while (!waiting_.empty() && records.size() < config_.batch) {
     Record record = std::move(waiting_.front());
@@ -236,6 +250,7 @@ void LaneQueue::restart() {
   for (auto at = audits_sent_.rbegin(); at != audits_sent_.rend(); ++at) audits_.push_front(std::move(at->second));
   audits_sent_.clear();
   control_.clear();
+  stream_begun_ = false;
   for (auto at = sessions_.begin(); at != sessions_.end();) {
     at->second.told = false;
     if (at->second.detached && at->second.unanswered == 0) {

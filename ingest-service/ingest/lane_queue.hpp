@@ -44,6 +44,7 @@ class LaneQueue {
   explicit LaneQueue(const Config& config) : config_(config) {}
 
   // -- from the shard
+  /// Told to storage at once; on the alarms' lane, but for the first of a stream, when its first record is about to go.
   void attach(const Attachment& attachment);
   void detach(SinkSession session);
   /// The answers that are due at once: what was shed or refused for it.
@@ -67,8 +68,7 @@ class LaneQueue {
   /// another number: the stream is to be given up.
   std::optional<std::vector<RecordAnswered>> answer(std::uint64_t batch, const std::vector<StorageAnswer>& answers,
                                                     coap::Instant now);
-  /// The stream is lost. On the next one every session is attached anew and all that is unanswered goes again, in
-  /// order.
+  /// The stream is lost. On the next one sessions are attached anew and all that is unanswered goes again, in order.
   void restart();
 
   std::size_t size() const { return size_; }
@@ -93,6 +93,8 @@ class LaneQueue {
   Sessions::iterator forget(Sessions::iterator at);
   void take_back_orphans(const Attachment& attachment);
   void unpark(coap::Instant now);
+  bool attaches_ahead() const;
+  Outgoing attach_now(Session& session);
   std::optional<Outgoing> next_control();
   std::optional<Outgoing> next_batch();
   void settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered);
@@ -102,6 +104,7 @@ class LaneQueue {
   Sessions sessions_;
   std::unordered_multimap<std::string, SinkSession> past_;  // those of them that are detached, by their device
   std::deque<SinkSession> control_;                         // sessions to attach or to detach
+  bool stream_begun_ = false;                               // one has been attached on it
   std::deque<Record> waiting_;
   std::map<std::uint64_t, std::vector<Record>> in_flight_;
   std::uint64_t last_batch_ = 0;
