@@ -127,6 +127,7 @@ struct HelloCookie::Hash {
   explicit Hash(ByteView secret) {
     assert(secret.size() >= 32);
     const std::unique_ptr<EVP_MAC, Free> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+    must(hmac != nullptr);
     context.reset(EVP_MAC_CTX_new(hmac.get()));
     std::string digest = "SHA256";
     const std::array<OSSL_PARAM, 2> parameters{

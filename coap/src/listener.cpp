@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dtls_record.hpp"
+#include "handshake_budget.hpp"
 #include "handshake_line.hpp"
 
 namespace coap {
@@ -37,8 +38,8 @@ struct Place {
 // late by no more than its first repetition.
 constexpr Duration least_age = std::chrono::seconds{1};
 
-// Of one handshake's records that wait for their turn, bytes: the longest flight, and once more when it is repeated.
-constexpr std::size_t largest_inbox = 8192;
+// Of one handshake's records that wait for their turn, bytes: what OpenSSL would be let keep of them.
+constexpr std::size_t largest_inbox = dtls::HandshakeBudget::most;
 
 /// Type, version and the 32 bytes of client random behind the handshake header; judged whole before.
 Bytes hello_random(const dtls::Record& hello) {
@@ -379,8 +380,8 @@ std::optional<Address> Listener::address_of(SessionId session) const {
 void Listener::renew(std::shared_ptr<const DtlsContext> context) { impl_->context = std::move(context); }
 
 void Listener::close_all(Instant now) {
+  while (!impl_->arrivals.empty()) impl_->forget(*impl_->session(impl_->arrivals.take_in_turn()));
   for (const auto& [id, session] : impl_->sessions) {
-    if (!session->connection) continue;
     session->connection->close(CloseReason::local, now);
     impl_->touch(*session);
   }
