@@ -240,8 +240,10 @@ void Ward::drain(const std::atomic<bool>& interrupted) {
   for (auto& bed : beds_) {
     const auto before = bed.device->status();
     const auto problem = before.last_problem;
-    // Runs that are under way become whole as it stops; where the rest has gone, they go too.
-    bed.device->stop(drained(before) ? kLastRuns : 0ms);
+    // Runs that are under way become whole as it stops; where the rest has gone, they go too. To stop thousands takes
+    // seconds, in which another's alarm may have come due.
+    const auto left = std::max(until - Clock::now(), Clock::duration{});
+    bed.device->stop(drained(before) ? kLastRuns : std::chrono::ceil<std::chrono::milliseconds>(left));
     bed.last = bed.device->status();
     bed.last.last_problem = drained(bed.last) ? "" : problem;
   }
