@@ -309,13 +309,21 @@ TEST(DtlsChannel, SpeaksCcmToo) {
   EXPECT_THAT(server.read(), ElementsAre("hello"));
 }
 
+/// Two ends that have met and use AES-128-CCM-8.
+struct ShortTagSession {
+  ForeignClient client{
+      {.pair = Authorities::get().devices.issue({}), .chain = {}, .ciphers = "ECDHE-ECDSA-AES128-CCM8"}};
+  Server server{server_context([] {
+    DtlsOptions options;
+    options.allow_ccm_8 = true;
+    return options;
+  }())};
+  ShortTagSession() { carry(client, server); }
+};
+
 TEST(DtlsChannel, AShortTagEndsAfterTooManyForgeries) {  // DTLS-18
-  DtlsOptions options;
-  options.allow_ccm_8 = true;
-  Server server(server_context(options));
-  ForeignClient client(
-      {.pair = Authorities::get().devices.issue({}), .chain = {}, .ciphers = "ECDHE-ECDSA-AES128-CCM8"});
-  carry(client, server);
+  ShortTagSession session;
+  auto& [client, server] = session;
   ASSERT_TRUE(server.open());
   client.write("hello");
   Bytes forged = client.take().at(0);
@@ -533,12 +541,8 @@ TEST(DtlsChannel, AForgedRecordOfAnyLengthIsDropped) {  // DTLS-12, DTLS-18
 }
 
 TEST(DtlsChannel, AShortTagsRecordsMayBeShorter) {  // DTLS-18
-  DtlsOptions options;
-  options.allow_ccm_8 = true;
-  Server server(server_context(options));
-  ForeignClient client(
-      {.pair = Authorities::get().devices.issue({}), .chain = {}, .ciphers = "ECDHE-ECDSA-AES128-CCM8"});
-  carry(client, server);
+  ShortTagSession session;
+  auto& [client, server] = session;
   for (std::size_t length = 0; length <= 64; ++length) {
     server.give(forged_record(23, static_cast<std::uint16_t>(100 + length), length));
     ASSERT_TRUE(server.open()) << length;
