@@ -111,6 +111,7 @@ struct Listener::Impl {
   std::unordered_map<Address, Place> places;
   Instant told;  // the last instant that came with a datagram or a timeout
   std::uint64_t last_id = 0;
+  bool shut = false;  // all has been closed
 
   // Both lists spare a walk through all sessions: whom to ask for datagrams and events, and whose time has come. An
   // instant may be too early, never too late: it is looked at again when it comes, so hearing from a session moves
@@ -128,6 +129,10 @@ struct Listener::Impl {
 void Listener::Impl::handle_datagram(const Address& from, ByteView datagram, Instant now) {
   told = now;
   ++counters.datagrams_in;
+  if (shut) {
+    ++counters.no_session;
+    return;
+  }
   const Place at = place(from);
   ByteView rest = datagram;
   auto record = dtls::next_record(rest);
@@ -380,6 +385,7 @@ std::optional<Address> Listener::address_of(SessionId session) const {
 void Listener::renew(std::shared_ptr<const DtlsContext> context) { impl_->context = std::move(context); }
 
 void Listener::close_all(Instant now) {
+  impl_->shut = true;
   while (!impl_->arrivals.empty()) impl_->forget(*impl_->session(impl_->arrivals.take_in_turn()));
   for (const auto& [id, session] : impl_->sessions) {
     session->connection->close(CloseReason::local, now);

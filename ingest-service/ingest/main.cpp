@@ -22,7 +22,7 @@ using namespace wardlink::ingest;
 using wardlink::daemon::MetricsPort;
 using wardlink::daemon::Signals;
 
-constexpr std::chrono::seconds patience_at_the_end{3};
+constexpr std::chrono::seconds patience_at_the_end{8};  // docker and podman kill after 10
 
 /// SIGHUP. What cannot be used changes nothing.
 void renew(Service& service, const CredentialFiles& files) {
@@ -45,6 +45,7 @@ int serve(const Config& config) {
     for (auto came = signals.wait(); came != Signals::Came::end; came = signals.wait())
       if (came == Signals::Came::reload) renew(service, config.files);
   }
+  spdlog::info("stopping: storage has {} s to take what waits", patience_at_the_end.count());
   if (!service.stop(patience_at_the_end)) spdlog::warn("ended before storage had taken everything that waited");
   wardlink::daemon::print_summary(std::cerr, metrics(service.stats()));
   if (!config.ready_file.empty()) std::remove(config.ready_file.c_str());

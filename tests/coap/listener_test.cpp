@@ -577,6 +577,20 @@ TEST_F(TurnsTest, NobodyBeginsAfterAllIsClosed) {
   EXPECT_EQ(listener.next_deadline(), std::nullopt);
 }
 
+// A service that hands over what it has before it ends is there for seconds; its devices are back within one.
+TEST_F(ListenerTest, AnswersNobodyAfterAllIsClosed) {
+  const auto device = connected(at(1), named("a"));
+  listener.close_all(now);
+  carry({device.get()});
+  events();
+  const auto before = listener.counters();
+  Device again(at(1), named("a"));
+  for (const Bytes& datagram : again.take()) listener.handle_datagram(again.address, datagram, now);
+  EXPECT_EQ(listener.poll_datagram(), std::nullopt);
+  EXPECT_EQ(listener.counters().challenges, before.challenges);
+  EXPECT_GT(listener.counters().no_session, before.no_session);
+}
+
 class FloodedListener : public ListenerTest {
  protected:
   FloodedListener() : ListenerTest(small()) {}

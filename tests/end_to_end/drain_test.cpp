@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "alarm_books.hpp"
 #include "stack.hpp"
@@ -31,6 +32,9 @@ class DrainTest : public ::testing::Test {
   /// The end that a service manager waits for before it kills: exit code 0.
   static void expect_ends(Process& daemon) {
     daemon.signal(SIGTERM);
+    expect_has_ended(daemon);
+  }
+  static void expect_has_ended(Process& daemon) {
     const bool ended = eventually([&] { return !daemon.running(); }, std::chrono::seconds{30});
     ASSERT_TRUE(ended) << daemon.log();
     EXPECT_EQ(daemon.wait(), 0) << daemon.log();
@@ -72,6 +76,23 @@ TEST_F(DrainTest, Ingest) {
   EXPECT_EQ(stack_.metric("wardlink_storage_calls_refused_total{reason=\"grants\"}"), 0);
   EXPECT_GT(stack_.metric("wardlink_ingest_alarm_ack_seconds_count"), 0);
   EXPECT_GT(stack_.metric("wardlink_ingest_alarm_ack_seconds_sum"), 0);
+}
+
+// Storage takes its time, so ingest stays for that long, and its devices want to come back meanwhile. They must not get
+// into what is about to go: nobody would tell them of its end.
+TEST_F(DrainTest, IngestBeforeAFrozenStorage) {
+  ASSERT_TRUE(more_acknowledged(30));
+  stack_.storage.signal(SIGSTOP);
+  stack_.ingest.signal(SIGTERM);
+  std::this_thread::sleep_for(std::chrono::seconds{2});  // longer than a device waits before it tries again
+  stack_.storage.signal(SIGCONT);
+  expect_has_ended(stack_.ingest);
+  const auto log = stack_.ingest.log();
+  EXPECT_EQ(log.find("ended before storage had taken everything"), std::string::npos) << log;
+  EXPECT_NE(log.find("wardlink_ingest_handshakes_total 6\n"), std::string::npos) << log;
+  stack_.start_ingest();
+  ASSERT_TRUE(more_acknowledged(30));
+  expect_books_agree();
 }
 
 TEST_F(DrainTest, Storage) {

@@ -31,7 +31,7 @@ struct ListenerEvent {
 struct ListenerCounters {
   std::uint64_t datagrams_in = 0, datagrams_out = 0;
   std::uint64_t challenges = 0;         // HelloVerifyRequests sent
-  std::uint64_t no_session = 0;         // neither a ClientHello nor of a session
+  std::uint64_t no_session = 0;         // neither a ClientHello nor of a session, or after close_all()
   std::uint64_t unauthenticated = 0;    // records for a session that it could not authenticate: forged or replayed
   std::uint64_t bad_hello = 0;          // fragmented or malformed ClientHello
   std::uint64_t hellos_dropped = 0;     // good ones too many or too soon: answered when they are repeated
@@ -47,8 +47,8 @@ class Listener {
     // (CloseReason::displaced): who fills the room pushes out his own. Never a live session.
     std::size_t max_half_open = 500;
     // Good ClientHellos that wait for their turn, each as long as its datagram (some 300 bytes, at most 4 KiB); at
-    // least
-    // 1. One more, and one makes way by the same rule, without a word: its device repeats itself (RFC 6347 §4.2.4.1).
+    // least 1. One more, and one makes way by the same rule, without a word: its device repeats itself
+    // (RFC 6347 §4.2.4.1).
     std::size_t max_waiting = 1'000;
     // Handshakes begun a second, evenly. Hosts (an IPv4 address, an IPv6 /64) take turns, so one that floods takes its
     // turn and no more, and one that is alone all turns. A new hello from the address and port of a handshake under way
@@ -72,7 +72,8 @@ class Listener {
   std::optional<Address> address_of(SessionId session) const;
   /// Handshakes that begin from now on; what has begun goes on under the former context.
   void renew(std::shared_ptr<const DtlsContext> context);
-  /// close_notify to all.
+  /// close_notify to all. From then on nobody is heard or answered (`no_session`): who comes back at once must not
+  /// begin with a listener that is about to go, whose end he would not hear of.
   void close_all(Instant now);
 
   std::optional<Datagram> poll_datagram();
