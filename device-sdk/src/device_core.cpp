@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 using coap::CloseReason;
 
 constexpr coap::Duration kHandshakeLimit = 15s;
+constexpr coap::Duration kHandshakeSilence = 5s;    // nothing came: the gateway has gone, or is another by now
 constexpr coap::Duration kSetupLimit = 60s;         // from the first flight to the registration's answer
 constexpr coap::Duration kUnobservedLimit = 10min;  // registered, but ingest asks for nothing
 constexpr coap::Duration kSettled = 10s;            // a session that served so long was no failure
@@ -40,7 +41,7 @@ DeviceCore::DeviceCore(Config config, Seams seams, Recorder& recorder)
 DeviceCore::~DeviceCore() = default;
 
 coap::Instant DeviceCore::Session::set_up_by() const {
-  return began + (stage == Stage::handshake ? kHandshakeLimit : kSetupLimit);
+  return stage == Stage::handshake ? std::min(began + kHandshakeLimit, heard + kHandshakeSilence) : began + kSetupLimit;
 }
 
 /// A heartbeat and its answer are enough for life; a ping asks only where they fail to come.
@@ -66,6 +67,7 @@ void DeviceCore::nudge(coap::Instant now) { pump(now); }
 
 void DeviceCore::handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) {
   if (!session_ || from != server_) return;
+  session_->heard = now;
   session_->connection.handle_datagram(datagram, now);
   pump(now);
 }
@@ -140,13 +142,13 @@ void DeviceCore::connect(coap::Instant now) {
   const auto address = seams_.resolve();
   if (!address) {
     link_.last_problem = address.error();
-    return retry_later(now);
+    return retry_later(now, Backoff::kMostUnanswered);
   }
   server_ = *address;
   given_up_.reset();
-  session_.emplace(Session{Session::Stage::handshake,
-                           coap::Connection(seams_.connect(now), config_.connection, seams_.random, now),
-                           Resources(recorder_, log_, config_.heartbeat, notifications_), now, now, std::nullopt, now});
+  session_.emplace(
+      Session{Session::Stage::handshake, coap::Connection(seams_.connect(now), config_.connection, seams_.random, now),
+              Resources(recorder_, log_, config_.heartbeat, notifications_), now, now, now, std::nullopt, now});
 }
 
 void DeviceCore::handle(const coap::Event& event, coap::Instant now) {
@@ -222,6 +224,8 @@ void DeviceCore::watch(coap::Instant now) {
   auto& session = *session_;
   if (session.stage != Session::Stage::serving) {
     if (session.set_up_by() > now) return;
+    if (session.heard == session.began)
+      return give_up(CloseReason::peer_silent, "Nothing answers at the gateway's address and port.", now);
     return give_up(CloseReason::handshake_deadline, describe(CloseReason::handshake_deadline, ""), now);
   }
   const bool observed = session.resources.observed();
@@ -249,10 +253,12 @@ void DeviceCore::closed(const coap::event::Closed& why, coap::Instant now) {
   if (session.stage == Session::Stage::serving && session.began + kSettled <= now) backoff_.reset();
   while (auto datagram = session.connection.poll_datagram()) out_.push_back({server_, std::move(*datagram)});
   session_.reset();
-  if (running_) retry_later(now);
+  if (running_) retry_later(now, why.reason == CloseReason::peer_silent ? Backoff::kMostUnanswered : Backoff::kMost);
 }
 
-void DeviceCore::retry_later(coap::Instant now) { retry_at_ = now + backoff_.next(seams_.random); }
+void DeviceCore::retry_later(coap::Instant now, coap::Duration most) {
+  retry_at_ = now + backoff_.next(seams_.random, most);
+}
 
 void DeviceCore::publish() {
   link_.connected = session_ && session_->resources.observed();

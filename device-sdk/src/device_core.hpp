@@ -56,6 +56,7 @@ class DeviceCore final : public coap::Endpoint {
     coap::Connection connection;
     Resources resources;
     coap::Instant began;
+    coap::Instant heard;        // anything at all; it need not be authentic
     coap::Instant stage_since;  // serving: since when it has been observed, or not
     std::optional<coap::RequestId> asked;
     coap::Instant pinged_at;
@@ -74,7 +75,7 @@ class DeviceCore final : public coap::Endpoint {
   void register_device(coap::Instant now);
   void give_up(coap::CloseReason reason, std::string problem, coap::Instant now);
   void watch(coap::Instant now);
-  void retry_later(coap::Instant now);
+  void retry_later(coap::Instant now, coap::Duration most);
   void publish();
   coap::Duration patience() const;
 
