@@ -231,9 +231,11 @@ void Ward::drain(const std::atomic<bool>& interrupted) {
   auto until =
       Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(config_.drain_s));
   bool hurried = false;
-  const auto waiting = [](const Bed& bed) { return !drained(bed.device->status()); };
-  while (Clock::now() < until && std::any_of(beds_.begin(), beds_.end(), waiting)) {
+  const auto hurry = [&] {
     if (interrupted && !std::exchange(hurried, true)) until = std::min(until, Clock::now() + kInterruptedDrain);
+  };
+  const auto waiting = [](const Bed& bed) { return !drained(bed.device->status()); };
+  for (hurry(); Clock::now() < until && std::any_of(beds_.begin(), beds_.end(), waiting); hurry()) {
     write_status_each_second();
     std::this_thread::sleep_for(20ms);
   }
@@ -242,8 +244,9 @@ void Ward::drain(const std::atomic<bool>& interrupted) {
     const auto problem = before.last_problem;
     // Runs that are under way become whole as it stops; where the rest has gone, they go too. To stop thousands takes
     // seconds, in which another's alarm may have come due.
-    const auto left = std::max(until - Clock::now(), Clock::duration{});
-    bed.device->stop(drained(before) ? kLastRuns : std::chrono::ceil<std::chrono::milliseconds>(left));
+    hurry();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - Clock::now(), Clock::duration{}));
+    bed.device->stop(!drained(before) ? left : hurried ? std::min(left, kLastRuns) : kLastRuns);
     bed.last = bed.device->status();
     bed.last.last_problem = drained(bed.last) ? "" : problem;
   }
