@@ -122,7 +122,6 @@ void GrpcLane::keep_streaming() {
       context_ = &context;
       broken_ = false;
       first_answer_ = false;
-      queue_.restart();
       // The first failure is told, with its reason. From then on the call waits for the connection: gRPC's synchronous
       // client makes no progress with one unless a call is waiting.
       context.set_wait_for_ready(told_loss_);
@@ -135,7 +134,10 @@ void GrpcLane::keep_streaming() {
       const std::lock_guard lock(mutex_);
       context_ = nullptr;
       connected_ = false;
-      if (stopping_ || (draining_ && queue_.drained())) return;
+      // An end in good order says that storage has taken the audit entries too, which it does not answer.
+      if (stopping_ || (status.ok() && draining_ && queue_.drained())) return;
+      queue_.restart();
+      if (draining_ && queue_.drained()) return;
     }
     note_loss(status);
     wait_before_retry();
@@ -198,6 +200,13 @@ void GrpcLane::read(Stream& stream) {
 /// False: storage does not keep to the contract, so the stream is given up.
 bool GrpcLane::take(const v1::IngestResponse& response) {
   note_first_answer();
+  if (response.has_attach_result()) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.attach_answered();
+    }
+    changed_.notify_all();
+  }
   if (!response.has_append_result()) return true;
   const auto answers = from_proto(response.append_result());
   if (!answers) return false;

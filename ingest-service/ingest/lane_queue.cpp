@@ -114,68 +114,88 @@ void LaneQueue::audit(AuditEntry entry) {
 
 // -- from the stream --------------------------------------------------------------------------------------------------
 
+/// Storage handles one thing after the other, most with a COMMIT of its own. A whole ward may come at once, with an
+/// attachment and audit entries each, or end at once: what a device measured is not to wait for the others'
+/// formalities, nor to be lost behind them when this service ends.
 std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
   unpark(now);
+  if (auto records = next_batch()) return records;
   if (auto control = next_control()) return control;
-  if (!audits_.empty()) {
-    AuditEntry entry = std::move(audits_.front());
-    audits_.pop_front();
-    audits_sent_.emplace_back(last_batch_, entry);
-    if (audits_sent_.size() > config_.audit_capacity) audits_sent_.pop_front();
-    return entry;
-  }
-  return next_batch();
+  return next_audits();
 }
 
 std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
-  while (!control_.empty()) {
-    const SinkSession name = control_.front();
-    control_.pop_front();
-    const auto at = sessions_.find(name);
+  for (; !control_.empty(); control_.pop_front()) {
+    const auto at = sessions_.find(control_.front());
     if (at == sessions_.end()) continue;
     Session& session = at->second;
     if (session.detached && session.unanswered == 0) {
+      const Detachment detachment{at->first};
       const bool told = session.told;
       if (session.retry) --parked_sessions_;
       forget(at);
-      if (told) return Detachment{name};
-    } else if (!session.told && !session.retry && (attaches_ahead() || !stream_begun_)) {
-      return attach_now(session);
+      if (!told) continue;
+      control_.pop_front();
+      return detachment;
     }
+    const bool ahead = config_.stream != Stream::alarms || !stream_begun_;
+    if (session.told || session.retry || !ahead) continue;
+    if (attaching_ >= config_.attaches_ahead) break;
+    control_.pop_front();
+    return attach_now(session);
   }
   return std::nullopt;
 }
 
-/// Storage takes a session in one after the other, each with a COMMIT of its own. An alarm is not to wait until a whole
-/// ward has been taken in that came at once: on its lane a session is attached when its first record is about to go.
-/// The first of a stream is attached all the same, so that storage's answer shows that it is there.
-bool LaneQueue::attaches_ahead() const { return config_.stream != Stream::alarms; }
-
 LaneQueue::Outgoing LaneQueue::attach_now(Session& session) {
   stream_begun_ = true;
   session.told = true;
+  ++attaching_;
   return session.attachment;
 }
 
+void LaneQueue::attach_answered() {
+  if (attaching_ > 0) --attaching_;
+}
+
+std::optional<LaneQueue::Outgoing> LaneQueue::next_audits() {
+  if (audits_.empty()) return std::nullopt;
+  std::vector<AuditEntry> entries;
+  for (; !audits_.empty() && entries.size() < config_.batch; audits_.pop_front()) {
+    entries.push_back(audits_.front());
+    audits_sent_.emplace_back(last_batch_, std::move(audits_.front()));
+    if (audits_sent_.size() > config_.audit_capacity) audits_sent_.pop_front();
+  }
+  return entries;
+}
+
+/// First the sessions that a batch would need, so that it is a full one.
 std::optional<LaneQueue::Outgoing> LaneQueue::next_batch() {
   if (in_flight_.size() >= config_.in_flight) return std::nullopt;
-  for (std::size_t i = 0; !attaches_ahead() && i < std::min(waiting_.size(), config_.batch); ++i) {
+  for (std::size_t i = 0; i < std::min(waiting_.size(), config_.batch); ++i) {
     Session& session = sessions_.at(waiting_[i].session);
     if (!session.told && !session.retry) return attach_now(session);
   }
-  std::vector<Record> records;
-  while (!waiting_.empty() && records.size() < config_.batch) {
-    Record record = std::move(waiting_.front());
-    waiting_.pop_front();
-    Session& session = sessions_.at(record.session);
-    if (session.retry)
-      session.parked.push_back(std::move(record));
-    else
-      records.push_back(std::move(record));
-  }
-  if (records.empty()) return std::nullopt;
+  auto records = take_batch();
+  if (records.empty())
+    return waiting_.empty() ? std::nullopt : std::optional(attach_now(sessions_.at(waiting_.front().session)));
   const auto at = in_flight_.emplace(++last_batch_, std::move(records)).first;
   return Batch{at->first, &at->second};
+}
+
+/// As far as their sessions are attached. What belongs to one that storage would not attach goes out of the way.
+std::vector<Record> LaneQueue::take_batch() {
+  std::vector<Record> records;
+  while (!waiting_.empty() && records.size() < config_.batch) {
+    Session& session = sessions_.at(waiting_.front().session);
+    if (!session.told && !session.retry) break;
+    if (session.retry)
+      session.parked.push_back(std::move(waiting_.front()));
+    else
+      records.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  return records;
 }
 
 std::optional<coap::Instant> LaneQueue::next_deadline() const {
@@ -251,6 +271,7 @@ void LaneQueue::restart() {
   audits_sent_.clear();
   control_.clear();
   stream_begun_ = false;
+  attaching_ = 0;
   for (auto at = sessions_.begin(); at != sessions_.end();) {
     at->second.told = false;
     if (at->second.detached && at->second.unanswered == 0) {

@@ -46,8 +46,14 @@ int serve(const Config& config) {
       if (came == Signals::Came::reload) renew(service, config.files);
   }
   spdlog::info("stopping: storage has {} s to take what waits", patience_at_the_end.count());
-  if (!service.stop(patience_at_the_end)) spdlog::warn("ended before storage had taken everything that waited");
-  wardlink::daemon::print_summary(std::cerr, metrics(service.stats()));
+  const bool all = service.stop(patience_at_the_end);
+  const auto stats = service.stats();
+  if (!all) {
+    spdlog::warn(
+        "ended before storage had taken everything: {} readings are lost; {} alarm records are owed by their devices",
+        stats.lanes[0].waiting, stats.lanes[1].waiting);
+  }
+  wardlink::daemon::print_summary(std::cerr, metrics(stats));
   if (!config.ready_file.empty()) std::remove(config.ready_file.c_str());
   return 0;
 }

@@ -82,14 +82,19 @@ void set(v1::IngestRequest& into, const LaneQueue::Detachment& detachment) {
   into.mutable_detach()->set_session(static_cast<std::uint64_t>(detachment.session));
 }
 
-void set(v1::IngestRequest& into, const AuditEntry& entry) {
+void set(v1::AuditEntry& into, const AuditEntry& entry) {
+  into.set_subject(entry.subject);
+  into.set_action(entry.action);
+  into.set_granted(entry.granted);
+  into.set_reason(entry.reason);
+  into.set_address(entry.address);
+  into.set_count(entry.count);
+}
+
+void set(v1::IngestRequest& into, const std::vector<AuditEntry>& entries) {
   auto& audit = *into.mutable_audit();
-  audit.set_subject(entry.subject);
-  audit.set_action(entry.action);
-  audit.set_granted(entry.granted);
-  audit.set_reason(entry.reason);
-  audit.set_address(entry.address);
-  audit.set_count(entry.count);
+  audit.mutable_entries()->Reserve(static_cast<int>(entries.size()));
+  for (const AuditEntry& entry : entries) set(*audit.add_entries(), entry);
 }
 
 void set(v1::IngestRequest& into, const LaneQueue::Batch& batch) {

@@ -106,15 +106,19 @@ class IngestStream {
     record.session = persist([&] { return writer_->at_boot(*record.session, message.boot(), *anchor); });
   }
 
-  void audit(const v1::AuditEntry& entry) {
-    const AuditFact fact{.subject = entry.subject().empty() ? "unknown" : entry.subject(),
-                         .method = "ingest." + entry.action(),
-                         .granted = entry.granted(),
-                         .resources = {},
-                         .reason = entry.reason(),
-                         .address = entry.address(),
-                         .count = std::max<std::uint64_t>(1, entry.count())};
-    persist([&] { return writer_->audit(fact); });
+  void audit(const v1::Audit& request) {
+    std::vector<AuditFact> facts;
+    facts.reserve(static_cast<std::size_t>(request.entries_size()));
+    for (const auto& entry : request.entries()) {
+      facts.push_back({.subject = entry.subject().empty() ? "unknown" : entry.subject(),
+                       .method = "ingest." + entry.action(),
+                       .granted = entry.granted(),
+                       .resources = {},
+                       .reason = entry.reason(),
+                       .address = entry.address(),
+                       .count = std::max<std::uint64_t>(1, entry.count())});
+    }
+    persist([&] { return writer_->audit(facts); });
   }
 
   /// Until it is done. The database's absence is ours to wait for; ingest holds its devices' ACKs meanwhile.

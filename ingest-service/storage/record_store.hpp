@@ -50,8 +50,8 @@ class RecordWriter {
   /// quarantine and blocks no other.
   virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;
 
-  /// False (and logged) when the audit refuses it: that never stops records.
-  virtual bool audit(const AuditFact& fact) = 0;
+  /// In one transaction. False (and logged) when the audit refuses them: that never stops records.
+  virtual bool audit(std::span<const AuditFact> facts) = 0;
 };
 
 /// What a subject may see: everything, or the patients of these wards.

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "ingest/scripted_storage.hpp"
 
 namespace wardlink::ingest {
@@ -288,6 +290,18 @@ TEST_F(GrpcSinkTest, DrainsInGoodOrder) {
   EXPECT_TRUE(sink->drain(std::chrono::seconds{20}));
   EXPECT_THAT(storage.log().sequences, SizeIs(1000));
   EXPECT_THAT(storage.log().audited, ElementsAre("the last word"));
+}
+
+TEST_F(GrpcSinkTest, TheLastWordGoesAgainWhereTheStreamFailsUnderIt) {  // I9
+  auto sink = make();
+  attach(*sink);
+  storage.be(Mood::hang_up);
+  sink->audit({"", "handshake", false, "the last word", "", 1});
+  auto drained = std::async(std::launch::async, [&] { return sink->drain(std::chrono::seconds{60}); });
+  ASSERT_TRUE(storage.wait([](const Log& log) { return !log.audited.empty(); }));
+  storage.be(Mood::commit);
+  EXPECT_TRUE(drained.get());
+  EXPECT_THAT(storage.log().audited, SizeIs(::testing::Gt(1u)));
 }
 
 TEST_F(GrpcSinkTest, ADrainWithoutStorageEndsInTimeAndSaysSo) {

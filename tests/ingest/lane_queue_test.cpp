@@ -40,7 +40,8 @@ Sent send_all(LaneQueue& queue, coap::Instant now = start) {
   while (const auto outgoing = queue.next(now)) {
     if (const auto* a = std::get_if<Attachment>(&*outgoing)) sent.attached.push_back(a->session);
     if (const auto* d = std::get_if<LaneQueue::Detachment>(&*outgoing)) sent.detached.push_back(d->session);
-    if (const auto* a = std::get_if<AuditEntry>(&*outgoing)) sent.audited.push_back(a->reason);
+    if (const auto* a = std::get_if<std::vector<AuditEntry>>(&*outgoing))
+      for (const auto& entry : *a) sent.audited.push_back(entry.reason);
     if (const auto* b = std::get_if<LaneQueue::Batch>(&*outgoing)) {
       sent.numbers.push_back(b->number);
       auto& sequences = sent.batches.emplace_back();
@@ -171,6 +172,39 @@ TEST(LaneQueue, OnlyTheSessionThatStorageWouldNotAttachWaits) {
   EXPECT_FALSE(queue.next_deadline());
 }
 
+TEST(LaneQueue, WhatWasMeasuredGoesBeforeTheFormalitiesOfAWholeWard) {  // I3, I8
+  auto queue = readings();
+  constexpr SinkSession last{1000};
+  for (std::uint64_t i = 1; i <= 1000; ++i) {
+    queue.attach(attachment(SinkSession{i}, "urn:dev:os:32473-" + std::to_string(i)));
+    queue.audit({"", "handshake", true, std::to_string(i), "", 1});
+  }
+  queue.append(vitals(last, 7));
+  EXPECT_EQ(std::get<Attachment>(*queue.next(start)).session, last);
+  EXPECT_THAT(*std::get<LaneQueue::Batch>(*queue.next(start)).records, SizeIs(1));
+  const auto sent = send_all(queue);
+  EXPECT_THAT(sent.attached, SizeIs(15)) << "few at once, so that what is measured next need not wait for all";
+  EXPECT_THAT(sent.audited, SizeIs(1000));
+  EXPECT_FALSE(queue.next(start));
+  queue.attach_answered();
+  EXPECT_THAT(send_all(queue).attached, ElementsAre(SinkSession{16}));
+  queue.restart();
+  EXPECT_THAT(send_all(queue).attached, SizeIs(16)) << "nobody will answer on the stream that is lost";
+}
+
+TEST(LaneQueue, ABatchHoldsNothingWhoseSessionIsNotAttached) {
+  auto queue = alarm_lane();
+  queue.attach(attachment(one));
+  queue.append(alarm(one, 1));
+  ASSERT_TRUE(queue.answer(send_all(queue).numbers.at(0), {not_attached}, start));
+  for (std::uint64_t i = 2; i <= 300; ++i) queue.append(alarm(one, i));  // more than a batch, and all of it to wait
+  queue.attach(attachment(two, "urn:dev:os:32473-b"));
+  queue.append(alarm(two, 1000));
+  const auto sent = send_all(queue);
+  EXPECT_THAT(sent.attached, ElementsAre(two));
+  EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(1000)));
+}
+
 TEST(LaneQueue, AnAlarmWaitsForNoOtherSessionToBeAttached) {  // I1, I8: a whole ward may come at once
   auto queue = alarm_lane();
   constexpr SinkSession last{1000};
@@ -286,7 +320,11 @@ TEST(LaneQueue, AuditEntriesAreSentAgainUntilALaterBatchIsAnswered) {  // I9
   queue.restart();
   auto sent = send_all(queue);
   EXPECT_THAT(sent.audited, ElementsAre("first"));
-  ASSERT_TRUE(queue.answer(sent.numbers.at(0), {committed}, start));
+  ASSERT_TRUE(queue.answer(sent.numbers.at(0), {committed}, start));  // it went before the entry
+  queue.restart();
+  EXPECT_THAT(send_all(queue).audited, ElementsAre("first"));
+  queue.append(vitals(one, 2));
+  ASSERT_TRUE(queue.answer(send_all(queue).numbers.at(0), {committed}, start));
   queue.restart();
   EXPECT_THAT(send_all(queue).audited, IsEmpty());
 }

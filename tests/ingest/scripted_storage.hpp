@@ -24,7 +24,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
     commit,     // every record is committed
     silent,     // takes everything, answers nothing
     forgetful,  // NOT_ATTACHED, once a session; then commits
-    hang_up,    // ends the stream at the first Append
+    hang_up,    // ends the stream at the first Append or Audit
     refuse,     // lets no stream in, and ends one at the first Append: the grant is gone
   };
 
@@ -89,7 +89,8 @@ class ScriptedStorage final : public v1::IngestService::Service {
     while (stream->Read(&request)) {
       v1::IngestResponse response;
       const Mood mood = note(request, *context);
-      if (mood == Mood::hang_up && request.has_append()) return {grpc::StatusCode::UNAVAILABLE, "as the test said"};
+      const bool matters = request.has_append() || request.has_audit();
+      if (mood == Mood::hang_up && matters) return {grpc::StatusCode::UNAVAILABLE, "as the test said"};
       if (mood == Mood::refuse && request.has_append()) return refusal;
       if (answer(request, mood, response)) stream->Write(response);
     }
@@ -106,7 +107,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
     const std::lock_guard lock(mutex_);
     if (request.has_attach()) log_.attached.push_back(request.attach().session());
     if (request.has_detach()) log_.detached.push_back(request.detach().session());
-    if (request.has_audit()) log_.audited.push_back(request.audit().reason());
+    for (const auto& entry : request.audit().entries()) log_.audited.push_back(entry.reason());
     if (request.has_append()) log_.batches.push_back(static_cast<std::size_t>(request.append().records_size()));
     for (const auto& record : request.append().records()) {
       log_.sequences.push_back(record.sequence());

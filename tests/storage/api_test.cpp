@@ -178,13 +178,16 @@ TEST_F(ApiTest, AMalformedAttachIsRefusedAndTheStreamLives) {
 TEST_F(ApiTest, IngestsOwnFactsAreAudited) {
   IngestTalk talk(service.channel("ingest-client"));
   v1::IngestRequest request;
-  request.mutable_audit()->set_action("handshake");
-  request.mutable_audit()->set_reason("expired");
-  request.mutable_audit()->set_count(3);
+  auto& refused = *request.mutable_audit()->add_entries();
+  refused.set_action("handshake");
+  refused.set_reason("expired");
+  refused.set_count(3);
+  *request.mutable_audit()->add_entries() = refused;
   talk.send(request);
   talk.attach(1, device, 7, start);  // handled in order: the audit is done
-  EXPECT_EQ(database.ask("SELECT outcome || reason || count FROM audit WHERE method = 'ingest.handshake'"),
-            "refusedexpired3");
+  EXPECT_EQ(database.ask("SELECT string_agg(outcome || reason || count, ' ') FROM audit"
+                         " WHERE method = 'ingest.handshake'"),
+            "refusedexpired3 refusedexpired3");
 }
 
 TEST_F(ApiTest, GrantsDecide) {

@@ -76,7 +76,7 @@ TEST(Outage, AWriterThatLosesItsConnectionAsksAgainWhetherCommitsLast) {
   std::string why;
   const auto says_unfit = [&] {
     try {
-      writer->audit({.subject = device, .method = "handshake"});
+      writer->audit(std::vector<AuditFact>{{.subject = device, .method = "handshake"}});
     } catch (const StoreError& error) {
       why = error.what();
     }

@@ -286,7 +286,8 @@ TEST_F(RecordStoreTest, ABrokenAuditDoesNotStopRecords) {  // I9
   append({set(1, 1000, 72)});
   database.ask("ALTER TABLE audit RENAME TO audit_away");
   EXPECT_THAT(append({set(1, 1000, 71), set(2, 2000, 73)}), ElementsAre(quarantined, committed));
-  EXPECT_FALSE(writer->audit({.subject = "device", .method = "handshake"}));
+  const std::vector<AuditFact> facts(3, {.subject = "device", .method = "handshake"});
+  EXPECT_FALSE(writer->audit(facts));
   EXPECT_EQ(rows("quarantine"), "1");
 }
 

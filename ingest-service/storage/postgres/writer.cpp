@@ -144,17 +144,17 @@ void Writer::quarantine_refused(const Record& record) {
 }
 
 /// What the audit refuses is lost to it; while the database takes no writes at all, it waits.
-bool Writer::audit(const AuditFact& fact) {
+bool Writer::audit(std::span<const AuditFact> facts) {
   return connected([&] {
     try {
       pqxx::work tx(*connection_);
       tx.exec0("SET LOCAL lock_timeout = '500ms'");
-      insert_audit(tx, fact);
+      for (const auto& fact : facts) insert_audit(tx, fact);
       tx.commit();
       return true;
     } catch (const pqxx::sql_error& error) {
       if (passes(error) && !waits_for_lock(error)) throw;
-      spdlog::error("the audit refused a row of {}: {}", fact.method, cause(error));
+      spdlog::error("the audit refused {} rows: {}", facts.size(), cause(error));
       return false;
     }
   });

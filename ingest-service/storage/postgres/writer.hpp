@@ -18,7 +18,7 @@ class Writer final : public RecordWriter {
   Attached attach(const AttachRequest& request) override;
   std::shared_ptr<const Session> at_boot(const Session& session, std::uint64_t boot, Instant anchor) override;
   std::vector<RecordResult> append(std::span<const Record> records) override;
-  bool audit(const AuditFact& fact) override;
+  bool audit(std::span<const AuditFact> facts) override;
 
  private:
   std::unique_ptr<Connection> open() const;
