@@ -75,7 +75,7 @@ int main(int count, char** words) {
     for (const auto& wearer : wearers) sum += wearer.device->status().alarms_owed;
     return sum;
   };
-  const bool delivered = testing::eventually([&] { return owed() == 0; }, std::chrono::seconds{180});
+  const bool delivered = testing::eventually([&] { return owed() == 0; }, std::chrono::seconds{600});
   for (const auto& wearer : wearers) {
     const auto status = wearer.device->status();
     if (status.alarms_owed != 0)

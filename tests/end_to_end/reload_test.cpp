@@ -88,6 +88,7 @@ TEST_F(ReloadTest, NewAuthoritiesAreMetWithoutLosingASession) {
   ASSERT_TRUE(device.register_as(urn_, 7));
   ASSERT_TRUE(is_heard(device));
   ASSERT_EQ(stack.ask(), grpc::StatusCode::OK);  // connected from here on
+  ASSERT_TRUE(eventually([&] { return stack.metric_sum("wardlink_ingest_sink_connected") == 4; }));
   const auto streams = stack.metric_sum("wardlink_ingest_sink_streams_total");
 
   rotate();

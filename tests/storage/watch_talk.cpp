@@ -6,7 +6,7 @@ namespace wardlink::storage::test {
 
 WatchTalk::WatchTalk(const std::shared_ptr<grpc::Channel>& channel, const v1::WatchRequest& request, bool alarms)
     : vitals_(v1::VitalsService::NewStub(channel)), alarms_(v1::AlarmService::NewStub(channel)) {
-  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(1));
+  context_.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(10));
   stream_ = alarms ? alarms_->Watch(&context_, request) : vitals_->Watch(&context_, request);
 }
 
