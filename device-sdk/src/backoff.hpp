@@ -16,9 +16,9 @@ class Backoff {
  public:
   static constexpr coap::Duration kFirst = std::chrono::seconds{1};
   static constexpr coap::Duration kMost = std::chrono::seconds{60};
-  static constexpr coap::Duration kMostUnanswered = std::chrono::seconds{6};
+  static constexpr coap::Duration kMostUnanswered = std::chrono::seconds{4};
 
-  /// Between zero and the current ceiling, `most` at the most; the ceiling then doubles.
+  /// Between zero and the current ceiling, `most` at the most; the ceiling then doubles, no further than that.
   coap::Duration next(coap::Random& random, coap::Duration most = kMost) {
     std::array<std::uint8_t, 4> bytes{};
     random(bytes);
@@ -27,7 +27,7 @@ class Backoff {
     const auto part = static_cast<double>(number) / 4294967296.0;
     const auto ceiling = static_cast<double>(std::min(ceiling_, most).count());
     const auto delay = coap::Duration{static_cast<coap::Duration::rep>(part * ceiling)};
-    ceiling_ = std::min(ceiling_ * 2, kMost);
+    ceiling_ = std::max(ceiling_, std::min(ceiling_ * 2, most));
     return delay;
   }
   void reset() { ceiling_ = kFirst; }

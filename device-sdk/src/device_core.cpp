@@ -224,7 +224,7 @@ void DeviceCore::watch(coap::Instant now) {
   auto& session = *session_;
   if (session.stage != Session::Stage::serving) {
     if (session.set_up_by() > now) return;
-    if (session.heard == session.began)
+    if (session.stage == Session::Stage::handshake && session.heard == session.began)
       return give_up(CloseReason::peer_silent, "Nothing answers at the gateway's address and port.", now);
     return give_up(CloseReason::handshake_deadline, describe(CloseReason::handshake_deadline, ""), now);
   }

@@ -18,13 +18,13 @@ class MemoryChannel : public SecureChannel {
 
   bool handle_datagram(ByteView datagram, Instant) override {
     if (state_ == State::closed) return false;
+    if (!datagram.empty() && datagram[0] == kForged) return false;
     state_ = State::open;
     if (datagram.size() == 1 && datagram[0] == kCloseNotify) {
       state_ = State::closed;
       reason_ = CloseReason::peer_closed;
       return true;
     }
-    if (!datagram.empty() && datagram[0] == kForged) return false;
     in_.emplace_back(datagram.begin(), datagram.end());
     return true;
   }

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "gateway.hpp"
 
 namespace wardlink {
@@ -450,9 +452,52 @@ TEST(DeviceCore, AGatewayThatNeverComesIsTriedEveryFewSeconds) {
   double ceiling = 1;
   for (const double waited : waits(world, 5)) {
     EXPECT_THAT(waited, AllOf(Ge(0.0), Le(ceiling)));
-    ceiling = std::min(6.0, ceiling * 2);
+    ceiling = std::min(4.0, ceiling * 2);
   }
-  EXPECT_THAT(world.attempts.size(), AllOf(Ge(3600u / (5 + 6)), Le(3600u / 5)));
+  EXPECT_THAT(world.attempts.size(), AllOf(Ge(3600u / (5 + 4)), Le(3600u / 5)));
+}
+
+TEST(DeviceCore, AHandshakeThatGoesOnIsGivenItsTime) {
+  World world(no_limits());
+  world.opens = false;
+  world.start();
+  const coap::Bytes anything{coap::testing::MemoryChannel::kForged};
+  for (int i = 0; i < 4; ++i) {
+    world.pass(3s);
+    world.core.handle_datagram(World::server(), anything, world.now);
+  }
+  world.pass(1900ms);  // start() took one second
+  EXPECT_EQ(world.attempts.size(), 1u);
+  world.pass(1200ms);  // 15 s, and the jitter of the first wait
+  EXPECT_EQ(world.attempts.size(), 2u);
+  EXPECT_THAT(world.recorder.status().last_problem, HasSubstr("did not complete the connection in time"));
+}
+
+TEST(DeviceCore, AHandshakeInWhichNothingComesAnyMoreIsBegunAnew) {
+  // DTLS-23: the gateway restarted in the midst of it.
+  World world(no_limits());
+  world.opens = false;
+  world.start();
+  world.pass(3s);
+  world.core.handle_datagram(World::server(), coap::Bytes{coap::testing::MemoryChannel::kForged}, world.now);
+  world.pass(4900ms);
+  EXPECT_EQ(world.attempts.size(), 1u);
+  world.pass(1200ms);
+  EXPECT_EQ(world.attempts.size(), 2u);
+}
+
+TEST(Backoff, SilenceIsNotPaidForLater) {
+  Backoff backoff;
+  coap::Random most = [](std::span<std::uint8_t> bytes) { std::ranges::fill(bytes, 0xff); };
+  std::vector<double> waited;
+  const auto wait = [&](coap::Duration limit) {
+    waited.push_back(std::round(std::chrono::duration<double>(backoff.next(most, limit)).count()));
+  };
+  for (int i = 0; i < 5; ++i) wait(Backoff::kMostUnanswered);
+  for (int i = 0; i < 3; ++i) wait(Backoff::kMost);
+  wait(Backoff::kMostUnanswered);
+  wait(Backoff::kMost);
+  EXPECT_THAT(waited, ElementsAre(1, 2, 4, 4, 4, 4, 8, 16, 4, 32));
 }
 
 TEST(DeviceCore, AGatewayThatRefusesIsTriedWithGrowingJitter) {

@@ -169,6 +169,8 @@ class World {
     return some;
   }
 
+  static coap::Address server() { return {{}, 5684}; }
+
   /// Lets time pass; everybody is woken at each of his deadlines.
   void pass(Duration duration) {
     const auto until = now + duration;
@@ -202,8 +204,6 @@ class World {
             [this] { return std::chrono::system_clock::time_point{std::chrono::microseconds{now.time_since_epoch()}}; },
             std::move(journal)};
   }
-
-  static coap::Address server() { return {{}, 5684}; }
 
   std::unique_ptr<coap::SecureChannel> connect() {
     attempts.push_back(now);

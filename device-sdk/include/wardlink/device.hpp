@@ -106,8 +106,8 @@ class Device {
   /// stop() with no time to drain, where it was not called. Never on the runtime's own thread.
   ~Device();
 
-  /// Connects, and reconnects for as long as it runs: after a failure with full jitter, 1 s doubling to 60 s, and to 6
-  /// s where nothing answered. Once in a device's life. Throws std::runtime_error with one sentence when no UDP socket
+  /// Connects, and reconnects for as long as it runs: after a failure with full jitter, 1 s doubling to 60 s; where
+  /// nothing answered, to 4 s. Once in a device's life. Throws std::runtime_error with one sentence when no UDP socket
   /// can be opened.
   void start();
   /// One measurement set. Alarm limits are applied to it before it returns.
