@@ -92,7 +92,7 @@ bool GrpcLane::drain(std::chrono::milliseconds patience) {
 
 GrpcLane::Stats GrpcLane::stats() const {
   const std::lock_guard lock(mutex_);
-  return {queue_.counters(), queue_.size(), connected_, streams_, refusals_};
+  return {queue_.counters(), queue_.size(), queue_.audits(), connected_, streams_, refusals_};
 }
 
 bool GrpcLane::connected() const {
@@ -267,6 +267,7 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.queue.parked += one.queue.parked;
   sum.queue.superseded += one.queue.superseded;
   sum.waiting += one.waiting;
+  sum.audits += one.audits;
   sum.connected = sum.connected && one.connected;
   sum.streams += one.streams;
   sum.refused += one.refused;

@@ -29,6 +29,7 @@ class GrpcLane {
   struct Stats {
     LaneQueue::Counters queue;
     std::size_t waiting = 0;
+    std::size_t audits = 0;  // waiting, or on their way
     bool connected = false;
     std::uint64_t streams = 0;  // opened since the start
     std::uint64_t refused = 0;  // streams that storage ended with PERMISSION_DENIED

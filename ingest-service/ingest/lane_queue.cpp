@@ -24,6 +24,10 @@ void LaneQueue::attach(const Attachment& attachment) {
 void LaneQueue::detach(SinkSession name) {
   const auto at = sessions_.find(name);
   if (at == sessions_.end()) return;
+  if (!at->second.told && !at->second.retry && at->second.unanswered == 0) {
+    sessions_.erase(at);  // nobody there has heard of it
+    return;
+  }
   if (!std::exchange(at->second.detached, true)) past_.emplace(at->second.attachment.device, name);
   release(at->second);
 }

@@ -76,6 +76,8 @@ class LaneQueue {
   void restart();
 
   std::size_t size() const { return size_; }
+  /// Audit entries of which it is not known that they arrived.
+  std::size_t audits() const { return audits_.size() + audits_sent_.size(); }
   /// Nothing waits and nothing is on its way.
   bool drained() const { return size_ == 0 && audits_.empty(); }
   const Counters& counters() const { return counters_; }

@@ -50,8 +50,10 @@ int serve(const Config& config) {
   const auto stats = service.stats();
   if (!all) {
     spdlog::warn(
-        "ended before storage had taken everything: {} readings are lost; {} alarm records are owed by their devices",
-        stats.lanes[0].waiting, stats.lanes[1].waiting);
+        "ended before storage had taken everything: lost are {} readings and up to {} audit entries; {} alarm records "
+        "are"
+        " still owed by their devices",
+        stats.lanes[0].waiting, stats.lanes[0].audits, stats.lanes[1].waiting);
   }
   wardlink::daemon::print_summary(std::cerr, metrics(stats));
   if (!config.ready_file.empty()) std::remove(config.ready_file.c_str());

@@ -281,6 +281,13 @@ TEST_F(GrpcSinkTest, ARefusalAfterAnAbsenceIsToldToo) {
   EXPECT_TRUE(changes[3].refused && changes[3].known);
 }
 
+TEST_F(GrpcSinkTest, AWholeWardWithoutARecordIsAttachedInTheEnd) {
+  auto sink = make();
+  for (std::uint64_t i = 1; i <= 40; ++i) sink->attach({SinkSession{i}, "urn:dev:os:32473-a", i, WallTime{}, "f00d"});
+  // All on the readings' stream, one on the alarms'.
+  EXPECT_TRUE(storage.wait([](const Log& log) { return log.attached.size() == 41; }));
+}
+
 TEST_F(GrpcSinkTest, DrainsInGoodOrder) {
   auto sink = make();
   attach(*sink);

@@ -291,6 +291,14 @@ TEST_F(RecordStoreTest, ABrokenAuditDoesNotStopRecords) {  // I9
   EXPECT_EQ(rows("quarantine"), "1");
 }
 
+TEST_F(RecordStoreTest, ARowThatTheAuditRefusesTakesNoOtherAlong) {  // I9
+  database.ask("ALTER TABLE audit ADD CHECK (method <> 'bad')");
+  std::vector<AuditFact> facts(7, {.subject = "device", .method = "good"});
+  facts[4].method = "bad";
+  EXPECT_FALSE(writer->audit(facts));
+  EXPECT_EQ(rows("audit"), "6");
+}
+
 TEST_F(RecordStoreTest, PagesHoldEveryReadingOnceAndInOrder) {
   const auto other = attach("urn:dev:os:32473-b");
   std::vector<Record> records;

@@ -143,21 +143,29 @@ void Writer::quarantine_refused(const Record& record) {
   });
 }
 
-/// What the audit refuses is lost to it; while the database takes no writes at all, it waits.
+/// What the audit refuses is lost to it; while the database takes no writes at all, it waits. A row that it refuses
+/// takes no other along.
 bool Writer::audit(std::span<const AuditFact> facts) {
-  return connected([&] {
-    try {
-      pqxx::work tx(*connection_);
-      tx.exec0("SET LOCAL lock_timeout = '500ms'");
-      for (const auto& fact : facts) insert_audit(tx, fact);
-      tx.commit();
-      return true;
-    } catch (const pqxx::sql_error& error) {
-      if (passes(error) && !waits_for_lock(error)) throw;
-      spdlog::error("the audit refused {} rows: {}", facts.size(), cause(error));
-      return false;
-    }
-  });
+  try {
+    return connected([&] {
+      try {
+        pqxx::work tx(*connection_);
+        tx.exec0("SET LOCAL lock_timeout = '2s'");
+        for (const auto& fact : facts) insert_audit(tx, fact);
+        tx.commit();
+        return true;
+      } catch (const pqxx::sql_error& error) {
+        if (facts.size() > 1 && refuses_data(error)) throw;
+        if (passes(error) && !waits_for_lock(error)) throw;
+        spdlog::error("the audit refused {} rows: {}", facts.size(), cause(error));
+        return false;
+      }
+    });
+  } catch (const pqxx::sql_error&) {
+    const auto half = facts.size() / 2;
+    const bool first = audit(facts.first(half));
+    return audit(facts.subspan(half)) && first;
+  }
 }
 
 }  // namespace wardlink::storage::postgres
