@@ -146,13 +146,13 @@ bool Recorder::conclude() {
 DeviceStatus Recorder::status() const {
   const std::lock_guard lock(mutex_);
   auto now = status_;
-  now.sets_waiting = outbox_.sets_waiting();
+  now.sets_waiting = outbox_.sets_waiting() + sets_taken_;
   now.alarms_owed = alarms_owed();
   for (const auto& waveform : waveforms_) {
     now.runs_generated += waveform.generated();
     now.runs_dropped += waveform.dropped();
   }
-  now.runs_waiting = runs_left();
+  now.runs_waiting = runs_left() + runs_taken_;
   now.connected = link_.connected;
   now.last_problem = link_.last_problem;
   now.non_notifications = link_.non_notifications;
@@ -165,8 +165,9 @@ DeviceStatus Recorder::status() const {
 
 bool Recorder::wait_until_drained(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
-  return drained_.wait_for(lock, limit,
-                           [this] { return outbox_.sets_waiting() == 0 && alarms_owed() == 0 && runs_left() == 0; });
+  return drained_.wait_for(lock, limit, [this] {
+    return outbox_.sets_waiting() + sets_taken_ == 0 && alarms_owed() == 0 && runs_left() + runs_taken_ == 0;
+  });
 }
 
 std::optional<std::chrono::milliseconds> Recorder::raise_due() {
@@ -193,17 +194,21 @@ std::uint64_t Recorder::clock_of_samples() const {
 
 std::vector<SequencedSet> Recorder::take_sets(std::size_t most) {
   const std::lock_guard lock(mutex_);
-  return outbox_.take_sets(most);
+  auto sets = outbox_.take_sets(most);
+  sets_taken_ += sets.size();
+  return sets;
 }
 
 void Recorder::sets_sent(std::size_t count) {
   const std::lock_guard lock(mutex_);
   status_.sets_sent += count;
+  sets_taken_ -= count;
 }
 
 void Recorder::give_back(std::vector<SequencedSet> sets) {
   if (sets.empty()) return;
   const std::lock_guard lock(mutex_);
+  sets_taken_ -= sets.size();
   status_.sets_dropped += outbox_.give_back(std::move(sets));
 }
 
@@ -221,17 +226,21 @@ std::optional<SequencedSet> Recorder::latest_set() const {
 
 std::vector<SequencedRun> Recorder::take_runs(std::size_t waveform, std::size_t most) {
   const std::lock_guard lock(mutex_);
-  return waveforms_[waveform].take(most);
+  auto runs = waveforms_[waveform].take(most);
+  runs_taken_ += runs.size();
+  return runs;
 }
 
 void Recorder::runs_sent(std::size_t count) {
   const std::lock_guard lock(mutex_);
   status_.runs_sent += count;
+  runs_taken_ -= count;
 }
 
 void Recorder::give_back(std::size_t waveform, std::vector<SequencedRun> runs) {
   if (runs.empty()) return;
   const std::lock_guard lock(mutex_);
+  runs_taken_ -= runs.size();
   waveforms_[waveform].give_back(std::move(runs));
 }
 

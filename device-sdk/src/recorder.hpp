@@ -66,6 +66,8 @@ class Recorder {
   /// Raises by the clock what is due. Returns how long until it has to be asked again; empty: not until a report.
   std::optional<std::chrono::milliseconds> raise_due();
 
+  /// What is taken out counts as unsent in status(), and nothing is drained, until it is sent or given back;
+  /// sets_waiting() is what can be taken.
   std::vector<SequencedSet> take_sets(std::size_t most);
   void sets_sent(std::size_t count);
   void give_back(std::vector<SequencedSet> sets);
@@ -121,6 +123,7 @@ class Recorder {
   std::condition_variable drained_;
   bool accepting_ = false;
   Outbox outbox_;
+  std::size_t sets_taken_ = 0, runs_taken_ = 0;  // neither sent nor given back
   AlarmLimits limits_;
   std::vector<Standing> standing_;  // one a limit
   std::map<AlarmId, Alarm> open_;   // raised by the caller; the id is the record's number

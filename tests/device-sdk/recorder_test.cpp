@@ -260,13 +260,17 @@ TEST(Recorder, TellsEachAlarmToTheJournalOnce) {
   EXPECT_EQ(bench.recorder.last_alarm(), 1u);
 }
 
-TEST(Recorder, WaitsUntilTheLoopHasTakenAll) {
+TEST(Recorder, WaitsUntilTheLoopHasSentAll) {
   Bench bench;
   EXPECT_TRUE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
   bench.hr(70);
   EXPECT_FALSE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
+  EXPECT_EQ(bench.recorder.take_sets(9).size(), 1u);
+  EXPECT_EQ(bench.recorder.sets_waiting(), 0u);
+  EXPECT_EQ(bench.recorder.status().sets_waiting, 1u) << "it may yet be given back";
+  EXPECT_FALSE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
   std::thread loop([&] {
-    bench.recorder.take_sets(9);
+    bench.recorder.sets_sent(1);
     bench.recorder.publish({});
   });
   EXPECT_TRUE(bench.recorder.wait_until_drained(std::chrono::minutes{5}));

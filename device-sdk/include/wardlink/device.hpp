@@ -80,8 +80,8 @@ struct DeviceStatus {
   bool connected = false;    // a session stands and ingest observes it
   std::string last_problem;  // why it does not, for people; empty when connected
   std::uint64_t sets_generated = 0, sets_sent = 0, sets_dropped = 0, sets_waiting = 0;
-  // Runs of samples, of all waveforms: generated = sent + dropped + waiting (+ those of a Confirmable notification that
-  // is not acknowledged yet: at most 8 of each waveform).
+  // Runs of samples, of all waveforms. Of sets and runs: generated = sent + dropped + waiting, among which are those of
+  // a Confirmable notification that is not acknowledged yet.
   std::uint64_t runs_generated = 0, runs_sent = 0, runs_dropped = 0, runs_waiting = 0;
   // Inherited: left owed in the journal by earlier starts. Generated + inherited = acknowledged + owed.
   std::uint64_t alarms_generated = 0, alarms_inherited = 0, alarms_acknowledged = 0, alarms_owed = 0;
