@@ -142,6 +142,8 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
       control_.pop_front();
       return detachment;
     }
+    // An alarm is to find nothing before it. But storage answers nothing else on a stream that has no records: by the
+    // first attachment it shows that it is there.
     const bool ahead = config_.stream != Stream::alarms || !stream_begun_;
     if (session.told || session.retry || !ahead) continue;
     if (attaching_ >= config_.attaches_ahead) break;

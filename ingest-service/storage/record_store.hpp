@@ -50,7 +50,8 @@ class RecordWriter {
   /// quarantine and blocks no other.
   virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;
 
-  /// In one transaction. False (and logged) when the audit refuses them: that never stops records.
+  /// In one transaction, but that a row which the audit refuses takes no other along. False (and logged) where it has
+  /// refused any: that never stops records.
   virtual bool audit(std::span<const AuditFact> facts) = 0;
 };
 
