@@ -45,7 +45,7 @@ class DrainTest : public ::testing::Test {
     expect_has_ended(daemon);
   }
   static void expect_has_ended(Process& daemon) {
-    const bool ended = eventually([&] { return !daemon.running(); }, std::chrono::seconds{30});
+    const bool ended = eventually([&] { return !daemon.running(); }, std::chrono::seconds{60});
     ASSERT_TRUE(ended) << daemon.log();
     EXPECT_EQ(daemon.wait(), 0) << daemon.log();
   }

@@ -88,7 +88,7 @@ TEST(Durability, StorageKilledBetweenAnAlarmsArrivalAndItsCommit) {
   EXPECT_GE(acknowledged.begin()->second, committed) << "the ACK came before the COMMIT";
   RecordProperty("ack_after_commit_us", std::to_string(acknowledged.begin()->second - committed));
   EXPECT_EQ(device.status().handshakes, 1u) << "a held ACK is not a dead gateway";
-  EXPECT_TRUE(device.stop(std::chrono::seconds{10}));
+  EXPECT_TRUE(device.stop(std::chrono::seconds{60}));
 }
 
 }  // namespace

@@ -72,7 +72,7 @@ bool RawDevice::read_datagram(std::chrono::milliseconds limit) {
 
 bool RawDevice::handshake() {
   flush();
-  const auto end = EventLoop::now() + std::chrono::seconds{20};
+  const auto end = EventLoop::now() + std::chrono::seconds{60};
   while (channel_->state() == coap::SecureChannel::State::handshaking && EventLoop::now() < end) {
     read_datagram(std::chrono::seconds{1});
   }

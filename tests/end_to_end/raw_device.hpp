@@ -33,9 +33,9 @@ class RawDevice {
   void send_forged(coap::ByteView datagram);
   int socket() const { return socket_; }
   /// The next message; empty when none comes within the limit.
-  std::optional<coap::Message> receive(std::chrono::milliseconds limit = std::chrono::seconds{10});
+  std::optional<coap::Message> receive(std::chrono::milliseconds limit = std::chrono::seconds{60});
   /// The next message that answers `id` (ACK or RST); others are answered as a device would, or passed over.
-  std::optional<coap::Message> answer_to(std::uint16_t id, std::chrono::milliseconds limit = std::chrono::seconds{10});
+  std::optional<coap::Message> answer_to(std::uint16_t id, std::chrono::milliseconds limit = std::chrono::seconds{60});
 
   /// A notification with a SenML payload given as JSON, sent as CBOR.
   coap::Message notification(coap::Type type, const coap::Token& token, const std::string& senml_json);

@@ -104,7 +104,7 @@ TEST_F(Reboot, DebtsAreDeliveredUnderTheirOwnBoot) {
             "3");
   EXPECT_EQ(stack.sql("SELECT count(*) FROM quarantine"), "0");
   EXPECT_EQ(journaled(journal, "ack"), (std::set<Key>{{first, 1}, {first, 2}, {second, 1}}));
-  EXPECT_TRUE(device->stop(std::chrono::seconds{10}));
+  EXPECT_TRUE(device->stop(std::chrono::seconds{60}));
   device.reset();
   EXPECT_TRUE(open_file_journal(journal, stack.urn("bed"))->owed().empty());
 }

@@ -65,7 +65,7 @@ class ReloadTest : public ::testing::Test {
   /// What storage says to a client that connects now.
   grpc::StatusCode ask_as(const coap::Credentials& credentials) const {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{20});
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds{60});
     v1::GetLatestResponse response;
     return v1::VitalsService::NewStub(stack.connect(credentials))->GetLatest(&context, {}, &response).error_code();
   }

@@ -84,7 +84,7 @@ TEST_F(TokenTest, ATokenOfACancelledObservationIsResetAndCounted) {
   EXPECT_TRUE(stack->readings("devices/" + urn).empty());
   // Ingest observes again under a token never used before; then the session works as before.
   std::optional<coap::Message> again;
-  while ((again = device->receive(std::chrono::seconds{30})) && again->code != coap::code::get) continue;
+  while ((again = device->receive(std::chrono::seconds{60})) && again->code != coap::code::get) continue;
   ASSERT_TRUE(again);
   EXPECT_NE(again->token, device->vitals);
   device->vitals = again->token;

@@ -66,10 +66,10 @@ class ScriptedStorage final : public v1::IngestService::Service {
     std::vector<std::string> audited;      // reasons
     std::map<v1::Stream, std::set<std::string>> peers;
   };
-  /// Waits until the log is as wished; false after 20 s.
+  /// Waits until the log is as wished; false after 60 s.
   bool wait(const std::function<bool(const Log&)>& wished) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds{20}, [&] { return wished(log_); });
+    return changed_.wait_for(lock, std::chrono::seconds{60}, [&] { return wished(log_); });
   }
   Log log() {
     const std::lock_guard lock(mutex_);

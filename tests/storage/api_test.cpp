@@ -35,7 +35,7 @@ class ApiTest : public testing::Test {
   grpc::Status call(const std::shared_ptr<grpc::Channel>& channel, Method method, const Request& request,
                     Response& response) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     const auto stub = Api::NewStub(channel);
     return (stub.get()->*method)(&context, request, &response);
   }

@@ -112,7 +112,7 @@ std::string Sql::ask(const std::string& statement) {
 }
 
 void Sql::wait_until(const std::string& condition) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (ask("SELECT " + condition) != "t") {
     if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("never came true: " + condition);
     ask("SELECT pg_sleep(0.01)");

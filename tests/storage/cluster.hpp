@@ -31,7 +31,7 @@ class Sql {
   std::string ask(const std::string& statement);
   void begin() { ask("BEGIN"); }
   void commit() { ask("COMMIT"); }
-  /// Asks again until it says "t". Throws after 20 s.
+  /// Asks again until it says "t". Throws after 60 s.
   void wait_until(const std::string& condition);
 
  private:

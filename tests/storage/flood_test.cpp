@@ -87,7 +87,7 @@ class FloodTest : public testing::Test {
   }
   grpc::Status reads() {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + 30s);
+    context.set_deadline(std::chrono::system_clock::now() + 60s);
     v1::GetLatestResponse response;
     return v1::VitalsService::NewStub(service.channel("clients/viewer"))
         ->GetLatest(&context, v1::GetLatestRequest(), &response);

@@ -86,7 +86,7 @@ class WaveformTest : public testing::Test {
 
   Answer ask(const v1::GetWaveformRequest& request, const std::string& who = "viewer") {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     const auto stub = v1::VitalsService::NewStub(service.channel("clients/" + who));
     const auto stream = stub->GetWaveform(&context, request);
     Answer answer;
