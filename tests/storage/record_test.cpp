@@ -265,7 +265,7 @@ TEST_F(RecordStoreTest, RowsLieInThePartitionOfTheirDay) {
   EXPECT_EQ(database.ask("SELECT tableoid::regclass::text = 'measurement_set_' || to_char(measured_at, 'YYYYMMDD')"
                          " FROM measurement_set"),
             "t");
-  const auto old = writer->attach({"urn:dev:os:32473-old", 1, anchor - std::chrono::days(30)}).session;
+  const auto old = writer->attach({"urn:dev:os:32473-old", 1, anchor - std::chrono::days(1)}).session;
   EXPECT_THAT(append({set(1, 1000, 72, old)}), ElementsAre(committed));
   const auto ancient = writer->attach({"urn:dev:os:32473-ancient", 1, Instant{}}).session;
   EXPECT_THAT(append({set(1, 1000, 72, ancient)}), ElementsAre(committed));

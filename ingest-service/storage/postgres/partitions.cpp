@@ -11,7 +11,10 @@ namespace wardlink::storage::postgres {
 void Partitions::ensure(pqxx::connection& connection, Instant from, Instant now) {
   using std::chrono::days;
   const auto today = std::chrono::floor<days>(now);
-  const auto first = std::clamp(std::chrono::floor<days>(from), today - days{days_back_}, today);
+  // A beginning of long ago (a clock that was not set, a POST's session, which counts from 1970) says nothing of when
+  // its rows are measured.
+  const auto begun = std::chrono::floor<days>(from);
+  const auto first = begun < today - days{days_back_} ? today : std::min(begun, today);
   ArrayText wanted;
   std::set<std::chrono::sys_days> missing;
   const std::lock_guard lock(mutex_);
