@@ -39,6 +39,11 @@ void describe(CLI::App& app, Config& config) {
                  "Measurement sets a shard keeps while storage is away; beyond it the oldest are shed and counted")
       ->check(CLI::Range(std::size_t{256}, std::size_t{16'777'216}))
       ->capture_default_str();
+  app.add_option(
+         "--drain", config.drain_seconds,
+         "At the end, seconds that storage has to take what waits; then readings that wait are lost and counted")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
   app.add_option("--metrics-port", config.metrics_port, "TCP port of /metrics on 127.0.0.1; 0 = any that is free")
       ->capture_default_str();
   app.add_option("--ready-file", config.ready_file, "Write {\"port\",\"metrics_port\",\"pid\"} there once it serves");

@@ -22,8 +22,6 @@ using namespace wardlink::ingest;
 using wardlink::daemon::MetricsPort;
 using wardlink::daemon::Signals;
 
-constexpr std::chrono::seconds patience_at_the_end{8};  // docker and podman kill after 10
-
 /// SIGHUP. What cannot be used changes nothing.
 void renew(Service& service, const CredentialFiles& files) {
   try {
@@ -45,8 +43,8 @@ int serve(const Config& config) {
     for (auto came = signals.wait(); came != Signals::Came::end; came = signals.wait())
       if (came == Signals::Came::reload) renew(service, config.files);
   }
-  spdlog::info("stopping: storage has {} s to take what waits", patience_at_the_end.count());
-  const bool all = service.stop(patience_at_the_end);
+  spdlog::info("stopping: storage has {} s to take what waits", config.drain_seconds);
+  const bool all = service.stop(std::chrono::seconds{config.drain_seconds});
   const auto stats = service.stats();
   if (!all) {
     spdlog::warn(

@@ -112,6 +112,8 @@ void add_sink(MetricFamilies& to, const ServiceStats& s) {
       .sample(readings.resent, {{"stream", "vitals"}})
       .sample(alarms.resent, {{"stream", "alarms"}});
   to.gauge("shards", "Threads that share the port").sample(s.shard_count);
+  to.gauge("shards_silent", "Threads too busy to tell their counters: their part here is what they told last")
+      .sample(s.silent_shards);
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ WallTime wall_now() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+constexpr std::chrono::milliseconds kPatience{500};  // with a shard that is asked for its counters
+
 coap::Bytes draw_secret() {
   coap::Bytes secret(32);
   coap::secure_random()(secret);
@@ -146,7 +148,7 @@ bool Service::stop(std::chrono::milliseconds patience) {
   for (auto& worker : workers_)
     if (worker->thread.joinable()) worker->run([&shard = *worker->shard] { shard.close_all(); }, left());
   for (auto& worker : workers_) all = worker->sink && worker->sink->drain(left()) && all;
-  final_ = collect();
+  final_ = collect(std::max(left(), kPatience));
   for (auto& worker : workers_) {
     worker->loop.stop();
     if (worker->thread.joinable()) worker->thread.join();
@@ -158,10 +160,10 @@ bool Service::stop(std::chrono::milliseconds patience) {
 
 ServiceStats Service::stats() const {
   const std::lock_guard lock(collecting_);
-  return stopped_ ? final_ : collect();
+  return stopped_ ? final_ : collect(kPatience);
 }
 
-ServiceStats Service::collect() const {
+ServiceStats Service::collect(std::chrono::milliseconds patience) const {
   ServiceStats sum;
   sum.shard_count = workers_.size();
   for (std::size_t i = 0; i < lane_count; ++i) sum.lanes[i].connected = true;
@@ -172,7 +174,10 @@ ServiceStats Service::collect() const {
       *fresh = one.shard->stats();
       fresh->kernel_drops = one.driver->kernel_drops();
     };
-    if (one.thread.joinable() && one.run(work, std::chrono::milliseconds{500})) one.last = *fresh;
+    if (one.thread.joinable() && one.run(work, patience))
+      one.last = *fresh;
+    else
+      ++sum.silent_shards;
     add(sum.shards, one.last);
     if (!one.sink) continue;
     const auto sink = one.sink->stats();

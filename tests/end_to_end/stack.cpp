@@ -52,6 +52,17 @@ std::string http_get(std::uint16_t port, const std::string& target) {
   return answer;
 }
 
+std::map<std::string, double> samples_of(const std::string& metrics) {
+  std::map<std::string, double> samples;
+  std::istringstream lines(metrics);
+  for (std::string line; std::getline(lines, line);) {
+    const auto space = line.rfind(' ');
+    if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
+    samples[line.substr(0, space)] = std::strtod(line.c_str() + space, nullptr);
+  }
+  return samples;
+}
+
 /// NOT_FOUND is an empty list here: storage hears of a device a moment after its session stands.
 void expect_ok(const grpc::Status& status) {
   if (!status.ok() && status.error_code() != grpc::StatusCode::NOT_FOUND)
@@ -131,6 +142,8 @@ void Stack::start_ingest() {
                     pki() + "/ingest-client.key",
                     "--storage-ca",
                     pki() + "/service-ca.pem",
+                    "--drain",
+                    "120",
                     "--metrics-port",
                     "0",
                     "--ready-file",
@@ -198,12 +211,11 @@ std::string Stack::sql(const std::string& statement) const {
 
 std::map<std::string, double> Stack::scrape(std::uint16_t port) {
   std::map<std::string, double> samples;
-  std::istringstream lines(http_get(port, "/metrics"));
-  for (std::string line; std::getline(lines, line);) {
-    const auto space = line.rfind(' ');
-    if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
-    samples[line.substr(0, space)] = std::strtod(line.c_str() + space, nullptr);
-  }
+  eventually([&] {
+    samples = samples_of(http_get(port, "/metrics"));
+    const auto silent = samples.find("wardlink_ingest_shards_silent");
+    return silent == samples.end() || silent->second == 0;
+  });
   return samples;
 }
 

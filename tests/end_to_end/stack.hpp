@@ -66,6 +66,7 @@ class Stack {
 
  private:
   Process storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const;
+  /// Again until every thread has told its part.
   static std::map<std::string, double> scrape(std::uint16_t port);
   std::uint16_t port_of(const std::string& metric) const;
 
