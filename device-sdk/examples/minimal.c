@@ -21,7 +21,7 @@ static int complain(void) {
   return 1;
 }
 
-/* A reading a second, then what is left of them for at most 5 s. */
+/* A reading a second, then what is left of them for at most 30 s. */
 static int run(wardlink_device* device, int seconds) {
   if (wardlink_device_start(device) != WARDLINK_OK) return complain();
   for (int second = 0; second < seconds; ++second) {
@@ -29,7 +29,7 @@ static int run(wardlink_device* device, int seconds) {
     if (wardlink_device_report(device, readings, 2, WARDLINK_NOW) != WARDLINK_OK) return complain();
     thrd_sleep(&(struct timespec){.tv_sec = 1}, NULL);
   }
-  return wardlink_device_stop(device, 5000) == WARDLINK_OK ? 0 : complain();
+  return wardlink_device_stop(device, 30000) == WARDLINK_OK ? 0 : complain();
 }
 
 int main(int argc, char** argv) {

@@ -20,7 +20,7 @@ int main(int argc, char** argv) try {
     device.report({{{signs::find("hr")->id, 70.0 + second % 5}}, {}});
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
-  return device.stop(std::chrono::seconds(5)) ? 0 : 1;
+  return device.stop(std::chrono::seconds(30)) ? 0 : 1;
 } catch (const std::exception& problem) {
   std::cerr << problem.what() << '\n';
   return 1;

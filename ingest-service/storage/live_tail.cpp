@@ -35,7 +35,7 @@ LiveTail::Opened LiveTail::open(const LiveFilter& filter, std::function<void()> 
   }
   pending_.push_back(pending);
   store_.wake();
-  changed_.wait_for(lock, 5s, [&] { return pending->from || stopping_; });
+  changed_.wait_for(lock, limits_.begin, [&] { return pending->from || stopping_; });
   std::erase(pending_, pending);
   if (stopping_) throw Stopping("the service stops: go on from the last cursor");
   if (!pending->from) throw StoreError(StoreError::Kind::away, "the live stream does not begin");

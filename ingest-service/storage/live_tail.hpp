@@ -15,6 +15,7 @@ class LiveTail {
     std::size_t queue = 8192;                 // messages that may wait for one
     std::chrono::milliseconds stuck{10'000};  // how long one may block in a write; then it is dropped
     std::chrono::milliseconds beat{2'000};    // between heartbeats; the contract allows 5 s
+    std::chrono::milliseconds begin{5'000};   // how long the next look at the database may take to come
   };
 
   LiveTail(LiveStore& store, Limits limits);
@@ -24,7 +25,7 @@ class LiveTail {
     std::shared_ptr<LiveQueue> queue;
     LivePosition from;  // what lies before is not offered
   };
-  /// From the next look at the database on. Any thread. StoreError away when that does not come within 5 s; Exhausted
+  /// From the next look at the database on. Any thread. StoreError away when that does not come in time; Exhausted
   /// when there are as many watchers as there may be.
   Opened open(const LiveFilter& filter, std::function<void()> cancel);
 

@@ -175,7 +175,7 @@ void Server::set_serving(bool serving) {
 void Server::shutdown() {
   impl_->port.stop();
   impl_->tail.stop();  // live streams end of themselves, saying why
-  for (const auto& one : impl_->generations) one->shutdown(std::chrono::seconds(1));
+  for (const auto& one : impl_->generations) one->shutdown(impl_->limits.farewell);
   const std::lock_guard lock(impl_->changing);
   impl_->generations.clear();
 }

@@ -34,6 +34,8 @@ class Server {
     /// How often the grants of streams that stand are asked for again: for so long a grant outlives its end.
     std::chrono::milliseconds grant_recheck = std::chrono::seconds(3);
     LiveTail::Limits live{};
+    /// At the end, what calls that still run may take to end by themselves, live streams with their last words.
+    std::chrono::milliseconds farewell = std::chrono::seconds(1);
   };
 
   /// Serves at once, on gRPC's own threads. The stores outlive it. Throws ListenError.

@@ -1,5 +1,4 @@
-#include <condition_variable>
-#include <mutex>
+#include <future>
 
 #include "scripted_server.hpp"
 
@@ -56,20 +55,13 @@ TEST_F(Errors, TheServerDoesNotTrustTheCertificate) {
 }
 
 TEST_F(Errors, NoAnswerInTime) {
-  std::mutex mutex;
-  std::condition_variable asked;
-  bool done = false;
-  vitals_.latest = [&](const auto&, auto&) {
-    std::unique_lock lock(mutex);
-    asked.wait(lock, [&] { return done; });
+  const auto answered = std::make_shared<std::promise<void>>();
+  vitals_.latest = [heard = answered->get_future().share()](const auto&, auto&) {
+    heard.wait();
     return grpc::Status::OK;
   };
   const Answer answer = ask({"vitals", "latest", "--timeout", "0.3"});
-  {
-    const std::lock_guard lock(mutex);
-    done = true;
-  }
-  asked.notify_all();
+  answered->set_value();
   EXPECT_EQ(answer.code, 4);
   EXPECT_THAT(answer.err, HasSubstr("did not answer in time"));
 }

@@ -1,5 +1,6 @@
 #include "scripted_server.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -139,6 +140,8 @@ Answer ClientTest::ask(std::vector<std::string> arguments, const Heard& heard) c
                                             "--key",    pki("clients/admin.key"),
                                             "--ca",     pki("service-ca.pem"),
                                             "--utc"};
+  if (std::ranges::find(arguments, "--timeout") == arguments.end())
+    arguments.insert(arguments.end(), {"--timeout", "60"});
   arguments.insert(arguments.begin(), connection.begin(), connection.end());
   return run_client(arguments, heard);
 }

@@ -3,6 +3,7 @@
 // by device, and acknowledges alarms when told to commit. Its own thread and loop.
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -25,6 +26,17 @@ struct Arrived {
   std::map<std::uint64_t, std::string> alarms;                  // sequence → event and code
   std::size_t repeated_sets = 0, non = 0, con = 0;
 };
+
+/// Until it holds, or the test's patience ends: what is waited for is another thread's doing.
+template <class Condition>
+bool eventually(Condition condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
 
 class LoopbackGateway : private coap::Endpoint {
  public:

@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using wardlink::testing::eventually;
 using wardlink::testing::LoopbackGateway;
 
 const std::string kUrn = "urn:dev:os:32473-00000000000000b";  // and a digit
@@ -100,6 +101,11 @@ TEST_F(WardTest, ReplaysRecordingsToTheLastValueAndAlarm) {
   Ward ward(settings, load_badges(settings));
   EXPECT_TRUE(ward.run(interrupted)) << ward.report();
 
+  // The last notifications are Non-confirmable and may still be on their way.
+  ASSERT_TRUE(eventually([&] {
+    auto arrived = gateway.arrived();
+    return arrived[kUrn + "1"].sets.size() == 3000 && arrived[kUrn + "2"].sets.size() == 2;
+  }));
   const auto one = gateway.arrived().at(kUrn + "1");
   EXPECT_EQ(one.alarms.size(), 4u);  // the second episode is closed by the recording's end
   EXPECT_EQ(one.alarms.at(1), "raised hr-high");

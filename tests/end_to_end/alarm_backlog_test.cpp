@@ -33,7 +33,6 @@ TEST(AlarmBacklog, GoesInDatagramsWorthHighestPriorityFirst) {
   DeviceOptions options;
   options.port = relay.port();
   options.credentials = stack.credentials("devices/bed");
-  options.journal = open_file_journal(stack.path("bed.jsonl"), stack.urn("bed"));
   Device device(options);
   device.start();
   ASSERT_TRUE(eventually([&] { return device.status().connected; })) << device.status().last_problem;
@@ -57,7 +56,7 @@ TEST(AlarmBacklog, GoesInDatagramsWorthHighestPriorityFirst) {
 
   const auto back = "timestamptz '" + stack.sql("SELECT clock_timestamp()") + "'";
   stack.start_storage();
-  ASSERT_TRUE(eventually([&] { return device.status().alarms_owed == 0; }, std::chrono::seconds{180}))
+  ASSERT_TRUE(eventually([&] { return device.status().alarms_owed == 0; }, std::chrono::seconds{240}))
       << device.status().alarms_owed;
   EXPECT_EQ(device.status().handshakes, 1u);
   EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event WHERE stream = 2"), std::to_string(kAlarms));

@@ -99,7 +99,7 @@ TEST_F(CertificateTest, AServersCertificateUsedByADevice) {
 
 TEST_F(CertificateTest, None) {
   expect_refused("no_certificate", [&] {
-    Process client({"timeout", "20", "openssl", "s_client", "-dtls1_2", "-connect",
+    Process client({"timeout", "120", "openssl", "s_client", "-dtls1_2", "-connect",
                     "127.0.0.1:" + std::to_string(stack->ingest_port())},
                    stack->path("s_client.log"));
     client.wait();

@@ -73,7 +73,7 @@ class Chaos : public ::testing::Test {
     } else if (fault == "crash postgres") {
       const auto pid = postmaster();
       kill(pid, SIGQUIT);  // what pg_ctl stop -m immediate sends
-      eventually([&] { return kill(pid, 0) != 0; });
+      if (!eventually([&] { return kill(pid, 0) != 0; })) throw std::runtime_error("PostgreSQL does not crash");
       run({std::string(WARDLINK_SOURCE_DIR) + "/scripts/private-postgres", "start", stack.path("postgres")});
     } else if (fault == "freeze storage") {
       freeze({stack.storage.pid()});

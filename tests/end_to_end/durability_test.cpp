@@ -83,8 +83,8 @@ TEST(Durability, StorageKilledBetweenAnAlarmsArrivalAndItsCommit) {
   EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event"), "1");
   const auto committed = std::stoll(stack.sql(
       "SELECT floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint::text FROM alarm_event"));
+  ASSERT_TRUE(eventually([&] { return acknowledgements(journal).size() == 1; }));
   const auto acknowledged = acknowledgements(journal);
-  ASSERT_EQ(acknowledged.size(), 1u);
   EXPECT_GE(acknowledged.begin()->second, committed) << "the ACK came before the COMMIT";
   RecordProperty("ack_after_commit_us", std::to_string(acknowledged.begin()->second - committed));
   EXPECT_EQ(device.status().handshakes, 1u) << "a held ACK is not a dead gateway";

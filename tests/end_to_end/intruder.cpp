@@ -107,7 +107,7 @@ int connected_socket(std::uint16_t port, std::uint16_t local_port, const char* l
 bool open_halfway(int socket, const coap::Bytes& hello) {
   send(socket, hello.data(), hello.size(), 0);
   std::array<std::uint8_t, 2048> buffer{};
-  for (pollfd waited{socket, POLLIN, 0}; poll(&waited, 1, 5'000) == 1;) {
+  for (pollfd waited{socket, POLLIN, 0}; poll(&waited, 1, 60'000) == 1;) {
     const auto size = recv(socket, buffer.data(), buffer.size(), 0);
     if (size < 0) return false;
     const coap::ByteView datagram{buffer.data(), static_cast<std::size_t>(size)};

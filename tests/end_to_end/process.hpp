@@ -37,7 +37,7 @@ class Process {
 std::string run(const std::vector<std::string>& command);
 
 /// Waits until `condition` holds; false when it did not within `limit`. The limit only bounds a failing test.
-bool eventually(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds{60});
+bool eventually(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds{240});
 
 std::string read_file(const std::string& path);
 void write_file(const std::string& path, const std::string& text);

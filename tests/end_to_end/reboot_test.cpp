@@ -103,7 +103,8 @@ TEST_F(Reboot, DebtsAreDeliveredUnderTheirOwnBoot) {
                       "WHERE measured_at = anchor + tick_ms * interval '1 ms'"),
             "3");
   EXPECT_EQ(stack.sql("SELECT count(*) FROM quarantine"), "0");
-  EXPECT_EQ(journaled(journal, "ack"), (std::set<Key>{{first, 1}, {first, 2}, {second, 1}}));
+  const std::set<Key> all{{first, 1}, {first, 2}, {second, 1}};
+  EXPECT_TRUE(eventually([&] { return journaled(journal, "ack") == all; }));
   EXPECT_TRUE(device->stop(std::chrono::seconds{60}));
   device.reset();
   EXPECT_TRUE(open_file_journal(journal, stack.urn("bed"))->owed().empty());

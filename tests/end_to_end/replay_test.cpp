@@ -124,7 +124,7 @@ class Replay : public ::testing::Test {
       const auto number = std::to_string(i);
       urns.push_back(stack.urn("device-" + std::string(4 - number.size(), '0') + number));
     }
-    arguments.push_back("--replay");
+    arguments.insert(arguments.end(), {"--drain", "300", "--replay"});
     arguments.insert(arguments.end(), files.begin(), files.end());
     auto ward = stack.ward(arguments, port);
     const auto code = ward.wait();

@@ -58,7 +58,7 @@ TEST_F(Takeover, ARebootOnTheSameAddressAndPortCostsOneHandshake) {
   ASSERT_TRUE(second->handshake()) << "the dead session stands in the way";
   ASSERT_TRUE(second->register_as(urn, 8));
   EXPECT_EQ(metric("handshakes_total"), handshakes + 1);
-  EXPECT_EQ(metric("challenges_total"), challenges + 1) << "its first hello was answered";
+  EXPECT_GE(metric("challenges_total"), challenges + 1) << "its first hello was answered";
   EXPECT_EQ(metric("sessions"), 1);
   EXPECT_EQ(superseded(), 1);
   const auto stale = second->notification(Type::con, old_token, "[]");
@@ -77,7 +77,10 @@ TEST_F(Takeover, OfManySessionsFromManyPortsTheNewestIsObserved) {
     ASSERT_TRUE(newer->handshake());
     ASSERT_TRUE(newer->register_as(urn, static_cast<std::uint64_t>(i))) << i;
     if (older) {
-      while (const auto message = older->receive()) EXPECT_NE(message->code, coap::code::get) << "observed again";
+      while (const auto message = older->receive()) {
+        const bool again = message->token == older->vitals || message->token == older->alarms;  // a retransmission
+        EXPECT_TRUE(again || message->code != coap::code::get) << "observed again";
+      }
       EXPECT_TRUE(older->closed()) << i;
     }
     older = std::move(newer);

@@ -76,7 +76,8 @@ Cluster::~Cluster() {
     stop();
   } catch (const std::exception&) {  // stopped already
   }
-  std::filesystem::remove_all(folder_);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
 }
 
 void Cluster::start(const std::vector<std::string>& options) {
