@@ -18,7 +18,7 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   struct Config {
     std::string connection;        // libpq connection string or URI
     std::size_t max_readers = 8;   // connections for queries (and 4 for what comes first); a call waits 5 s for one
-    int partition_days_back = 60;  // so old a session's beginning may be for attach() to make the days' partitions
+    int partition_days_back = 60;  // so old a session may be for attach() to make the partitions of its days
   };
 
   /// Connects, refuses an unfit database (StoreUnfit), brings the schema up to date under a lock, makes the partitions

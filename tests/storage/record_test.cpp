@@ -267,7 +267,10 @@ TEST_F(RecordStoreTest, RowsLieInThePartitionOfTheirDay) {
             "t");
   const auto old = writer->attach({"urn:dev:os:32473-old", 1, anchor - std::chrono::days(1)}).session;
   EXPECT_THAT(append({set(1, 1000, 72, old)}), ElementsAre(committed));
+  const std::string partitions = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'measurement_set'::regclass";
+  const auto made = database.ask(partitions);
   const auto ancient = writer->attach({"urn:dev:os:32473-ancient", 1, Instant{}}).session;
+  EXPECT_EQ(database.ask(partitions), made) << "1970 says nothing of when its rows are measured";
   EXPECT_THAT(append({set(1, 1000, 72, ancient)}), ElementsAre(committed));
   EXPECT_EQ(rows("measurement_set_default"), "1");
 }

@@ -14,7 +14,7 @@ void Partitions::ensure(pqxx::connection& connection, Instant from, Instant now)
   // A beginning of long ago (a clock that was not set, a POST's session, which counts from 1970) says nothing of when
   // its rows are measured.
   const auto begun = std::chrono::floor<days>(from);
-  const auto first = begun < today - days{days_back_} ? today : std::min(begun, today);
+  const auto first = begun < today - days{days_back_} ? today - days{1} : std::min(begun, today);
   ArrayText wanted;
   std::set<std::chrono::sys_days> missing;
   const std::lock_guard lock(mutex_);

@@ -17,7 +17,8 @@ class Partitions {
   static constexpr int days_ahead = 7;
   explicit Partitions(int days_back) : days_back_(days_back) {}
 
-  /// From the day of `from`, or today where that is more than days_back ago, to a week ahead. Throws what pqxx throws.
+  /// From the day of `from`, or yesterday where that is more than days_back ago, to a week ahead. Throws what pqxx
+  /// throws.
   void ensure(pqxx::connection& connection, Instant from, Instant now);
 
  private:
