@@ -41,8 +41,9 @@ void describe(CLI::App& app, Config& config) {
       ->capture_default_str();
   app.add_option(
          "--drain", config.drain_seconds,
-         "At the end, seconds that storage has to take what waits; then readings that wait are lost and counted")
-      ->check(CLI::Range(0, 3600))
+         "Seconds that storage has at the end to take what waits; readings that then remain are lost, and counted. "
+         "Whoever stops this service must wait longer: docker and podman kill after 10")
+      ->check(CLI::Range(1, 300))
       ->capture_default_str();
   app.add_option("--metrics-port", config.metrics_port, "TCP port of /metrics on 127.0.0.1; 0 = any that is free")
       ->capture_default_str();

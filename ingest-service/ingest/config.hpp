@@ -34,7 +34,7 @@ struct Config {
   CredentialFiles files;
   IngestCredentials credentials;
   std::size_t readings_capacity = 65'536;  // a shard
-  unsigned drain_seconds = 8;              // at the end, for what waits; docker and podman kill after 10
+  unsigned drain_seconds = 8;              // that storage has at the end to take what waits
   std::uint16_t metrics_port = 9464;       // TCP on 127.0.0.1; 0 = the kernel picks
   std::string ready_file;                  // empty = none
   bool healthcheck = false;                // ask a running one, then exit

@@ -51,16 +51,16 @@ struct Service::Worker {
   std::thread thread;
   mutable ShardStats last;
 
-  /// Runs on the loop's thread; false when that does not answer in time.
+  /// Runs on the loop's thread.
   template <class Work>
-  bool run(Work work, std::chrono::milliseconds patience) const {
+  std::future<void> run(Work work) const {
     auto done = std::make_shared<std::promise<void>>();
     auto future = done->get_future();
     const_cast<coap::EventLoop&>(loop).post([work = std::move(work), done] {
       work();
       done->set_value();
     });
-    return future.wait_for(patience) == std::future_status::ready;
+    return future;
   }
 };
 
@@ -146,9 +146,9 @@ bool Service::stop(std::chrono::milliseconds patience) {
   };
   bool all = true;
   for (auto& worker : workers_)
-    if (worker->thread.joinable()) worker->run([&shard = *worker->shard] { shard.close_all(); }, left());
+    if (worker->thread.joinable()) worker->run([&shard = *worker->shard] { shard.close_all(); }).wait_until(end);
   for (auto& worker : workers_) all = worker->sink && worker->sink->drain(left()) && all;
-  final_ = collect(std::max(left(), kPatience));
+  final_ = collect(std::max(end, std::chrono::steady_clock::now() + kPatience));
   for (auto& worker : workers_) {
     worker->loop.stop();
     if (worker->thread.joinable()) worker->thread.join();
@@ -160,31 +160,38 @@ bool Service::stop(std::chrono::milliseconds patience) {
 
 ServiceStats Service::stats() const {
   const std::lock_guard lock(collecting_);
-  return stopped_ ? final_ : collect(kPatience);
+  return stopped_ ? final_ : collect(std::chrono::steady_clock::now() + kPatience);
 }
 
-ServiceStats Service::collect(std::chrono::milliseconds patience) const {
+ServiceStats Service::collect(std::chrono::steady_clock::time_point until) const {
   ServiceStats sum;
   sum.shard_count = workers_.size();
-  for (std::size_t i = 0; i < lane_count; ++i) sum.lanes[i].connected = true;
+  struct Asked {
+    std::shared_ptr<ShardStats> fresh;
+    std::future<void> told;
+  };
+  std::vector<Asked> asked;
   for (const auto& worker : workers_) {
     auto fresh = std::make_shared<ShardStats>();
-    const Worker& one = *worker;
-    const auto work = [&one, fresh] {
-      *fresh = one.shard->stats();
-      fresh->kernel_drops = one.driver->kernel_drops();
-    };
-    if (one.thread.joinable() && one.run(work, patience))
-      one.last = *fresh;
+    asked.push_back({fresh, worker->run([&one = *worker, fresh] {
+                       *fresh = one.shard->stats();
+                       fresh->kernel_drops = one.driver->kernel_drops();
+                     })});
+  }
+  for (std::size_t i = 0; i < lane_count; ++i) sum.lanes[i].connected = true;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    const Worker& one = *workers_[i];
+    if (asked[i].told.wait_until(until) == std::future_status::ready)
+      one.last = *asked[i].fresh;
     else
       ++sum.silent_shards;
     add(sum.shards, one.last);
     if (!one.sink) continue;
     const auto sink = one.sink->stats();
-    for (std::size_t i = 0; i < lane_count; ++i) {
-      const auto& lane = i == 0 ? sink.readings : sink.alarms;
-      add(sum.lanes[i], lane);
-      sum.connected[i] += lane.connected ? 1 : 0;
+    for (std::size_t lane = 0; lane < lane_count; ++lane) {
+      const auto& stats = lane == 0 ? sink.readings : sink.alarms;
+      add(sum.lanes[lane], stats);
+      sum.connected[lane] += stats.connected ? 1 : 0;
     }
   }
   return sum;

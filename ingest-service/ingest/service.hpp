@@ -20,7 +20,7 @@ struct ServiceStats {
   std::array<GrpcLane::Stats, lane_count> lanes;      // readings, alarms; `connected` = all of them are
   std::array<std::uint64_t, lane_count> connected{};  // streams that stand
   std::uint64_t shard_count = 0;
-  std::uint64_t silent_shards = 0;  // did not say within half a second; their part is what they said last
+  std::uint64_t silent_shards = 0;  // did not tell in time; their part is what they told last
 };
 
 /// Made, stopped and destroyed on one thread.
@@ -39,7 +39,7 @@ class Service {
   /// Closes all sessions, hands over what waits for at most `patience`, and ends the threads. False: something was
   /// left.
   bool stop(std::chrono::milliseconds patience);
-  /// Any thread until stop(); then the last numbers. See silent_shards.
+  /// Any thread until stop(); then the last numbers. A shard that does not answer within half a second shows its last.
   ServiceStats stats() const;
 
  private:
@@ -47,7 +47,7 @@ class Service {
   static std::uint16_t find_port(const Config& config);
   void open_sockets(const Config& config);
   void tell(const GrpcLane::Change& change);
-  ServiceStats collect(std::chrono::milliseconds patience) const;
+  ServiceStats collect(std::chrono::steady_clock::time_point until) const;
 
   coap::DtlsOptions dtls_options_;
   Owners owners_;

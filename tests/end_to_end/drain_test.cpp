@@ -114,8 +114,26 @@ TEST_F(DrainTest, IngestBeforeAFrozenStorage) {
   expect_has_ended(stack_.ingest);
   const auto log = stack_.ingest.log();
   EXPECT_EQ(log.find("ended before storage had taken everything"), std::string::npos) << log;
+  EXPECT_GE(told(log, "wardlink_ingest_handshakes_total"), 6);
   EXPECT_EQ(told(log, "wardlink_ingest_handshakes_total"), told(log, "wardlink_ingest_sessions_closed_total"))
       << "who is let in after the others were closed is not closed: " << log;
+  stack_.start_ingest();
+  ASSERT_TRUE(more_acknowledged(30));
+  expect_books_agree();
+}
+
+// Readings are lost then, and their number told; alarms are owed by their devices.
+TEST_F(DrainTest, IngestThatStorageHasNoTimeFor) {
+  expect_ends(stack_.ingest);
+  stack_.start_ingest(1);
+  ASSERT_TRUE(all_are_in());
+  ASSERT_TRUE(more_acknowledged(30));
+  stack_.storage.signal(SIGSTOP);
+  EXPECT_TRUE(eventually([&] { return stack_.metric("wardlink_ingest_held_acks") > 0; }));
+  expect_ends(stack_.ingest);
+  const auto log = stack_.ingest.log();
+  EXPECT_NE(log.find("ended before storage had taken everything"), std::string::npos) << log;
+  stack_.storage.signal(SIGCONT);
   stack_.start_ingest();
   ASSERT_TRUE(more_acknowledged(30));
   expect_books_agree();

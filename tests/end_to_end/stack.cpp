@@ -118,7 +118,7 @@ Process Stack::storage_process(const std::string& name, const std::string& datab
   return process;
 }
 
-void Stack::start_ingest() {
+void Stack::start_ingest(int drain_seconds) {
   const auto ready_file = path("ingest.ready");
   std::filesystem::remove(ready_file);
   ingest = Process({kPrograms + "/wardlink-ingest",
@@ -143,7 +143,7 @@ void Stack::start_ingest() {
                     "--storage-ca",
                     pki() + "/service-ca.pem",
                     "--drain",
-                    "120",
+                    std::to_string(drain_seconds),
                     "--metrics-port",
                     "0",
                     "--ready-file",

@@ -24,7 +24,7 @@ class Stack {
 
   /// On the stack's own database, or by another way to it.
   void start_storage(const std::string& database = {});
-  void start_ingest();
+  void start_ingest(int drain_seconds = 120);
 
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
   std::string pki() const { return path("pki"); }

@@ -113,7 +113,7 @@ TEST_F(IngestConfigTest, RefusesAValueOfTheWrongType) {
 }
 
 TEST_F(IngestConfigTest, RefusesAValueOutOfRangeAndNamesKeyAndFile) {
-  for (const auto* text : {"shards = 257\n", "port = 65536\n", "port = -1\n"}) {
+  for (const auto* text : {"shards = 257\n", "port = 65536\n", "port = -1\n", "drain = 301\n"}) {
     const std::string key = std::string(text).substr(0, std::string(text).find(' '));
     EXPECT_FALSE(read_file(credentials_ + text)) << text;
     EXPECT_THAT(said_, HasSubstr("--" + key));
@@ -190,6 +190,7 @@ TEST_F(IngestConfigTest, PrintsEveryKeyWithItsMeaningAndDefault) {
   EXPECT_EQ(exit_code_, 0);
   EXPECT_THAT(printed_, HasSubstr("\n# UDP port for DTLS; 0 = any that is free\nport = 5684\n"));
   EXPECT_THAT(printed_, HasSubstr("\nlisten = \"::\"\n"));
+  EXPECT_THAT(printed_, HasSubstr("\ndrain = 8\n"));
   EXPECT_THAT(printed_, HasSubstr("\nallow-ccm-8 = false\n"));
   EXPECT_THAT(printed_, HasSubstr("\n# cert = \"\"\n"));
   for (const auto* not_for_files : {"config =", "print-config =", "healthcheck =", "version =", "help ="})
