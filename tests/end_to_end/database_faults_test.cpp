@@ -155,7 +155,7 @@ class DatabaseFaults : public ::testing::Test {
   /// One line for each cause, not for each try or each who waits; no SQL, nothing of what devices say.
   void expect_plain_words() {
     const auto log = said();
-    EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 20) << log;
+    EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 12) << log;
     for (const auto* secret : {"INSERT", "DETAIL", "CONTEXT", "lead-off", "{", "urn:"}) {
       EXPECT_EQ(log.find(secret), std::string::npos) << secret << " in\n" << log;
     }

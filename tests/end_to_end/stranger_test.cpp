@@ -226,9 +226,8 @@ TEST(Stranger, TenThousandHalfwayInLeaveTheLiveDevicesAlone) {
   std::ranges::sort(ratios);
   std::cout << std::fixed << std::setprecision(2) << "p99 with them to p99 without them, median of three: " << ratios[1]
             << " (" << ratios[0] << " to " << ratios[2] << ")" << std::endl;
-  std::cout << "turned away before they cost anything: "
-            << stack.metric("wardlink_ingest_datagrams_dropped_total{reason=\"crowded_out\"}") << " of "
-            << 3 * kStrangers << std::endl;
+  EXPECT_LT(stack.metric("wardlink_ingest_datagrams_dropped_total{reason=\"crowded_out\"}"), 3 * kStrangers / 2)
+      << "they were turned away before they cost anything";
   EXPECT_EQ(ward.handshakes(), Ward::kDevices) << "no live session was lost";
   EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event WHERE stream = 2"), std::to_string(ward.generated()));
 }

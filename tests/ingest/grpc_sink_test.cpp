@@ -241,12 +241,13 @@ TEST_F(GrpcSinkTest, AStorageThatOurAuthorityDidNotSignIsRefused) {  // GRPC-01
 
 TEST_F(GrpcSinkTest, AGrantThatIsTakenAwayIsToldAndWaitedFor) {  // GRPC-01, I1, I8
   auto quick = config();
-  quick.refused_backoff = std::chrono::milliseconds{60};
+  quick.refused_backoff = std::chrono::milliseconds{20};
   auto sink = make(quick);
   attach(*sink);
   sink->append(alarm(1));
   ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
   ASSERT_TRUE(storage.wait([](const Log& log) { return log.attached.size() == 2; }));  // both streams stand
+  ASSERT_TRUE(wait([&] { return back >= 2; }));                                        // and are known to
   {
     const std::lock_guard lock(mutex);
     changes.clear();  // a slow machine may not have connected at once

@@ -87,7 +87,7 @@ TEST(Outage, AWriterThatLosesItsConnectionAsksAgainWhetherCommitsLast) {
   };
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!says_unfit() && std::chrono::steady_clock::now() < end)
-    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_TRUE(says_unfit()) << why;
   EXPECT_EQ(test::Sql(cluster.connection()).ask("SELECT count(*) FROM audit"), "0");
 }

@@ -19,6 +19,7 @@ Server::Config config(const std::function<void(Server::Config&)>& change) {
   config.credentials.certificate = pki().pem("storage.pem");
   config.credentials.key = pki().pem("storage.key");
   config.credentials.authority = pki().pem("service-ca.pem");
+  config.live.begin = std::chrono::minutes(1);
   if (change) change(config);
   return config;
 }
