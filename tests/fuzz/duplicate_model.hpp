@@ -51,6 +51,9 @@ class DuplicateModel {
     if (is_response) ++responses_;
   }
 
+  /// A response that is not followed further, but remembered in another's place.
+  void answered_another() { ++responses_; }
+
   /// Is the reply among those that must be remembered?
   bool must_repeat(const Seen& seen) const {
     return seen.reply && (!seen.stored || responses_ - seen.responses_before <= config_.remembered_responses);

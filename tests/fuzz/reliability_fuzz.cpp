@@ -334,7 +334,10 @@ class MessageLayer {
   void on_reply(const Bytes& bytes, const Message& message) {
     auto* seen = duplicates_.find(message.id);
     must(seen != nullptr, "an answer names a message that came");
-    if (forgotten_.contains(message.id)) return answering_.reset();  // two exchanges under one id: each is answered
+    if (forgotten_.contains(message.id)) {  // two exchanges under one id: each is answered, and takes a place
+      if (!message.code.is_empty()) duplicates_.answered_another();
+      return answering_.reset();
+    }
     if (seen->reply) {
       must(repeating_ == message.id, "nothing is answered twice unless it comes twice");
       must(bytes == *seen->reply, "a duplicate gets the same bytes");
