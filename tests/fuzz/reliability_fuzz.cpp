@@ -58,7 +58,7 @@ class MessageLayer {
   struct Open {
     coap::ExchangeId exchange;
     std::uint16_t id;
-    bool observe;
+    bool confirmable;
   };
   struct Observer {
     coap::ObserverId id{};
@@ -122,9 +122,12 @@ class MessageLayer {
     talk_.drain();
   }
 
+  /// Beyond 32, separate responses that wait for their turn included, a request would be refused.
+  bool is_full() const { return static_cast<int>(open_.size()) + waiting_ >= 30; }
+
   /// A request under one of eight message ids, so that ids repeat.
   void peer_asks(std::uint8_t choice) {
-    if (open_.size() >= 30) answer(choice);  // beyond 32 it would be refused
+    if (is_full()) return answer(choice);
     const bool confirmable = (choice & 8) != 0;
     Message request = message_of(confirmable ? Type::con : Type::non, code::get, choice & 7, token_of("q"));
     coap::add_uri(request.options, "/time", {});
@@ -132,7 +135,7 @@ class MessageLayer {
   }
 
   void register_observer(Slot which) {
-    if (open_.size() >= 30) answer(0);
+    if (is_full()) return answer(0);
     Message request = message_of(Type::con, code::get, next_peer_id_++, token(which));
     request.options.add_uint(coap::OptionNumber::observe, 0);
     feed(request);
@@ -158,6 +161,7 @@ class MessageLayer {
     if (verdict == Verdict::is_new) duplicates_.add(message.id, confirmable, talk_.now);
     taken_.reset();
     fed_ = message.id;
+    fed_is_confirmable_ = confirmable;
     talk_.receive(message);
     if (verdict == Verdict::is_new) must(taken_.has_value(), "what is new is taken");
     if (verdict == Verdict::is_known) {
@@ -284,6 +288,7 @@ class MessageLayer {
     answering_ = open.id;
     talk_.connection.respond(open.exchange, {code::content, 0, Bytes{'t'}, {}}, talk_.now);
     talk_.drain();
+    if (answering_ && open.confirmable) ++waiting_;  // unless it has gone already
     answering_.reset();
   }
 
@@ -325,6 +330,7 @@ class MessageLayer {
     const bool again = one.in_flight && one.in_flight->message.id == message.id;
     if (!again) must(used_ids_.insert(message.id).second, "no message id twice");
     if (message.code.is_request()) asked_[serial_of(message)].token = message.token;
+    if (!again && message.token == token_of("q")) --waiting_;
     const bool gone = one.in_flight && one.in_flight->message.code.is_request() &&
                       talk_.now >= asked_[serial_of(one.in_flight->message)].at + config_.request_timeout;
     one.sent(bytes, message, gone, talk_.now);
@@ -354,7 +360,7 @@ class MessageLayer {
 
   void on(const event::RequestReceived& request) {
     taken_ = fed_;
-    open_.push_back({request.exchange, fed_, request.observe == 0u});
+    open_.push_back({request.exchange, fed_, fed_is_confirmable_});
   }
   void on(const event::ResponseReceived& response) {
     taken_ = fed_;
@@ -418,6 +424,8 @@ class MessageLayer {
   std::set<std::uint16_t> used_ids_, forgotten_;
   std::uint16_t next_peer_id_ = 40000;
   std::uint16_t fed_ = 0;
+  bool fed_is_confirmable_ = false;
+  int waiting_ = 0;  // separate responses that have not been sent yet
   std::optional<std::uint16_t> taken_, repeating_, answering_;
   std::optional<coap::DeliveryId> expected_ack_;
   std::optional<std::size_t> expected_response_;
