@@ -1,6 +1,7 @@
 #include "cluster.hpp"
 
 #include <libpq-fe.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +62,15 @@ std::string run(const std::vector<std::string>& command) {
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error(command[0] + " failed: " + output);
   while (!output.empty() && output.back() == '\n') output.pop_back();
   return output;
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    poll(nullptr, 0, 5);
+  }
+  return true;
 }
 
 Cluster::Cluster(const std::vector<std::string>& options) {

@@ -2,11 +2,15 @@
 // Real PostgreSQL for tests. Run by ctest they share one cluster (WARDLINK_TEST_CLUSTER names the file that tells it);
 // by hand, an executable starts one of its own and stops it at its end.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace wardlink::storage::test {
+
+/// Asks again until it holds, for what another process or thread does without saying so. False after 60 s.
+bool eventually(const std::function<bool()>& condition);
 
 /// A cluster of its own, in a folder of its own below /tmp; gone with the object.
 class Cluster {

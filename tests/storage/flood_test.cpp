@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <fstream>
-#include <thread>
 
 #include "http2_peer.hpp"
 #include "service.hpp"
@@ -17,6 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using grpc::StatusCode;
+using test::eventually;
 using test::Http2Peer;
 using test::IngestTalk;
 using test::TcpPeer;
@@ -27,15 +27,6 @@ constexpr const char* device = "urn:dev:os:32473-a";
 constexpr const char* ingest_method = "/wardlink.v1.IngestService/Ingest";
 constexpr const char* watch_method = "/wardlink.v1.VitalsService/Watch";
 constexpr const char* latest_method = "/wardlink.v1.VitalsService/GetLatest";
-
-bool eventually(const std::function<bool()>& condition) {
-  const auto give_up = std::chrono::steady_clock::now() + 60s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
-}
 
 /// Bytes of this process in memory.
 std::int64_t resident() {

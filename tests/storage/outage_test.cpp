@@ -3,9 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <csignal>
-#include <thread>
 
 #include "service.hpp"
 #include "storage/store_error.hpp"
@@ -85,10 +83,7 @@ TEST(Outage, AWriterThatLosesItsConnectionAsksAgainWhetherCommitsLast) {
     }
     return why.find("fsync=off") != std::string::npos;
   };
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while (!says_unfit() && std::chrono::steady_clock::now() < end)
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  EXPECT_TRUE(says_unfit()) << why;
+  EXPECT_TRUE(test::eventually(says_unfit)) << why;
   EXPECT_EQ(test::Sql(cluster.connection()).ask("SELECT count(*) FROM audit"), "0");
 }
 
