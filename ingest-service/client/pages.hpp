@@ -1,6 +1,8 @@
 #pragma once
 // Walks a list that the server gives in pages (AIP-158).
 
+#include <google/protobuf/repeated_ptr_field.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
