@@ -8,7 +8,9 @@
 #include "client/exit_code.hpp"
 #include "client/json.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::client {
@@ -37,14 +39,12 @@ int acknowledge(Session& session, const std::vector<std::string>& names) {
 }  // namespace
 
 void add_acknowledge(CLI::App& alarms, Command& chosen) {
-  CLI::App* app = alarms.add_subcommand(
-      "ack", "Says that you have seen these alarms. Who you are, the certificate says; the first to say so stands.");
-  app->fallthrough();
+  Verb verb(alarms, "ack",
+            "Says that you have seen these alarms. Who you are, the certificate says; the first to say so stands.");
   auto names = std::make_shared<std::vector<std::string>>();
-  app->add_option("NAME", *names, "devices/URN/alarms/ID, as `alarms watch` and `alarms list --json` print it")
-      ->required()
-      ->type_name("");
-  app->callback([&chosen, names] { chosen = [names](Session& session) { return acknowledge(session, *names); }; });
+  verb.add("NAME", *names, "devices/URN/alarms/ID, as `alarms watch` and `alarms list --json` print it",
+           {.required = true});
+  verb.runs(chosen, [names](Session& session) { return acknowledge(session, *names); });
 }
 
 }  // namespace wardlink::client

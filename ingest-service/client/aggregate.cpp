@@ -8,8 +8,10 @@
 #include "client/commands.hpp"
 #include "client/json.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::client {
@@ -77,23 +79,17 @@ int show_aggregates(Session& session, const AggregateArguments& arguments) {
 }  // namespace
 
 void add_aggregate(CLI::App& vitals, Command& chosen) {
-  CLI::App* app = vitals.add_subcommand("aggregate",
-                                        "Least, mean and greatest value of each sign in buckets of time. COVERAGE: in "
-                                        "how many of its seconds there is one.");
-  app->fallthrough();
+  Verb verb(vitals, "aggregate",
+            "Least, mean and greatest value of each sign in buckets of time. "
+            "COVERAGE: in how many of its seconds there is one.");
   auto arguments = std::make_shared<AggregateArguments>();
-  app->add_option("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE")
-      ->required()
-      ->type_name("");
-  app->add_option("--signs", arguments->signs, "only these signs: hr,spo2,…")->delimiter(',')->type_name("SIGN,…");
-  app->add_option("--from", arguments->from, "measured then or later")->required()->type_name("TIME");
-  app->add_option("--to", arguments->to, "measured before then")->capture_default_str()->type_name("TIME");
-  app->add_option("--bucket", arguments->bucket, "how long each is: 30s, 5m, 1h30m")
-      ->capture_default_str()
-      ->type_name("SPAN");
-  app->callback([&chosen, arguments] {
-    chosen = [arguments](Session& session) { return show_aggregates(session, *arguments); };
-  });
+  verb.add("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE",
+           {.required = true});
+  verb.add("--signs", arguments->signs, "only these signs: hr,spo2,…", {.type = "SIGN,…", .delimiter = ','});
+  verb.add("--from", arguments->from, "measured then or later", {.type = "TIME", .required = true});
+  verb.add("--to", arguments->to, "measured before then", {.type = "TIME", .shows_default = true});
+  verb.add("--bucket", arguments->bucket, "how long each is: 30s, 5m, 1h30m", {.type = "SPAN", .shows_default = true});
+  verb.runs(chosen, [arguments](Session& session) { return show_aggregates(session, *arguments); });
 }
 
 }  // namespace wardlink::client

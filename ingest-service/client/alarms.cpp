@@ -7,8 +7,10 @@
 #include "client/json.hpp"
 #include "client/pages.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::client {
@@ -76,17 +78,15 @@ int list_alarms(Session& session, const AlarmArguments& arguments) {
 }  // namespace
 
 void add_alarms(CLI::App& alarms, Command& chosen) {
-  CLI::App* app = alarms.add_subcommand(
-      "list", "Alarm conditions, newest onset first. VALUE is the sign's at onset, LIMIT the one in force.");
-  app->fallthrough();
+  Verb verb(alarms, "list",
+            "Alarm conditions, newest onset first. VALUE is the sign's at onset, LIMIT the one in force.");
   auto arguments = std::make_shared<AlarmArguments>();
-  app->add_option("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody")->type_name("");
-  app->add_flag("--open", arguments->open, "only those that have not ended");
-  app->add_option("--from", arguments->from, "begun then or later")->type_name("TIME");
-  app->add_option("--to", arguments->to, "begun before then")->type_name("TIME");
-  app->add_option("--limit", arguments->limit, "stop after so many; 0 = all")->capture_default_str()->type_name("N");
-  app->callback(
-      [&chosen, arguments] { chosen = [arguments](Session& session) { return list_alarms(session, *arguments); }; });
+  verb.add("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody");
+  verb.add("--open", arguments->open, "only those that have not ended");
+  verb.add("--from", arguments->from, "begun then or later", {.type = "TIME"});
+  verb.add("--to", arguments->to, "begun before then", {.type = "TIME"});
+  verb.add("--limit", arguments->limit, "stop after so many; 0 = all", {.type = "N", .shows_default = true});
+  verb.runs(chosen, [arguments](Session& session) { return list_alarms(session, *arguments); });
 }
 
 }  // namespace wardlink::client

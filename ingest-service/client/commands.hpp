@@ -1,15 +1,9 @@
 #pragma once
 // The commands. Each adder declares its options and, where the command line chooses it, leaves what is to be done.
 
-#include <CLI/CLI.hpp>
-#include <functional>
-
-#include "client/session.hpp"
+#include "client/verb.hpp"
 
 namespace wardlink::client {
-
-/// Returns an ExitCode; throws Failure.
-using Command = std::function<int(Session&)>;
 
 void add_latest(CLI::App& vitals, Command& chosen);
 void add_history(CLI::App& vitals, Command& chosen);

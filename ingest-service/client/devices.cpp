@@ -6,8 +6,10 @@
 #include "client/json.hpp"
 #include "client/pages.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
 namespace wardlink::client {
@@ -95,32 +97,28 @@ int release_device(Session& session, const WearArguments& arguments) {
 }  // namespace
 
 void add_devices(CLI::App& devices, Command& chosen) {
-  CLI::App* list = devices.add_subcommand("list", "Every device: who wears it, when it was last heard.");
-  list->fallthrough();
-  list->callback([&chosen] { chosen = list_devices; });
+  Verb list(devices, "list", "Every device: who wears it, when it was last heard.");
+  list.runs(chosen, list_devices);
 
-  CLI::App* create = devices.add_subcommand(
-      "create", "Announces a device before its first contact, so that it can be assigned. Role: admin.");
-  create->fallthrough();
+  Verb create(devices, "create",
+              "Announces a device before its first contact, so that it can be assigned. Role: admin.");
   auto name = std::make_shared<std::string>();
-  create->add_option("DEVICE", *name, "the URN of its certificate")->required()->type_name("");
-  create->callback([&chosen, name] { chosen = [name](Session& session) { return create_device(session, *name); }; });
+  create.add("DEVICE", *name, "the URN of its certificate", {.required = true});
+  create.runs(chosen, [name](Session& session) { return create_device(session, *name); });
 
-  CLI::App* assign = devices.add_subcommand(
-      "assign", "Puts a device on a patient: what it measures from then on is the patient's. Roles: clinician, admin.");
-  assign->fallthrough();
+  Verb assign(devices, "assign",
+              "Puts a device on a patient: what it measures from then on is the patient's. Roles: clinician, admin.");
   auto wear = std::make_shared<WearArguments>();
-  assign->add_option("DEVICE", wear->device, "URN or devices/URN")->required()->type_name("");
-  assign->add_option("PATIENT", wear->patient, "patients/ID, ID or display name")->required()->type_name("");
-  assign->add_option("--from", wear->when, "since when; may lie in the past; none = now")->type_name("TIME");
-  assign->callback([&chosen, wear] { chosen = [wear](Session& session) { return assign_device(session, *wear); }; });
+  assign.add("DEVICE", wear->device, "URN or devices/URN", {.required = true});
+  assign.add("PATIENT", wear->patient, "patients/ID, ID or display name", {.required = true});
+  assign.add("--from", wear->when, "since when; may lie in the past; none = now", {.type = "TIME"});
+  assign.runs(chosen, [wear](Session& session) { return assign_device(session, *wear); });
 
-  CLI::App* release = devices.add_subcommand("release", "Takes a device off its patient. Roles: clinician, admin.");
-  release->fallthrough();
+  Verb release(devices, "release", "Takes a device off its patient. Roles: clinician, admin.");
   auto off = std::make_shared<WearArguments>();
-  release->add_option("DEVICE", off->device, "URN or devices/URN")->required()->type_name("");
-  release->add_option("--at", off->when, "when it was taken off; none = now")->type_name("TIME");
-  release->callback([&chosen, off] { chosen = [off](Session& session) { return release_device(session, *off); }; });
+  release.add("DEVICE", off->device, "URN or devices/URN", {.required = true});
+  release.add("--at", off->when, "when it was taken off; none = now", {.type = "TIME"});
+  release.runs(chosen, [off](Session& session) { return release_device(session, *off); });
 }
 
 }  // namespace wardlink::client

@@ -8,8 +8,10 @@
 #include "client/json.hpp"
 #include "client/pages.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::client {
@@ -109,21 +111,15 @@ int show_history(Session& session, const HistoryArguments& arguments) {
 }  // namespace
 
 void add_history(CLI::App& vitals, Command& chosen) {
-  CLI::App* app = vitals.add_subcommand(
-      "history", "What was measured, oldest first: a line for each set of signs sampled together.");
-  app->fallthrough();
+  Verb verb(vitals, "history", "What was measured, oldest first: a line for each set of signs sampled together.");
   auto arguments = std::make_shared<HistoryArguments>();
-  app->add_option("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE")
-      ->required()
-      ->type_name("");
-  app->add_option("--signs", arguments->signs, "only these signs: hr,spo2,…")->delimiter(',')->type_name("SIGN,…");
-  app->add_option("--from", arguments->from, "measured then or later")->type_name("TIME");
-  app->add_option("--to", arguments->to, "measured before then")->type_name("TIME");
-  app->add_option("--limit", arguments->limit, "stop after so many sets; 0 = all")
-      ->capture_default_str()
-      ->type_name("N");
-  app->callback(
-      [&chosen, arguments] { chosen = [arguments](Session& session) { return show_history(session, *arguments); }; });
+  verb.add("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE",
+           {.required = true});
+  verb.add("--signs", arguments->signs, "only these signs: hr,spo2,…", {.type = "SIGN,…", .delimiter = ','});
+  verb.add("--from", arguments->from, "measured then or later", {.type = "TIME"});
+  verb.add("--to", arguments->to, "measured before then", {.type = "TIME"});
+  verb.add("--limit", arguments->limit, "stop after so many sets; 0 = all", {.type = "N", .shows_default = true});
+  verb.runs(chosen, [arguments](Session& session) { return show_history(session, *arguments); });
 }
 
 }  // namespace wardlink::client

@@ -1,13 +1,16 @@
 // wardlink vitals latest: a line for each wearer, a pair of columns (value, age) for each sign that anybody has.
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "client/commands.hpp"
 #include "client/exit_code.hpp"
 #include "client/json.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::client {
@@ -95,14 +98,13 @@ int show_latest(Session& session, const std::string& parent) {
 }  // namespace
 
 void add_latest(CLI::App& vitals, Command& chosen) {
-  CLI::App* app = vitals.add_subcommand(
-      "latest",
+  Verb verb(
+      vitals, "latest",
       "The newest value of every sign with its age: patients first, then devices that nobody wears. A value with\n"
       "'?' is outside what is plausible. HEARD: how long ago the device last got through.");
-  app->fallthrough();
   auto parent = std::make_shared<std::string>();
-  app->add_option("WHO", *parent, "PATIENT or DEVICE; none = everybody")->type_name("");
-  app->callback([&chosen, parent] { chosen = [parent](Session& session) { return show_latest(session, *parent); }; });
+  verb.add("WHO", *parent, "PATIENT or DEVICE; none = everybody");
+  verb.runs(chosen, [parent](Session& session) { return show_latest(session, *parent); });
 }
 
 }  // namespace wardlink::client

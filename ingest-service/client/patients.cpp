@@ -6,8 +6,10 @@
 #include "client/json.hpp"
 #include "client/pages.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
 namespace wardlink::client {
@@ -92,27 +94,21 @@ int create_patient(Session& session, const std::string& name, const std::vector<
 }  // namespace
 
 void add_patients(CLI::App& patients, Command& chosen) {
-  CLI::App* list = patients.add_subcommand("list", "Every patient, with the devices worn now.");
-  list->fallthrough();
-  list->callback([&chosen] { chosen = list_patients; });
+  Verb list(patients, "list", "Every patient, with the devices worn now.");
+  list.runs(chosen, list_patients);
 
-  CLI::App* show = patients.add_subcommand("show", "One patient.");
-  show->fallthrough();
+  Verb show(patients, "show", "One patient.");
   auto who = std::make_shared<std::string>();
-  show->add_option("PATIENT", *who, "patients/ID, ID or display name")->required()->type_name("");
-  show->callback([&chosen, who] { chosen = [who](Session& session) { return show_patient(session, *who); }; });
+  show.add("PATIENT", *who, "patients/ID, ID or display name", {.required = true});
+  show.runs(chosen, [who](Session& session) { return show_patient(session, *who); });
 
-  CLI::App* create = patients.add_subcommand("create", "Adds a patient; the server draws the ID. Role: admin.");
-  create->fallthrough();
+  Verb create(patients, "create", "Adds a patient; the server draws the ID. Role: admin.");
   auto name = std::make_shared<std::string>();
   auto identifiers = std::make_shared<std::vector<std::string>>();
-  create->add_option("NAME", *name, "what people call the patient; 1 to 200 characters")->required()->type_name("");
-  create->add_option("--identifier", *identifiers, "how another system knows the patient; repeatable")
-      ->type_name("SYSTEM=VALUE")
-      ->allow_extra_args(false);
-  create->callback([&chosen, name, identifiers] {
-    chosen = [name, identifiers](Session& session) { return create_patient(session, *name, *identifiers); };
-  });
+  create.add("NAME", *name, "what people call the patient; 1 to 200 characters", {.required = true});
+  create.add("--identifier", *identifiers, "how another system knows the patient; repeatable",
+             {.type = "SYSTEM=VALUE", .single_value = true});
+  create.runs(chosen, [name, identifiers](Session& session) { return create_patient(session, *name, *identifiers); });
 }
 
 }  // namespace wardlink::client

@@ -9,7 +9,9 @@
 #include "client/pages.hpp"
 #include "client/reconciliation.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/table.hpp"
+#include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::client {
@@ -105,15 +107,14 @@ int reconcile(Session& session, const std::vector<std::string>& files) {
 }  // namespace
 
 void add_reconcile(CLI::App& devices, Command& chosen) {
-  CLI::App* app = devices.add_subcommand(
-      "reconcile",
+  Verb verb(
+      devices, "reconcile",
       "Compares the devices' own journals with what is stored, record by record and value by value (as IEEE doubles).\n"
       "MISSING: generated, not stored. EXTRA: stored, not generated. DIFFERING: stored with other content.\n"
       "--json prints an object of its own. Exit code 1 when they do not agree.");
-  app->fallthrough();
   auto files = std::make_shared<std::vector<std::string>>();
-  app->add_option("JOURNAL", *files, "files that the device SDK's journal wrote")->required()->type_name("FILE …");
-  app->callback([&chosen, files] { chosen = [files](Session& session) { return reconcile(session, *files); }; });
+  verb.add("JOURNAL", *files, "files that the device SDK's journal wrote", {.type = "FILE …", .required = true});
+  verb.runs(chosen, [files](Session& session) { return reconcile(session, *files); });
 }
 
 }  // namespace wardlink::client

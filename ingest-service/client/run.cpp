@@ -4,6 +4,7 @@
 
 #include "client/commands.hpp"
 #include "client/exit_code.hpp"
+#include "client/session.hpp"
 
 namespace wardlink::client {
 namespace {

@@ -9,6 +9,8 @@
 #include "client/live_stream.hpp"
 #include "client/live_text.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
+#include "client/verb.hpp"
 
 namespace wardlink::client {
 namespace {
@@ -38,21 +40,19 @@ int watch(Session& session, const WatchArguments& arguments) {
 
 template <class Service>
 void add_watch(CLI::App& noun, Command& chosen, const char* what) {
-  CLI::App* app = noun.add_subcommand("watch", what);
-  app->fallthrough();
-  auto arguments = std::make_shared<WatchArguments>();
-  app->add_option("WHO", arguments->parent, "PATIENT, DEVICE or wards/ID; none = everybody")->type_name("");
-  app->add_option("--cursor", arguments->cursor, "go on behind this one, missing nothing; none = from now on")
-      ->type_name("CURSOR");
-  if constexpr (std::is_same_v<Service, v1::VitalsService>) {
-    app->add_flag("--waveforms", arguments->waveforms, "waveform runs too; their samples with --json");
-  }
-  app->footer(
-      "A line for each event; with --json a line for each response, heartbeats too, each with its cursor. When the "
-      "server\n"
+  Verb verb(
+      noun, "watch", what,
+      "A line for each event; with --json a line for each response, heartbeats too, each with its cursor. "
+      "When the server\n"
       "goes away the stream goes on by itself once it is back. Ctrl-C ends it and prints the cursor to go on from.\n");
-  app->callback(
-      [&chosen, arguments] { chosen = [arguments](Session& session) { return watch<Service>(session, *arguments); }; });
+  auto arguments = std::make_shared<WatchArguments>();
+  verb.add("WHO", arguments->parent, "PATIENT, DEVICE or wards/ID; none = everybody");
+  verb.add("--cursor", arguments->cursor, "go on behind this one, missing nothing; none = from now on",
+           {.type = "CURSOR"});
+  if constexpr (std::is_same_v<Service, v1::VitalsService>) {
+    verb.add("--waveforms", arguments->waveforms, "waveform runs too; their samples with --json");
+  }
+  verb.runs(chosen, [arguments](Session& session) { return watch<Service>(session, *arguments); });
 }
 
 }  // namespace

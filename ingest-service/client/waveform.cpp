@@ -9,7 +9,9 @@
 #include "client/commands.hpp"
 #include "client/json.hpp"
 #include "client/references.hpp"
+#include "client/session.hpp"
 #include "client/time_option.hpp"
+#include "client/verb.hpp"
 #include "client/waveform_samples.hpp"
 #include "client/waveform_strip.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
@@ -19,8 +21,8 @@ namespace {
 
 struct WaveformArguments {
   std::string parent, waveform, from, to, format = "text";
-  double seconds = 0;
-  std::size_t width = 0;
+  double seconds = 0;       // 0 = not given, which means 10
+  std::uint64_t width = 0;  // characters; 0 = the terminal's
 };
 
 google::protobuf::Duration duration_of(double seconds) {
@@ -221,33 +223,22 @@ int show_waveform(Session& session, const WaveformArguments& arguments) {
 }  // namespace
 
 void add_waveform(CLI::App& app, Command& chosen) {
-  CLI::App* command =
-      app.add_subcommand("waveform", "samples of a waveform: a strip for people, CSV or JSON for programs");
-  command->fallthrough();
+  Verb verb(app, "waveform", "samples of a waveform: a strip for people, CSV or JSON for programs");
   auto arguments = std::make_shared<WaveformArguments>();
-  command->add_option("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE")
-      ->required()
-      ->type_name("");
-  command->add_option("WAVEFORM", arguments->waveform, "ecg, ppg or resp")->required()->type_name("");
-  command
-      ->add_option("--seconds", arguments->seconds,
-                   "so many, from --from on, or before --to or the newest sample (default: 10)")
-      ->check(CLI::Range(0.001, 86'400.0))
-      ->type_name("S");
-  command->add_option("--from", arguments->from, "measured then or later")->type_name("TIME");
-  command->add_option("--to", arguments->to, "measured before then")->type_name("TIME");
-  command
-      ->add_option(
-          "--format", arguments->format,
-          "text: a strip; csv: a line a sample, time,device,boot,sequence,value; json: the runs as protobuf's JSON")
-      ->check(CLI::IsMember({"text", "csv", "json"}))
-      ->capture_default_str()
-      ->type_name("FORMAT");
-  command->add_option("--width", arguments->width, "of the strip in characters (default: the terminal's)")
-      ->check(CLI::Range(20, 10'000))
-      ->type_name("N");
-  command->callback(
-      [&chosen, arguments] { chosen = [arguments](Session& session) { return show_waveform(session, *arguments); }; });
+  verb.add("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE",
+           {.required = true});
+  verb.add("WAVEFORM", arguments->waveform, "ecg, ppg or resp", {.required = true});
+  verb.add("--seconds", arguments->seconds,
+           "so many, from --from on, or before --to or the newest sample (default: 10)",
+           {.least = 0.001, .most = 86'400}, {.type = "S"});
+  verb.add("--from", arguments->from, "measured then or later", {.type = "TIME"});
+  verb.add("--to", arguments->to, "measured before then", {.type = "TIME"});
+  verb.add("--format", arguments->format,
+           "text: a strip; csv: a line a sample, time,device,boot,sequence,value; json: the runs as protobuf's JSON",
+           {.type = "FORMAT", .shows_default = true, .one_of = {"text", "csv", "json"}});
+  verb.add("--width", arguments->width, "of the strip in characters (default: the terminal's)",
+           {.least = 20, .most = 10'000}, {.type = "N"});
+  verb.runs(chosen, [arguments](Session& session) { return show_waveform(session, *arguments); });
 }
 
 }  // namespace wardlink::client
