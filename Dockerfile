@@ -6,8 +6,8 @@
 FROM debian:bookworm-slim AS build
 WORKDIR /wardlink
 COPY scripts/install-dependencies scripts/
-# The database has an image of its own, and tests are not built here.
-RUN apt-get update && scripts/install-dependencies --list | grep -Ev '^(postgresql|libgtest-dev|libgmock-dev)$' | \
+# The database has an image of its own, tests are not built here, and nothing is compiled twice.
+RUN apt-get update && scripts/install-dependencies --list | grep -Ev '^(postgresql|libgtest-dev|libgmock-dev|ccache)$' | \
     DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN cmake --preset release -DWARDLINK_TESTS=OFF && \

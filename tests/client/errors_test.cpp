@@ -1,5 +1,6 @@
 #include <future>
 
+#include "places.hpp"
 #include "scripted_server.hpp"
 
 namespace wardlink::client {
@@ -48,7 +49,7 @@ TEST_F(Errors, TheServerIsOfAnotherAuthority) {
 }
 
 TEST_F(Errors, TheServerDoesNotTrustTheCertificate) {
-  ASSERT_EQ(std::system((WARDLINK_SOURCE_DIR "/certs/make-pki device '" + pki("") + "' bed-7 >/dev/null").c_str()), 0);
+  ASSERT_EQ(std::system((places::source("certs/make-pki device '") + pki("") + "' bed-7 >/dev/null").c_str()), 0);
   const Answer answer = latest_with(address(), "devices/bed-7", pki("service-ca.pem"));
   EXPECT_EQ(answer.code, 4);
   EXPECT_THAT(answer.err, HasSubstr("TLS with it fails"));

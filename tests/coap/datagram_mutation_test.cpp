@@ -9,6 +9,7 @@
 #include "coap/option.hpp"
 #include "hex.hpp"
 #include "lockstep.hpp"
+#include "places.hpp"
 
 namespace coap {
 namespace {
@@ -21,7 +22,7 @@ using testing::token;
 
 /// The bytes of every example, in order.
 std::vector<Bytes> corpus() {
-  std::ifstream page(WARDLINK_SOURCE_DIR "/docs/wire.md");
+  std::ifstream page(places::source("docs/wire.md"));
   std::vector<Bytes> messages;
   bool example = false;
   for (std::string line; std::getline(page, line);) {

@@ -111,6 +111,7 @@ struct WrongDevice {
   std::function<Pair()> pair;
   CloseReason reason;
 };
+void PrintTo(const WrongDevice& device, std::ostream* out) { *out << device.name; }
 Pair device(const std::function<void(CertificateSpec&)>& change) {
   CertificateSpec spec;
   change(spec);

@@ -13,6 +13,7 @@
 #include "coap/message.hpp"
 #include "coap/senml.hpp"
 #include "hex.hpp"
+#include "places.hpp"
 
 namespace {
 
@@ -58,7 +59,7 @@ void add_line(Example& example, const std::string& line) {
 }
 
 std::vector<Example> read_page() {
-  std::ifstream page(WARDLINK_SOURCE_DIR "/docs/wire.md");
+  std::ifstream page(places::source("docs/wire.md"));
   std::vector<Example> examples;
   bool inside = false;
   for (std::string line; std::getline(page, line);) {

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "loopback_gateway.hpp"
+#include "places.hpp"
 #include "wardlink/device.hpp"
 #include "wardlink/wardlink.h"
 
@@ -147,7 +148,7 @@ TEST(CApi, EveryCodeHasASentenceOfItsOwn) {
 
 TEST(CApi, TheHeaderListsTheCatalogue) {
   std::ostringstream header;
-  header << std::ifstream(WARDLINK_SOURCE_DIR "/device-sdk/include/wardlink/wardlink.h").rdbuf();
+  header << std::ifstream(places::source("device-sdk/include/wardlink/wardlink.h")).rdbuf();
   auto text = header.str();
   text.erase(std::unique(text.begin(), text.end(), [](char a, char b) { return a == ' ' && b == ' '; }), text.end());
   for (const auto& sign : signs::catalogue()) {

@@ -5,13 +5,15 @@
 #include <filesystem>
 #include <optional>
 
+#include "places.hpp"
+
 namespace wardlink::testing {
 
 /// WARDLINK_REALDATA, else ../shared/realdata beside the source folder; empty when there is no such folder.
 inline std::optional<std::filesystem::path> realdata() {
   const char* named = std::getenv("WARDLINK_REALDATA");
-  const auto folder = named != nullptr ? std::filesystem::path(named)
-                                       : std::filesystem::path(WARDLINK_SOURCE_DIR) / ".." / "shared" / "realdata";
+  const auto folder =
+      named != nullptr ? std::filesystem::path(named) : std::filesystem::path(places::source("../shared/realdata"));
   if (!std::filesystem::exists(folder / "THRESHOLD_EPISODES.csv")) return std::nullopt;
   return folder;
 }

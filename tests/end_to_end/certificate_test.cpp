@@ -5,6 +5,7 @@
 
 #include <csignal>
 
+#include "places.hpp"
 #include "raw_device.hpp"
 #include "stack.hpp"
 
@@ -71,7 +72,7 @@ class CertificateTest : public ::testing::Test {
 };
 
 TEST_F(CertificateTest, OfAnotherAuthority) {
-  run({std::string(WARDLINK_SOURCE_DIR) + "/certs/make-pki", "init", stack->path("other")});
+  run({places::source("certs/make-pki"), "init", stack->path("other")});
   stack->make_pki("device", {"foreign", "--ca", stack->path("other")});
   expect_certificate_refused("unknown_authority", "devices/foreign");
 }

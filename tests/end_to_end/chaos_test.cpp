@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "alarm_books.hpp"
+#include "places.hpp"
 #include "stack.hpp"
 #include "udp_relay.hpp"
 
@@ -30,7 +31,7 @@ class Chaos : public ::testing::Test {
   }
 
   void start_ward() {
-    ward = Process({WARDLINK_BIN_DIR "/alarm_ward", std::to_string(relay.port()), stack.pki(), stack.path("journals"),
+    ward = Process({places::program("alarm_ward"), std::to_string(relay.port()), stack.pki(), stack.path("journals"),
                     std::to_string(kDevices), std::to_string(++wards)},
                    stack.path("alarm_ward.log"));
   }
@@ -74,7 +75,7 @@ class Chaos : public ::testing::Test {
       const auto pid = postmaster();
       kill(pid, SIGQUIT);  // what pg_ctl stop -m immediate sends
       if (!eventually([&] { return kill(pid, 0) != 0; })) throw std::runtime_error("PostgreSQL does not crash");
-      run({std::string(WARDLINK_SOURCE_DIR) + "/scripts/private-postgres", "start", stack.path("postgres")});
+      run({places::source("scripts/private-postgres"), "start", stack.path("postgres")});
     } else if (fault == "freeze storage") {
       freeze({stack.storage.pid()});
     } else if (fault == "freeze ingest") {

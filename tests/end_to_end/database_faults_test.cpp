@@ -15,6 +15,7 @@
 #include <pqxx/pqxx>
 
 #include "alarm_books.hpp"
+#include "places.hpp"
 #include "postgres_proxy.hpp"
 #include "stack.hpp"
 
@@ -92,7 +93,7 @@ class DatabaseFaults : public ::testing::Test {
   void SetUp() override {
     stack.make_pki("devices", {std::to_string(kDevices)});
     std::filesystem::create_directory(journals);
-    ward = Process({WARDLINK_BIN_DIR "/alarm_ward", std::to_string(stack.ingest_port()), stack.pki(), journals,
+    ward = Process({places::program("alarm_ward"), std::to_string(stack.ingest_port()), stack.pki(), journals,
                     std::to_string(kDevices), "1"},
                    stack.path("alarm_ward.log"));
     ASSERT_TRUE(eventually([&] { return stack.metric("wardlink_ingest_sessions") == kDevices; }));

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "alarm_books.hpp"
+#include "places.hpp"
 #include "stack.hpp"
 #include "udp_relay.hpp"
 
@@ -20,8 +21,7 @@ class DrainTest : public ::testing::Test {
   DrainTest() {
     stack_.make_pki("devices", {"6"});
     std::filesystem::create_directories(journals_);
-    ward_ = Process({std::string(WARDLINK_BIN_DIR) + "/alarm_ward", std::to_string(relay_.port()), stack_.pki(),
-                     journals_, "6", "7"},
+    ward_ = Process({places::program("alarm_ward"), std::to_string(relay_.port()), stack_.pki(), journals_, "6", "7"},
                     stack_.path("ward.log"));
   }
 

@@ -10,6 +10,7 @@
 #include <pqxx/pqxx>
 
 #include "coap/senml.hpp"
+#include "places.hpp"
 #include "stack.hpp"
 
 namespace wardlink::testing {
@@ -102,7 +103,7 @@ TEST_P(Foreign, PostsAReadingInJsonAndInCborAndItIsThere) {
   ASSERT_EQ(stack->readings(device()).size(), 2u);  // 2.04: committed
   EXPECT_GE(stack->metric("wardlink_ingest_posts_total{resource=\"vitals\",result=\"stored\"}"), 2);
   const auto printed =
-      run({WARDLINK_BIN_DIR "/wardlink", "vitals", "latest", stack->urn(label), "--json", "--server",
+      run({places::program("wardlink"), "vitals", "latest", stack->urn(label), "--json", "--server",
            "localhost:" + std::to_string(stack->storage_port()), "--cert", stack->pki() + "/clients/admin.pem", "--key",
            stack->pki() + "/clients/admin.key", "--ca", stack->pki() + "/service-ca.pem"});
   std::map<std::string, double> latest;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "places.hpp"
 #include "stack.hpp"
 
 namespace wardlink::testing {
@@ -17,7 +18,7 @@ INSTANTIATE_TEST_SUITE_P(Devices, Interop, ::testing::Values("gnutls", "openssl"
                          [](const auto& backend) { return std::string(backend.param); });
 
 TEST_P(Interop, ALibcoapDeviceIsRegisteredObservedStoredCancelledAndGone) {
-  const auto program = std::string(WARDLINK_BIN_DIR "/libcoap_device_") + GetParam();
+  const auto program = places::program("libcoap_device_") + GetParam();
   if (!std::filesystem::exists(program))
     GTEST_SKIP() << "built without libcoap3-dev: scripts/install-dependencies --with-tests brings it";
   Stack stack;

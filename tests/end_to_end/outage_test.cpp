@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "places.hpp"
 #include "stack.hpp"
 
 namespace wardlink::testing {
@@ -25,8 +26,8 @@ TEST(Outage, OfStorageCostsNoSessionAndNoAlarm) {
   Stack stack;
   stack.make_pki("devices", {std::to_string(kDevices)});
   std::filesystem::create_directory(stack.path("journals"));
-  Process ward({WARDLINK_BIN_DIR "/alarm_ward", std::to_string(stack.ingest_port()), stack.pki(),
-                stack.path("journals"), std::to_string(kDevices), "1"},
+  Process ward({places::program("alarm_ward"), std::to_string(stack.ingest_port()), stack.pki(), stack.path("journals"),
+                std::to_string(kDevices), "1"},
                stack.path("alarm_ward.log"));
   const auto handshakes = [&] { return stack.metric("wardlink_ingest_handshakes_total"); };
   const auto closed = [&] { return stack.metric_sum("wardlink_ingest_sessions_closed_total"); };

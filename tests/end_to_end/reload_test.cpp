@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "places.hpp"
 #include "raw_device.hpp"
 #include "stack.hpp"
 
@@ -40,8 +41,8 @@ class ReloadTest : public ::testing::Test {
   /// Other authorities and all that they sign, under the names that the services know.
   void rotate() {
     const auto fresh = stack.path("fresh");
-    run({std::string(WARDLINK_SOURCE_DIR) + "/certs/make-pki", "init", fresh});
-    run({std::string(WARDLINK_SOURCE_DIR) + "/certs/make-pki", "device", fresh, "new"});
+    run({places::source("certs/make-pki"), "init", fresh});
+    run({places::source("certs/make-pki"), "device", fresh, "new"});
     std::filesystem::copy(fresh, stack.pki(),
                           std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
   }

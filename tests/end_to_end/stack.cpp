@@ -13,11 +13,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "places.hpp"
+
 namespace wardlink::testing {
 namespace {
-
-const std::string kSource = WARDLINK_SOURCE_DIR;
-const std::string kPrograms = WARDLINK_BIN_DIR;
 
 std::string last_line(std::string text) {
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -80,8 +79,8 @@ std::shared_ptr<grpc::Channel> open_channel(std::uint16_t port, const coap::Cred
 }
 
 Stack::Stack() {
-  run({kSource + "/certs/make-pki", "init", pki()});
-  database_ = last_line(run({kSource + "/scripts/private-postgres", "start", path("postgres")}));
+  run({places::source("certs/make-pki"), "init", pki()});
+  database_ = last_line(run({places::source("scripts/private-postgres"), "start", path("postgres")}));
   start_storage();
   start_ingest();
 }
@@ -90,7 +89,7 @@ Stack::~Stack() {
   ingest = {};
   storage = {};
   try {
-    run({kSource + "/scripts/private-postgres", "stop", path("postgres")});
+    run({places::source("scripts/private-postgres"), "stop", path("postgres")});
   } catch (const std::exception&) {
     // The folder goes in any case.
   }
@@ -109,7 +108,7 @@ Process Stack::another_storage(const std::string& name, std::uint16_t& port) con
 Process Stack::storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const {
   const auto ready_file = path(name + ".ready");
   std::filesystem::remove(ready_file);
-  Process process({kPrograms + "/wardlink-storage", "--listen", "127.0.0.1:" + std::to_string(port), "--database",
+  Process process({places::program("wardlink-storage"), "--listen", "127.0.0.1:" + std::to_string(port), "--database",
                    database, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca",
                    pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
                    "urn:wardlink:client:admin=admin", "--metrics-port", "0", "--ready-file", ready_file},
@@ -121,7 +120,7 @@ Process Stack::storage_process(const std::string& name, const std::string& datab
 void Stack::start_ingest(int drain_seconds) {
   const auto ready_file = path("ingest.ready");
   std::filesystem::remove(ready_file);
-  ingest = Process({kPrograms + "/wardlink-ingest",
+  ingest = Process({places::program("wardlink-ingest"),
                     "--listen",
                     "127.0.0.1",
                     "--port",
@@ -155,7 +154,7 @@ void Stack::start_ingest(int drain_seconds) {
 }
 
 std::string Stack::make_pki(const std::string& verb, const std::vector<std::string>& arguments) const {
-  std::vector<std::string> command{kSource + "/certs/make-pki", verb, pki()};
+  std::vector<std::string> command{places::source("certs/make-pki"), verb, pki()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return run(command);
 }
@@ -173,7 +172,7 @@ std::string Stack::urn(const std::string& label) const {
 }
 
 Process Stack::ward(std::vector<std::string> arguments, std::uint16_t port) const {
-  std::vector<std::string> command{kPrograms + "/wardlink-ward",
+  std::vector<std::string> command{places::program("wardlink-ward"),
                                    "--server",
                                    "localhost",
                                    "--port",
@@ -186,7 +185,7 @@ Process Stack::ward(std::vector<std::string> arguments, std::uint16_t port) cons
 
 std::string Stack::client(std::vector<std::string> arguments) const {
   const auto name = pki() + "/clients/admin";
-  std::vector<std::string> command{kPrograms + "/wardlink",
+  std::vector<std::string> command{places::program("wardlink"),
                                    "--server",
                                    "localhost:" + std::to_string(storage_port_),
                                    "--cert",
@@ -280,7 +279,7 @@ grpc::StatusCode Stack::ask() const {
 
 std::string recordings_folder() {
   const char* told = std::getenv("WARDLINK_REALDATA");
-  const std::string folder = told != nullptr ? told : kSource + "/../shared/realdata";
+  const std::string folder = told != nullptr ? told : places::source("../shared/realdata");
   return std::filesystem::exists(folder + "/THRESHOLD_EPISODES.csv") ? folder : std::string{};
 }
 

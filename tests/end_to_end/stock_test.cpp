@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "places.hpp"
 #include "stack.hpp"
 
 namespace wardlink::testing {
@@ -10,7 +11,7 @@ namespace {
 
 TEST(StockClient, ListsVitalsAndFollowsThem) {
   const std::string python = "/usr/bin/python3";  // Debian's, which has Debian's grpcio
-  const std::string script = WARDLINK_SOURCE_DIR "/tests/end_to_end/stock_client.py";
+  const std::string script = places::source("tests/end_to_end/stock_client.py");
   try {
     run({python, "-c", "import grpc, google.protobuf"});
   } catch (const std::exception&) {

@@ -14,6 +14,7 @@
 #include <sstream>
 #include <thread>
 
+#include "places.hpp"
 #include "stack.hpp"
 #include "wardlink/v1/ingest.grpc.pb.h"
 
@@ -152,7 +153,7 @@ class Watch : public ::testing::Test {
  protected:
   /// One life of the program; it goes on from the last cursor.
   Process watch(std::uint16_t port, const std::string& log) {
-    std::vector<std::string> command{WARDLINK_BIN_DIR "/wardlink",
+    std::vector<std::string> command{places::program("wardlink"),
                                      "--server",
                                      "localhost:" + std::to_string(port),
                                      "--cert",

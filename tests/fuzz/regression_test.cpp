@@ -8,6 +8,7 @@
 #include <ostream>
 #include <vector>
 
+#include "places.hpp"
 #include "script.hpp"
 
 extern "C" {
@@ -35,7 +36,7 @@ class FuzzRegression : public testing::TestWithParam<Target> {
  protected:
   static std::vector<std::filesystem::path> corpus() {
     std::vector<std::filesystem::path> files;
-    const auto folder = std::filesystem::path(WARDLINK_SOURCE_DIR) / "tests/fuzz/corpus" / GetParam().name;
+    const auto folder = std::filesystem::path(places::source("tests/fuzz/corpus")) / GetParam().name;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry.path());
     std::ranges::sort(files);
     return files;

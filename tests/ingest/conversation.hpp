@@ -2,6 +2,8 @@
 // A device and ingest's end of its session in virtual time: two connections over channels in memory, with a network
 // between them that takes no time and loses nothing unless it is told to. The test speaks for the device.
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>

@@ -10,6 +10,8 @@
 #include <sstream>
 #include <string>
 
+#include "places.hpp"
+
 namespace {
 
 TEST(Catalogue, FindsEverySignByIdAndByBothNames) {
@@ -94,7 +96,7 @@ TEST(Plausible, FlagsArtefactsAndSparesTheSick) {
 }
 
 TEST(Documentation, ShowsEveryRow) {
-  std::ifstream file(WARDLINK_SOURCE_DIR "/docs/wire.md");
+  std::ifstream file(places::source("docs/wire.md"));
   std::stringstream page;
   page << file.rdbuf();
   ASSERT_FALSE(page.str().empty());

@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "places.hpp"
+
 namespace {
 
 using signs::SampleRate;
@@ -62,7 +64,7 @@ std::string row(const signs::Waveform& w) {
 }
 
 TEST(Waveforms, ThePageOfTheWireShowsThemAll) {
-  std::ifstream page(WARDLINK_SOURCE_DIR "/docs/wire.md");
+  std::ifstream page(places::source("docs/wire.md"));
   std::set<std::string> lines;
   for (std::string line; std::getline(page, line);) lines.insert(line);
   for (const signs::Waveform& waveform : signs::waveforms())

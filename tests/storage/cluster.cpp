@@ -14,10 +14,12 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "places.hpp"
+
 namespace wardlink::storage::test {
 namespace {
 
-const std::string script = WARDLINK_SOURCE_DIR "/scripts/private-postgres";
+const std::string script = places::source("scripts/private-postgres");
 
 const std::string& shared_connection() {
   static const std::string connection = [] {

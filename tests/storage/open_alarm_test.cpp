@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "cluster.hpp"
+#include "places.hpp"
 #include "storage/postgres_store.hpp"
 
 namespace wardlink::storage {
@@ -182,7 +183,8 @@ TEST(OpenAlarmMigrationTest, WhatWasOpenBeforeIsOpen) {
   const test::ScratchDatabase database;
   database.ask("CREATE TABLE schema_migration (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz)");
   std::set<std::filesystem::path> files;
-  for (const auto& each : std::filesystem::directory_iterator(WARDLINK_SCHEMA)) files.insert(each.path());
+  for (const auto& each : std::filesystem::directory_iterator(places::source("ingest-service/storage/schema")))
+    files.insert(each.path());
   for (const auto& path : files) {
     const auto name = path.filename().string();
     if (name >= "007") break;

@@ -8,10 +8,12 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "places.hpp"
+
 namespace wardlink::storage::test {
 namespace {
 
-const std::string script = WARDLINK_SOURCE_DIR "/certs/make-pki";
+const std::string script = places::source("certs/make-pki");
 
 Server::Config config(const std::function<void(Server::Config&)>& change) {
   Server::Config config;

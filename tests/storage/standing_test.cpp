@@ -106,9 +106,9 @@ class Watch final : public v1::IngestService::Service {
   Guard& guard_;
 };
 
-class WatchTest : public StandingTest {
+class StandingWatchTest : public StandingTest {
  protected:
-  WatchTest() {
+  StandingWatchTest() {
     service.store.ensure_grants({{subject, "viewer", "icu"}});
     grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
     tls.pem_root_certs = test::pki().pem("service-ca.pem");
@@ -118,7 +118,7 @@ class WatchTest : public StandingTest {
     builder.RegisterService(&watch);
     server = builder.BuildAndStart();
   }
-  ~WatchTest() override { server->Shutdown(std::chrono::system_clock::now()); }
+  ~StandingWatchTest() override { server->Shutdown(std::chrono::system_clock::now()); }
 
   std::shared_ptr<grpc::Channel> channel() const {
     grpc::SslCredentialsOptions tls;
@@ -141,7 +141,7 @@ class WatchTest : public StandingTest {
   std::unique_ptr<grpc::Server> server;
 };
 
-TEST_F(WatchTest, EndsWithItsGrant) {
+TEST_F(StandingWatchTest, EndsWithItsGrant) {
   IngestTalk talk(channel());
   EXPECT_EQ(talk.hear().attach_result().refusal(), "icu");
   take_away();
@@ -149,7 +149,7 @@ TEST_F(WatchTest, EndsWithItsGrant) {
   EXPECT_THAT(refusals(), HasSubstr("VitalsService.Watch: the subject has no grant for this call"));
 }
 
-TEST_F(WatchTest, EndsWhenItsGrantReachesLessOrMore) {
+TEST_F(StandingWatchTest, EndsWhenItsGrantReachesLessOrMore) {
   IngestTalk talk(channel());
   EXPECT_EQ(talk.hear().attach_result().refusal(), "icu");
   service.store.ensure_grants({{subject, "viewer", "er"}});
