@@ -1,10 +1,13 @@
 #include "ingest/grpc_lane.hpp"
 
+#include <grpcpp/grpcpp.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "ingest/record_proto.hpp"
+#include "wardlink/v1/ingest.grpc.pb.h"
 
 namespace wardlink::ingest {
 namespace {
@@ -21,7 +24,6 @@ std::chrono::steady_clock::time_point steady(coap::Instant instant) {
 
 GrpcLane::GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice)
     : channel_(std::move(channel)),
-      stub_(v1::IngestService::NewStub(channel_)),
       config_(config),
       deliver_(std::move(deliver)),
       notice_(std::move(notice)),
@@ -115,10 +117,7 @@ void GrpcLane::keep_streaming() {
     {
       const std::lock_guard lock(mutex_);
       if (stopping_ || (draining_ && queue_.drained())) return;
-      if (next_channel_) {
-        channel_ = std::exchange(next_channel_, nullptr);
-        stub_ = v1::IngestService::NewStub(channel_);
-      }
+      if (next_channel_) channel_ = std::exchange(next_channel_, nullptr);
       context_ = &context;
       broken_ = false;
       first_answer_ = false;
@@ -126,8 +125,9 @@ void GrpcLane::keep_streaming() {
       // client makes no progress with one unless a call is waiting.
       context.set_wait_for_ready(told_loss_);
     }
+    const auto stub = v1::IngestService::NewStub(channel_);
     // Returns when the connection stands or, the first time, has failed; TryCancel ends the wait.
-    const auto stream = stub_->Ingest(&context);
+    const auto stream = stub->Ingest(&context);
     serve(*stream);
     const grpc::Status status = stream->Finish();
     {

@@ -2,8 +2,6 @@
 // One stream to storage on a connection of its own, kept alive for as long as the lane lives. Two threads: one opens
 // the stream and writes, one reads. The shard's thread only ever puts things into the queue.
 
-#include <grpcpp/grpcpp.h>
-
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -12,7 +10,20 @@
 #include <thread>
 
 #include "ingest/lane_queue.hpp"
-#include "wardlink/v1/ingest.grpc.pb.h"
+
+// Declared here, because gRPC's headers take four seconds to compile.
+namespace grpc {
+class Channel;
+class ClientContext;
+class Status;
+template <class Request, class Response>
+class ClientReaderWriter;
+}  // namespace grpc
+
+namespace wardlink::v1 {
+class IngestRequest;
+class IngestResponse;
+}  // namespace wardlink::v1
 
 namespace wardlink::ingest {
 
@@ -80,9 +91,7 @@ class GrpcLane {
   std::optional<v1::IngestRequest> next();
   void wait_before_retry();
 
-  // Changed between two streams, by the thread that opens them.
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::IngestService::Stub> stub_;
+  std::shared_ptr<grpc::Channel> channel_;  // changed between two streams, by the thread that opens them
   const Config config_;
   const Deliver deliver_;
   const Notice notice_;

@@ -1,5 +1,9 @@
 #include "ingest/grpc_sink.hpp"
 
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+
 namespace wardlink::ingest {
 namespace {
 
