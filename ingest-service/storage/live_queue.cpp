@@ -1,5 +1,7 @@
 #include "storage/live_queue.hpp"
 
+#include "storage/live_message.hpp"
+
 namespace wardlink::storage {
 
 LiveQueue::LiveQueue(LiveFilter filter, std::size_t limit, std::function<void()> cancel)

@@ -9,9 +9,11 @@
 #include <mutex>
 #include <optional>
 
-#include "storage/live_message.hpp"
+#include "storage/live_store.hpp"
 
 namespace wardlink::storage {
+
+struct LiveMessage;
 
 class LiveQueue {
  public:

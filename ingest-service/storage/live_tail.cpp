@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "storage/live_message.hpp"
 #include "storage/status.hpp"
 
 namespace wardlink::storage {

@@ -4,6 +4,7 @@
 
 #include "storage/instants.hpp"
 #include "storage/live_cursor.hpp"
+#include "storage/live_message.hpp"
 #include "storage/names.hpp"
 #include "storage/status.hpp"
 #include "storage/wire_records.hpp"

@@ -7,6 +7,7 @@
 #include "storage/access.hpp"
 #include "storage/live_tail.hpp"
 #include "storage/tallies.hpp"
+#include "wardlink/v1/vitals.pb.h"
 
 namespace wardlink::storage {
 
