@@ -2,8 +2,8 @@
 
 #include <toml++/toml.h>
 
+#include <CLI/CLI.hpp>
 #include <iostream>
-#include <memory>
 #include <sstream>
 
 namespace wardlink::daemon {
@@ -52,6 +52,23 @@ std::string comment(const std::string& text) {
     line += " " + word;
   }
   return lines + line + "\n";
+}
+
+/// What --print-config prints.
+std::string settings_text(const CLI::App& app) {
+  std::string text = comment("Settings of " + app.get_name() + ". Keys that are commented out have no value.");
+  for (const auto* option : app.get_options()) {
+    const auto key = key_of(*option);
+    if (key.empty() || !option->get_configurable()) continue;
+    const auto value = value_text(*option);
+    text += "\n" + comment(option->get_description());
+    if (!value.empty()) {
+      text += key + " = " + value + "\n";
+    } else {
+      text += "# " + key + " = " + (is_list(*option) ? "[]" : is_number(*option) ? "0" : "\"\"") + "\n";
+    }
+  }
+  return text;
 }
 
 /// CLI11's seam for files. It hands over an open stream only, so the name comes from the option that was given.
@@ -132,43 +149,61 @@ int tell(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-void add_settings_file(CLI::App& app) {
-  app.set_config("--config", "", "TOML file with the long names of these options as keys; a flag wins over it");
-  app.config_formatter(std::make_shared<TomlFile>(app));
-  app.allow_config_extras(CLI::config_extras_mode::error);
-  app.add_flag("--print-config")
+Settings::Settings(const std::string& program, const std::string& version, const char* about, const char* footer)
+    : app_(std::make_unique<CLI::App>(about, program)) {
+  app_->footer(footer);
+  app_->set_version_flag("--version", program + " " + version)->configurable(false);
+}
+
+Settings::~Settings() = default;
+
+void Settings::add(const char* name, std::string& value, const char* what) {
+  app_->add_option(name, value, what)->capture_default_str();
+}
+
+void Settings::add(const char* name, std::uint16_t& value, const char* what) {
+  app_->add_option(name, value, what)->capture_default_str();
+}
+
+void Settings::add(const char* name, unsigned& value, const char* what, IntegerRange range) {
+  app_->add_option(name, value, what)->check(CLI::Range(range.least, range.most))->capture_default_str();
+}
+
+void Settings::add(const char* name, std::size_t& value, const char* what, IntegerRange range) {
+  app_->add_option(name, value, what)->check(CLI::Range(range.least, range.most))->capture_default_str();
+}
+
+void Settings::add(const char* name, std::size_t& value, const char* what, SizeRange range) {
+  app_->add_option(name, value, what)->check(CLI::Range(range.least, range.most))->capture_default_str();
+}
+
+void Settings::add(const char* name, std::vector<std::string>& values, const char* what) {
+  app_->add_option(name, values, what);
+}
+
+void Settings::add(const char* name, bool& value, const char* what) { app_->add_flag(name, value, what); }
+
+void Settings::add_for_command_line(const char* name, bool& value, const char* what) {
+  app_->add_flag(name, value, what)->configurable(false);
+}
+
+bool Settings::read(int argc, const char* const* argv, int& exit_code) {
+  app_->set_config("--config", "", "TOML file with the long names of these options as keys; a flag wins over it");
+  app_->config_formatter(std::make_shared<TomlFile>(*app_));
+  app_->allow_config_extras(CLI::config_extras_mode::error);
+  app_->add_flag("--print-config")
       ->description("Print such a file, with what each key means and the values in force, and end")
       ->configurable(false);
-  if (auto* version = app.get_option_no_throw("--version")) version->configurable(false);
-}
-
-bool read_settings(CLI::App& app, int argc, const char* const* argv, int& exit_code) {
   try {
-    app.parse(argc, argv);
+    app_->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    exit_code = tell(app, error);
+    exit_code = tell(*app_, error);
     return false;
   }
-  if (app.count("--print-config") == 0) return true;
-  std::cout << settings_text(app);
+  if (app_->count("--print-config") == 0) return true;
+  std::cout << settings_text(*app_);
   exit_code = 0;
   return false;
-}
-
-std::string settings_text(const CLI::App& app) {
-  std::string text = comment("Settings of " + app.get_name() + ". Keys that are commented out have no value.");
-  for (const auto* option : app.get_options()) {
-    const auto key = key_of(*option);
-    if (key.empty() || !option->get_configurable()) continue;
-    const auto value = value_text(*option);
-    text += "\n" + comment(option->get_description());
-    if (!value.empty()) {
-      text += key + " = " + value + "\n";
-    } else {
-      text += "# " + key + " = " + (is_list(*option) ? "[]" : is_number(*option) ? "0" : "\"\"") + "\n";
-    }
-  }
-  return text;
 }
 
 }  // namespace wardlink::daemon

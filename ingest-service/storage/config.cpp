@@ -56,46 +56,34 @@ Grant parse_grant(const std::string& text) {
 std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int& exit_code) {
   ProgramConfig config;
   std::vector<std::string> grants;
-  CLI::App app(about, "wardlink-storage");
-  app.set_version_flag("--version", "wardlink-storage " WARDLINK_VERSION);
-  app.add_option("--listen", config.server.address, "HOST:PORT to serve on; port 0: the kernel picks one")
-      ->capture_default_str();
-  app.add_option("--database", config.database, "PostgreSQL: a libpq connection string or URI");
-  app.add_option("--cert", config.files.certificate, "certificate, PEM (with --healthcheck: a client's)");
-  app.add_option("--key", config.files.key, "its private key, PEM");
-  app.add_option("--ca", config.files.authority, "the authority that signs servers and clients, PEM");
-  app.add_option("--grant", grants, "SUBJECT=ROLE or SUBJECT=ROLE@WARD, made when missing; may be repeated");
-  std::uint64_t recheck_seconds = 3;
-  app.add_option("--max-connections", config.server.limits.connections,
-                 "TCP connections at once; further ones are closed before TLS")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  app.add_option("--max-connections-per-host", config.server.limits.per_host, "of these, from one address")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  app.add_option("--max-calls-per-second", config.server.calls_per_second,
-                 "calls that one subject may begin; further ones end with RESOURCE_EXHAUSTED")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  app.add_option("--max-calls-at-once", config.server.calls_at_once,
-                 "calls that one subject may have in progress, streams too; further ones end likewise")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  app.add_option("--max-ingest-streams", config.server.ingest_streams,
-                 "streams from ingest at once, two for each of its shards")
-      ->check(CLI::Range(1, 1'000))
-      ->capture_default_str();
-  app.add_option("--grant-recheck", recheck_seconds,
-                 "seconds until a stream whose grant was taken away is ended with PERMISSION_DENIED, 1 to 60")
-      ->check(CLI::Range(1, 60))
-      ->capture_default_str();
-  app.add_option("--metrics-port", config.metrics_port, "TCP port of /metrics on 127.0.0.1; 0 = any that is free")
-      ->capture_default_str();
-  app.add_option("--ready-file", config.ready_file, "a JSON object is written here once it serves");
-  app.add_flag("--healthcheck", config.healthcheck, "ask the service at --listen; exit code 0 when it serves")
-      ->configurable(false);
-  daemon::add_settings_file(app);
-  if (!daemon::read_settings(app, argc, argv, exit_code)) return std::nullopt;
+  daemon::Settings settings("wardlink-storage", WARDLINK_VERSION, about);
+  settings.add("--listen", config.server.address, "HOST:PORT to serve on; port 0: the kernel picks one");
+  settings.add("--database", config.database, "PostgreSQL: a libpq connection string or URI");
+  settings.add("--cert", config.files.certificate, "certificate, PEM (with --healthcheck: a client's)");
+  settings.add("--key", config.files.key, "its private key, PEM");
+  settings.add("--ca", config.files.authority, "the authority that signs servers and clients, PEM");
+  settings.add("--grant", grants, "SUBJECT=ROLE or SUBJECT=ROLE@WARD, made when missing; may be repeated");
+  std::size_t recheck_seconds = 3;
+  settings.add("--max-connections", config.server.limits.connections,
+               "TCP connections at once; further ones are closed before TLS", daemon::IntegerRange{1, 100'000});
+  settings.add("--max-connections-per-host", config.server.limits.per_host, "of these, from one address",
+               daemon::IntegerRange{1, 100'000});
+  settings.add("--max-calls-per-second", config.server.calls_per_second,
+               "calls that one subject may begin; further ones end with RESOURCE_EXHAUSTED",
+               daemon::IntegerRange{1, 1'000'000});
+  settings.add("--max-calls-at-once", config.server.calls_at_once,
+               "calls that one subject may have in progress, streams too; further ones end likewise",
+               daemon::IntegerRange{1, 256});
+  settings.add("--max-ingest-streams", config.server.ingest_streams,
+               "streams from ingest at once, two for each of its shards", daemon::IntegerRange{1, 1'000});
+  settings.add("--grant-recheck", recheck_seconds,
+               "seconds until a stream whose grant was taken away is ended with PERMISSION_DENIED, 1 to 60",
+               daemon::IntegerRange{1, 60});
+  settings.add("--metrics-port", config.metrics_port, "TCP port of /metrics on 127.0.0.1; 0 = any that is free");
+  settings.add("--ready-file", config.ready_file, "a JSON object is written here once it serves");
+  settings.add_for_command_line("--healthcheck", config.healthcheck,
+                                "ask the service at --listen; exit code 0 when it serves");
+  if (!settings.read(argc, argv, exit_code)) return std::nullopt;
   if (!config.healthcheck && config.database.empty())
     throw std::runtime_error("--database is missing: it says where PostgreSQL is. See --help.");
   config.server.grant_recheck = std::chrono::seconds(recheck_seconds);
