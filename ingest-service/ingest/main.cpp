@@ -1,6 +1,7 @@
 // wardlink-ingest: the daemon.
 
 #include <grpc/support/log.h>
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -28,7 +29,7 @@ void renew(Service& service, const CredentialFiles& files) {
     service.renew(read_credentials(files));
     spdlog::info("certificates were read again: new handshakes and connections use them");
   } catch (const std::exception& error) {
-    spdlog::error("certificates were read again and cannot be used, the old ones stay: {}", error.what());
+    spdlog::error(fmt::format("certificates were read again and cannot be used, the old ones stay: {}", error.what()));
   }
 }
 
@@ -37,21 +38,21 @@ int serve(const Config& config) {
   Service service(config);
   {
     const MetricsPort port(config.metrics_port, [&service] { return metrics(service.stats()); });
-    spdlog::info("listening on UDP port {} of {}; counters at http://127.0.0.1:{}/metrics; storage at {}",
-                 service.port(), config.listen, port.port(), config.storage);
+    spdlog::info(fmt::format("listening on UDP port {} of {}; counters at http://127.0.0.1:{}/metrics; storage at {}",
+                             service.port(), config.listen, port.port(), config.storage));
     if (!config.ready_file.empty()) wardlink::daemon::write_ready_file(config.ready_file, service.port(), port.port());
     for (auto came = signals.wait(); came != Signals::Came::end; came = signals.wait())
       if (came == Signals::Came::reload) renew(service, config.files);
   }
-  spdlog::info("stopping: storage has {} s to take what waits", config.drain_seconds);
+  spdlog::info(fmt::format("stopping: storage has {} s to take what waits", config.drain_seconds));
   const bool all = service.stop(std::chrono::seconds{config.drain_seconds});
   const auto stats = service.stats();
   if (!all) {
-    spdlog::warn(
+    spdlog::warn(fmt::format(
         "ended before storage had taken everything: lost are {} readings and up to {} audit entries; {} alarm records "
         "are"
         " still owed by their devices",
-        stats.lanes[0].waiting, stats.lanes[0].audits, stats.lanes[1].waiting);
+        stats.lanes[0].waiting, stats.lanes[0].audits, stats.lanes[1].waiting));
   }
   wardlink::daemon::print_summary(std::cerr, metrics(stats));
   if (!config.ready_file.empty()) std::remove(config.ready_file.c_str());

@@ -1,6 +1,7 @@
 #include "ingest/service.hpp"
 
 #include <malloc.h>
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <future>
@@ -112,16 +113,16 @@ void Service::tell(const GrpcLane::Change& change) {
   const std::lock_guard lock(telling_);
   auto& away = away_.at(static_cast<std::size_t>(change.stream) - 1);
   const char* what = change.stream == Stream::alarms ? "alarms" : "readings";
-  if (change.back && --away == 0) spdlog::info("storage takes {} again", what);
+  if (change.back && --away == 0) spdlog::info(fmt::format("storage takes {} again", what));
   if (change.back) return;
   const bool first = !change.known && away++ == 0;
   if (change.refused) {
-    spdlog::error(
+    spdlog::error(fmt::format(
         "storage refuses {}: {}. Give this certificate's subject the role ingest; trying again until then, and"
         " devices keep what is not acknowledged",
-        what, change.why);
+        what, change.why));
   } else if (first) {
-    spdlog::warn("storage does not take {} ({}); trying again until it does", what, change.why);
+    spdlog::warn(fmt::format("storage does not take {} ({}); trying again until it does", what, change.why));
   }
 }
 

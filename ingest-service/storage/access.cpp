@@ -1,6 +1,7 @@
 #include "storage/access.hpp"
 
 #include <grpc/grpc_security_constants.h>
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -118,7 +119,7 @@ void Guard::audit_if_possible(const AuditFact& fact) {
   try {
     store_.audit(fact);
   } catch (const std::exception& error) {
-    spdlog::error("the audit of {} cannot be written", fact.method);
+    spdlog::error(fmt::format("the audit of {} cannot be written", fact.method));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "storage/ingest_api.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -54,7 +55,7 @@ class IngestStream {
     result.set_session(request.session());
     const auto anchor = to_instant(request.anchor());
     if (const char* why = refusal(request, anchor)) {
-      spdlog::warn("a session was not attached: {}", why);
+      spdlog::warn(fmt::format("a session was not attached: {}", why));
       result.set_refusal(why);
       return result;
     }

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -179,8 +180,8 @@ void ListeningPort::admit(int connection, const std::string& host) {
   const int second = full || host_full ? -1 : fcntl(connection, F_DUPFD_CLOEXEC, 0);
   if (second < 0) {
     if (refused_++ % 1000 == 0) {
-      spdlog::warn("connections are refused: {} stand, {} of them from {}; refused since the start: {}",
-                   watched_.size(), host_full ? of_host->second : 0, host, refused_.load());
+      spdlog::warn(fmt::format("connections are refused: {} stand, {} of them from {}; refused since the start: {}",
+                               watched_.size(), host_full ? of_host->second : 0, host, refused_.load()));
     }
     close(connection);
     return;

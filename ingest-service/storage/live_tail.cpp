@@ -1,5 +1,6 @@
 #include "storage/live_tail.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -59,7 +60,7 @@ void LiveTail::run() {
       follow();
       return;
     } catch (const std::exception& error) {
-      if (!away_) spdlog::warn("live streams wait: {}", error.what());
+      if (!away_) spdlog::warn(fmt::format("live streams wait: {}", error.what()));
       away_ = true;
     }
     end_all(LiveQueue::End::away);

@@ -1,6 +1,7 @@
 // wardlink-storage: from start to signal.
 
 #include <grpc/support/log.h>
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -29,9 +30,9 @@ using wardlink::daemon::Signals;
 void log_grpc(gpr_log_func_args* said) {
   const std::string_view message = said->message;
   if (message.find("Handshake failed") != std::string_view::npos) {
-    spdlog::warn("a TLS handshake was refused: {}", message.substr(message.rfind(':') + 1));
+    spdlog::warn(fmt::format("a TLS handshake was refused: {}", message.substr(message.rfind(':') + 1)));
   } else {
-    spdlog::debug("grpc: {}", message);
+    spdlog::debug(fmt::format("grpc: {}", message));
   }
 }
 
@@ -44,7 +45,7 @@ std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const Sig
       return store;
     } catch (const StoreError& error) {
       if (error.kind() != StoreError::Kind::away) throw;
-      spdlog::warn("waiting for PostgreSQL: {}", error.what());
+      spdlog::warn(fmt::format("waiting for PostgreSQL: {}", error.what()));
     }
     if (signals.wait(std::chrono::seconds(2)) == Signals::Came::end) return nullptr;
   }
@@ -56,7 +57,7 @@ void renew(Server& server, const CredentialFiles& files) {
     server.renew(read_credentials(files));
     spdlog::info("certificates were read again: who connects from now on meets the new ones");
   } catch (const std::exception& error) {
-    spdlog::error("certificates were read again and cannot be used, the old ones stay: {}", error.what());
+    spdlog::error(fmt::format("certificates were read again and cannot be used, the old ones stay: {}", error.what()));
   }
 }
 
@@ -78,7 +79,7 @@ void look_after(PostgresStore& store, Server& server, const CredentialFiles& fil
       }
       answers = true;
     } catch (const std::exception& error) {
-      if (serving) spdlog::error("{}", error.what());
+      if (serving) spdlog::error(error.what());
     }
     if (answers != serving) {
       server.set_serving(answers);
@@ -109,7 +110,8 @@ int run(int argc, char** argv) {
   config->server.credentials = read_credentials(config->files);
   Server server(config->server, *store, *store, *store, *store);
   const MetricsPort metrics_port(config->metrics_port, [&server] { return metrics(server.stats()); });
-  spdlog::info("serving on port {}; counters at http://127.0.0.1:{}/metrics", server.port(), metrics_port.port());
+  spdlog::info(
+      fmt::format("serving on port {}; counters at http://127.0.0.1:{}/metrics", server.port(), metrics_port.port()));
   if (!config->ready_file.empty()) {
     wardlink::daemon::write_ready_file(config->ready_file, static_cast<std::uint16_t>(server.port()),
                                        metrics_port.port());

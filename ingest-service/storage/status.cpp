@@ -1,5 +1,6 @@
 #include "storage/status.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <typeinfo>
@@ -15,7 +16,7 @@ grpc::Status status_of(const std::exception& error) {
   if (const auto* store = dynamic_cast<const StoreError*>(&error)) {
     switch (store->kind()) {
       case StoreError::Kind::away:
-        spdlog::warn("a call ends unanswered: {}", error.what());
+        spdlog::warn(fmt::format("a call ends unanswered: {}", error.what()));
         return {grpc::StatusCode::UNAVAILABLE, "the database is away; try again"};
       case StoreError::Kind::not_found:
         return {grpc::StatusCode::NOT_FOUND, error.what()};
@@ -26,7 +27,7 @@ grpc::Status status_of(const std::exception& error) {
     }
   }
   if (dynamic_cast<const StoreUnfit*>(&error)) return {grpc::StatusCode::UNAVAILABLE, error.what()};
-  spdlog::error("a call failed in a way that was not foreseen: {}", typeid(error).name());
+  spdlog::error(fmt::format("a call failed in a way that was not foreseen: {}", typeid(error).name()));
   return {grpc::StatusCode::INTERNAL, "an error that was not foreseen; the service's log says where"};
 }
 

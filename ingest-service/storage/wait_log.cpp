@@ -1,5 +1,6 @@
 #include "storage/wait_log.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -9,7 +10,7 @@ namespace wardlink::storage {
 void WaitLog::Stream::waits(const std::string& cause) {
   const std::lock_guard lock(log_.mutex_);
   if (!std::exchange(waits_, true)) ++log_.waiting_;
-  if (log_.told_.insert(cause).second) spdlog::warn("ingest waits: {}", cause);
+  if (log_.told_.insert(cause).second) spdlog::warn(fmt::format("ingest waits: {}", cause));
 }
 
 void WaitLog::Stream::leave(bool goes_on) {

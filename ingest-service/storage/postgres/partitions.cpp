@@ -1,5 +1,6 @@
 #include "storage/postgres/partitions.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -37,7 +38,8 @@ void Partitions::ensure(pqxx::connection& connection, Instant from, Instant now)
   tx.commit();
   for (const auto row : made) {
     if (row[1].as<bool>()) continue;
-    spdlog::warn("no partition for {}: rows of that day lie in the default partition already", row[0].c_str());
+    spdlog::warn(
+        fmt::format("no partition for {}: rows of that day lie in the default partition already", row[0].c_str()));
   }
   known_.merge(missing);
 }

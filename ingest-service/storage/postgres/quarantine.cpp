@@ -1,5 +1,6 @@
 #include "storage/postgres/quarantine.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -72,7 +73,7 @@ bool try_audit(pqxx::work& tx, const AuditFact& fact) {
   } catch (const pqxx::sql_error& error) {
     const auto& state = error.sqlstate();
     if (state.starts_with("57P") || state.starts_with("08")) throw;  // the connection itself is gone
-    spdlog::error("the audit refused a row of {}: {}", fact.method, cause(error));
+    spdlog::error(fmt::format("the audit refused a row of {}: {}", fact.method, cause(error)));
     return false;
   }
 }

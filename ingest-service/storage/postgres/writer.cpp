@@ -1,5 +1,6 @@
 #include "storage/postgres/writer.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
 #include "storage/postgres/batch.hpp"
@@ -68,7 +69,7 @@ Attached Writer::attach(const AttachRequest& request) {
       partitions_.ensure(*connection_, session.anchor, now);
     } catch (const pqxx::sql_error& error) {
       if (!connection_->is_open()) throw;
-      spdlog::warn("no partitions made at attach: {}", cause(error));  // the default one takes the rows
+      spdlog::warn(fmt::format("no partitions made at attach: {}", cause(error)));  // the default one takes the rows
     }
     attached.session = std::make_shared<const Session>(std::move(session));
     return attached;
@@ -123,7 +124,7 @@ void Writer::write(std::span<const Record* const> records, std::span<RecordResul
     });
   } catch (const pqxx::sql_error& error) {
     if (records.size() == 1) {
-      spdlog::error("the database refuses a record, SQLSTATE {}: to quarantine", error.sqlstate());
+      spdlog::error(fmt::format("the database refuses a record, SQLSTATE {}: to quarantine", error.sqlstate()));
       quarantine_refused(*records.front());
       results.front() = RecordResult::quarantined;
       return;
@@ -157,7 +158,7 @@ bool Writer::audit(std::span<const AuditFact> facts) {
       } catch (const pqxx::sql_error& error) {
         if (facts.size() > 1 && refuses_data(error)) throw;
         if (passes(error) && !waits_for_lock(error)) throw;
-        spdlog::error("the audit refused {} rows: {}", facts.size(), cause(error));
+        spdlog::error(fmt::format("the audit refused {} rows: {}", facts.size(), cause(error)));
         return false;
       }
     });
