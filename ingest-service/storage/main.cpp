@@ -31,7 +31,7 @@ void log_grpc(gpr_log_func_args* said) {
   const std::string_view message = said->message;
   if (message.find("Handshake failed") != std::string_view::npos) {
     spdlog::warn(fmt::format("a TLS handshake was refused: {}", message.substr(message.rfind(':') + 1)));
-  } else {
+  } else if (spdlog::should_log(spdlog::level::debug)) {
     spdlog::debug(fmt::format("grpc: {}", message));
   }
 }

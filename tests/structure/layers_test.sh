@@ -29,7 +29,7 @@ may_not "$products" 'pqxx' 'libpqxx has one home' '^ingest-service/storage/postg
 
 # A log call that has arguments compiles all of fmt's formatting into its file: two seconds and 88 KB. fmt::format() is
 # in the library.
-found=$(grep -rlPz 'spdlog::(trace|debug|info|warn|error|critical)\(\s*"[^"]*\{' $products --include='*.cpp' --include='*.hpp')
+found=$(grep -rlPz 'spdlog::(trace|debug|info|warn|error|critical)\((\s*"[^"]*")+\s*,' $products --include='*.cpp' --include='*.hpp')
 if [ -n "$found" ]; then
   echo 'log lines are formatted by fmt::format(), not by spdlog:'
   echo "$found"
