@@ -49,7 +49,8 @@ TEST_F(Errors, TheServerIsOfAnotherAuthority) {
 }
 
 TEST_F(Errors, TheServerDoesNotTrustTheCertificate) {
-  ASSERT_EQ(std::system((places::source("certs/make-pki device '") + pki("") + "' bed-7 >/dev/null").c_str()), 0);
+  ASSERT_EQ(
+      std::system(("'" + places::source("certs/make-pki") + "' device '" + pki("") + "' bed-7 >/dev/null").c_str()), 0);
   const Answer answer = latest_with(address(), "devices/bed-7", pki("service-ca.pem"));
   EXPECT_EQ(answer.code, 4);
   EXPECT_THAT(answer.err, HasSubstr("TLS with it fails"));

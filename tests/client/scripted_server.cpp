@@ -122,7 +122,8 @@ google::protobuf::Timestamp before_noon(std::int64_t seconds) {
 
 ClientTest::ClientTest() {
   for (const char* name : {"WARDLINK_SERVER", "WARDLINK_CERT", "WARDLINK_KEY", "WARDLINK_CA"}) ::unsetenv(name);
-  const std::string make = places::source("certs/make-pki init '") + (scratch_.path() / "pki").string() + "'";
+  const std::string make =
+      "'" + places::source("certs/make-pki") + "' init '" + (scratch_.path() / "pki").string() + "'";
   if (std::system(make.c_str()) != 0) throw std::runtime_error("no PKI");
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = read(pki("service-ca.pem"));

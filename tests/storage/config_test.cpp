@@ -43,7 +43,7 @@ class SettingsTest : public ::testing::Test {
   static const std::string& pki() {
     static const std::string folder = [] {
       auto made = ::testing::TempDir() + "storage-config-pki-" + std::to_string(::getpid());
-      const auto command = places::source("certs/make-pki init ") + made;
+      const auto command = "'" + places::source("certs/make-pki") + "' init '" + made + "'";
       EXPECT_EQ(std::system(command.c_str()), 0);
       return made;
     }();
