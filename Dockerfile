@@ -10,8 +10,7 @@ COPY scripts/install-dependencies scripts/
 RUN apt-get update && scripts/install-dependencies --list | grep -Ev '^(postgresql|libgtest-dev|libgmock-dev|ccache)$' | \
     DEBIAN_FRONTEND=noninteractive xargs apt-get install -y --no-install-recommends && rm -rf /var/lib/apt/lists/*
 COPY . .
-# Without precompiled headers, which hide an include that is missing.
-RUN cmake --preset release -DWARDLINK_TESTS=OFF -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON && \
+RUN cmake --preset release -DWARDLINK_TESTS=OFF && \
     cmake --build --preset release --target wardlink wardlink-ingest wardlink-storage wardlink-ward
 # A root file system for each: the stripped program, and what it loads.
 RUN set -eu; for program in wardlink wardlink-ingest wardlink-storage wardlink-ward; do \
