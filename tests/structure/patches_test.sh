@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Each patch of tests/mutation fits the source, says in its first line what is wrong, and, where it is one of those that
+# scripts/plant-bugs --long plants, which tests find it.
+set -euo pipefail
+shopt -s nullglob
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+wrong=0
+tell() {
+  echo "$1: $2" >&2
+  wrong=1
+}
+
+for patch in tests/mutation/*.patch tests/mutation/long/*.patch; do
+  [[ $(head -n 1 "$patch") =~ \.$ ]] || tell "$patch" "the first line is no sentence that says what is wrong."
+  [[ $patch != */long/* ]] || sed '/^diff /q' "$patch" | grep -qE '^Tests: .' || tell "$patch" "names no tests."
+  patch --dry-run --strip 1 --forward --reject-file - <"$patch" >/dev/null || tell "$patch" "no longer fits the source."
+done
+exit "$wrong"
