@@ -12,11 +12,12 @@
 #include <ctime>
 #include <string_view>
 
+#include "names/urn.hpp"
+
 namespace coap::dtls {
 namespace {
 
 constexpr std::string_view device_prefix = "urn:dev:";  // RFC 9039
-constexpr std::size_t longest_uri = 63;
 constexpr int largest_certificate = 4096;  // bytes of DER
 
 struct FreeBio {
@@ -57,12 +58,6 @@ Refusal wrong_usage(X509* leaf, PeerRole role) {
   if (is_server_only(leaf))
     return {CloseReason::server_certificate, "a server's certificate, not a device's", X509_V_ERR_INVALID_PURPOSE};
   return {CloseReason::no_client_auth, "extended key usage clientAuth is missing", X509_V_ERR_INVALID_PURPOSE};
-}
-
-/// Visible ASCII only: the name goes into databases and logs.
-bool is_device_uri(std::string_view uri) {
-  return uri.starts_with(device_prefix) && uri.size() > device_prefix.size() && uri.size() <= longest_uri &&
-         std::all_of(uri.begin(), uri.end(), [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
 CloseReason reason_of(int verify_error) {
@@ -132,10 +127,8 @@ Refusal judge_leaf(X509* leaf, PeerRole role) {
   if (!is_p256(X509_get0_pubkey(leaf)))
     return {CloseReason::weak_key, "the key is not on P-256", X509_V_ERR_EE_KEY_TOO_SMALL};
   if (role == PeerRole::server) return {};
-  const auto uris = san_uris(leaf);
-  if (std::count_if(uris.begin(), uris.end(), [](auto& uri) { return uri.starts_with(device_prefix); }) != 1 ||
-      !is_device_uri(uris.front())) {
-    return {CloseReason::bad_identity, "the first SAN URI is not one urn:dev:... of at most 63 characters",
+  if (!names::name_among(san_uris(leaf), device_prefix)) {
+    return {CloseReason::bad_identity, "the SAN URI is not one urn:dev:... of at most 63 visible ASCII characters",
             X509_V_ERR_APPLICATION_VERIFICATION};
   }
   return {};
@@ -143,8 +136,7 @@ Refusal judge_leaf(X509* leaf, PeerRole role) {
 
 PeerIdentity identity_of(X509* leaf) {
   PeerIdentity identity;
-  auto uris = san_uris(leaf);
-  if (!uris.empty()) identity.uri = std::move(uris.front());
+  identity.uri = names::name_among(san_uris(leaf), device_prefix).value_or("");
 
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;

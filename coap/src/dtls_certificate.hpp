@@ -38,7 +38,7 @@ Refusal refusal_of(int verify_error, int depth, X509* leaf, PeerRole role);
 Refusal judge_size(X509* certificate);
 
 /// What the library does not ask of a leaf: extended key usage present, digitalSignature, no authority, P-256; of a
-/// device, one SAN URI urn:dev:… of at most 63 bytes. Reason `none` when all is well.
+/// device, one SAN URI, which is a name (names/urn.hpp) urn:dev:…. Reason `none` when all is well.
 Refusal judge_leaf(X509* leaf, PeerRole role);
 
 PeerIdentity identity_of(X509* leaf);

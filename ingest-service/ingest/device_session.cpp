@@ -6,6 +6,7 @@
 
 #include "coap/link_format.hpp"
 #include "ingest/diagnostic.hpp"
+#include "names/urn.hpp"
 
 namespace wardlink::ingest {
 namespace {
@@ -131,7 +132,7 @@ coap::Response DeviceSession::answer_registration(const coap::event::RequestRece
   const auto registration = read_registration(request);
   if (!registration) return refuse(registration.error(), "malformed");
   // DTLS-13: a device is who its certificate says, whatever it calls itself.
-  if (registration->endpoint != peer.uri)
+  if (names::canonical_urn(registration->endpoint) != peer.uri)
     return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint");
   if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor");
   if (registered() && registration_->boot != registration->boot)

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "names/urn.hpp"
 #include "storage/names.hpp"
 #include "storage/status.hpp"
 
@@ -36,15 +37,11 @@ std::vector<std::string> recordable(std::vector<std::string> resources) {
 std::string subject_of(const grpc::ServerContext& context) { return subject_of(*context.auth_context()); }
 
 std::string subject_of(const grpc::AuthContext& peer) {
-  std::string subject;
-  // peer_uri holds the SANs of type URI only, so a DNS name that looks like one of ours is not taken for it.
-  for (const auto& uri : peer.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) {
-    const std::string text(uri.data(), uri.size());
-    if (!text.starts_with("urn:wardlink:")) continue;
-    if (!subject.empty()) return "";
-    subject = text;
-  }
-  return subject;
+  // peer_uri holds the SANs of type URI only, so a DNS name that looks like one of ours is not taken for it; each with
+  // its length, so that a NUL does not end it.
+  std::vector<std::string> uris;
+  for (const auto& uri : peer.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) uris.emplace_back(uri.data(), uri.size());
+  return names::name_among(uris, "urn:wardlink:").value_or("");
 }
 
 Admission Guard::admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,

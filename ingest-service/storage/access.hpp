@@ -32,7 +32,7 @@ inline constexpr std::string_view ingest[] = {"ingest"};
 
 using Roles = std::span<const std::string_view>;
 
-/// The one SAN URI of the peer's certificate that begins with urn:wardlink: ; empty where there is none, or more.
+/// The name urn:wardlink:… that the peer's certificate proves (names/urn.hpp); empty where it proves none.
 std::string subject_of(const grpc::AuthContext& peer);
 std::string subject_of(const grpc::ServerContext& context);
 

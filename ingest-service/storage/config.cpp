@@ -6,6 +6,7 @@
 
 #include "daemon/pem_files.hpp"
 #include "daemon/settings.hpp"
+#include "names/urn.hpp"
 #include "storage/names.hpp"
 #include "storage/status.hpp"
 
@@ -43,9 +44,11 @@ Grant parse_grant(const std::string& text) {
     }
     grant.role.resize(at);
   }
-  if (!grant.subject.starts_with("urn:wardlink:")) {
-    throw std::runtime_error("The grant " + text + " has a subject that does not begin with urn:wardlink:.");
+  const auto subject = names::name_among(std::array{grant.subject}, "urn:wardlink:");
+  if (!subject) {
+    throw std::runtime_error("The grant " + text + " has a subject that is not urn:wardlink:... of at most 63 characters.");
   }
+  grant.subject = *subject;
   constexpr std::array<std::string_view, 4> known = {"ingest", "viewer", "clinician", "admin"};
   if (std::ranges::find(known, grant.role) == known.end()) {
     throw std::runtime_error("The grant " + text + " has a role that is none of ingest, viewer, clinician, admin.");

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 
+#include "names/urn.hpp"
 #include "storage/status.hpp"
 
 namespace wardlink::storage {
@@ -30,8 +31,8 @@ bool is_ward(std::string_view text) {
 }  // namespace
 
 bool is_urn(std::string_view text) {
-  return text.size() > 4 && text.size() <= 63 && text.starts_with("urn:") &&
-         std::ranges::all_of(text, [](unsigned char c) { return c > 0x20 && c < 0x7f && c != '/'; });
+  const auto urn = names::canonical_urn(text);
+  return urn && *urn == text;
 }
 
 std::string device_name(std::string_view urn) { return std::string(devices).append(urn); }
@@ -39,9 +40,9 @@ std::string patient_name(std::string_view id) { return id.empty() ? "" : std::st
 std::string ward_name(std::string_view id) { return id.empty() ? "" : std::string(wards).append(id); }
 
 std::string parse_device(const std::string& field, const std::string& name) {
-  const auto urn = name.starts_with(devices) ? name.substr(devices.size()) : std::string();
-  if (!is_urn(urn)) throw InvalidArgument(field, "must be devices/{urn}, the URN of at most 63 characters");
-  return urn;
+  auto urn = name.starts_with(devices) ? names::canonical_urn(name.substr(devices.size())) : std::nullopt;
+  if (!urn) throw InvalidArgument(field, "must be devices/{urn}, the URN of at most 63 characters");
+  return *std::move(urn);
 }
 
 std::string parse_patient(const std::string& field, const std::string& name) {

@@ -21,7 +21,7 @@ AlarmKey parse_alarm(const std::string& field, const std::string& name);
 /// A patient or a device; empty = all.
 Subject parse_parent(const std::string& field, const std::string& name);
 
-/// A URN of at most 63 visible ASCII characters.
+/// A URN as certificates carry it, in its one spelling (names/urn.hpp).
 bool is_urn(std::string_view text);
 
 }  // namespace wardlink::storage

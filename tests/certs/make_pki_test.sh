@@ -90,7 +90,10 @@ refused_with "no usable name" "$make_pki" device "$pki" ../escape
 refused_with "run 'make-pki init" "$make_pki" device "$other/nothing" bed-1
 refused_with "no number of devices" "$make_pki" devices "$pki" many
 refused_with "at most 63" "$make_pki" device "$pki" long "urn:dev:os:32473-$(printf '0%.0s' {1..60})"
+refused_with "at most 63" "$make_pki" client "$pki" "$(printf 'n%.0s' {1..44})"
 refused_with "begins with urn:dev:" "$make_pki" device "$pki" odd urn:isbn:1
+refused_with "begins with urn:dev:" "$make_pki" device "$pki" odd urn:dev:os:a/b
+refused_with "begins with urn:dev:" "$make_pki" device "$pki" odd $'urn:dev:os:a\x01b'
 refused_with "is not known" "$make_pki" init "$pki" --force
 refused_with "cannot be made" "$make_pki" init /proc/pki
 "$make_pki" --help | grep -q 'make-pki device DIR LABEL' || fail "--help does not teach"

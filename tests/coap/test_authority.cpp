@@ -61,6 +61,20 @@ void extend(X509* certificate, X509* issuer, const char* name, const std::string
   must(extension && X509_add_ext(certificate, extension.get(), -1) == 1, name);
 }
 
+/// What no notation of OpenSSL's can say: NULs, control characters.
+void add_raw_uris(X509* certificate, const std::vector<std::string>& uris) {
+  const std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>> names(GENERAL_NAMES_new());
+  for (const std::string& uri : uris) {
+    ASN1_IA5STRING* text = ASN1_IA5STRING_new();
+    must(text != nullptr && ASN1_STRING_set(text, uri.data(), static_cast<int>(uri.size())) == 1, "uri");
+    GENERAL_NAME* name = GENERAL_NAME_new();
+    must(name != nullptr, "name");
+    GENERAL_NAME_set0_value(name, GEN_URI, text);
+    must(sk_GENERAL_NAME_push(names.get(), name) > 0, "names");
+  }
+  must(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, X509V3_ADD_DEFAULT) == 1, "san");
+}
+
 /// Signed by `issuer`, or by itself where that is null.
 Pair make(const std::string& common_name, const CertificateSpec& spec, const Pair* issuer) {
   const Key key = make_key(spec);
@@ -89,7 +103,8 @@ Pair make(const std::string& common_name, const CertificateSpec& spec, const Pai
   extend(certificate.get(), signer, "basicConstraints", spec.basic_constraints);
   extend(certificate.get(), signer, "keyUsage", spec.key_usage);
   extend(certificate.get(), signer, "extendedKeyUsage", spec.extended_key_usage);
-  extend(certificate.get(), signer, "subjectAltName", spec.san);
+  if (spec.raw_uris.empty()) extend(certificate.get(), signer, "subjectAltName", spec.san);
+  if (!spec.raw_uris.empty()) add_raw_uris(certificate.get(), spec.raw_uris);
   extend(certificate.get(), signer, "nsComment", spec.comment);
   for (const auto& [extension, value] : spec.extensions) extend(certificate.get(), signer, extension.c_str(), value);
   must(X509_sign(certificate.get(), issuer_key ? issuer_key.get() : key.get(),
@@ -161,10 +176,12 @@ TestAuthority::TestAuthority(const std::string& name) : own_(make(name, authorit
 
 Pair TestAuthority::issue(const CertificateSpec& spec) const { return make("leaf", spec, &own_); }
 
-TestAuthority TestAuthority::subordinate(const std::string& name, std::string comment, Extensions extensions) const {
+TestAuthority TestAuthority::subordinate(const std::string& name, std::string comment, Extensions extensions,
+                                        long to_seconds) const {
   CertificateSpec spec = authority_spec();
   spec.comment = std::move(comment);
   spec.extensions = std::move(extensions);
+  spec.to_seconds = to_seconds;
   return TestAuthority(make(name, spec, &own_));
 }
 

@@ -16,6 +16,7 @@ using Extensions = std::vector<std::pair<std::string, std::string>>;
 /// What a certificate says. The defaults are a good device's.
 struct CertificateSpec {
   std::string san = "URI:urn:dev:os:32473-0123456789abcdef";  // in OpenSSL's notation; empty: none
+  std::vector<std::string> raw_uris;                          // SAN URIs byte by byte, in place of `san`
   std::string extended_key_usage = "clientAuth";              // empty: none
   std::string basic_constraints = "critical,CA:FALSE";
   std::string key_usage = "critical,digitalSignature";
@@ -27,6 +28,12 @@ struct CertificateSpec {
   std::string digest = "SHA256";
   long from_seconds = -3600;  // relative to now
   long to_seconds = 86'400;
+  /// A device named by these bytes, whatever they are.
+  static CertificateSpec named(std::vector<std::string> uris) {
+    CertificateSpec spec;
+    spec.raw_uris = std::move(uris);
+    return spec;
+  }
   static CertificateSpec server(std::string san = "DNS:localhost,IP:127.0.0.1");
 };
 
@@ -45,7 +52,10 @@ class TestAuthority {
   explicit TestAuthority(const std::string& name);
   Pair issue(const CertificateSpec& spec) const;
   /// An authority below this one; with a comment and more extensions where they are given.
-  TestAuthority subordinate(const std::string& name, std::string comment = {}, Extensions extensions = {}) const;
+  TestAuthority subordinate(const std::string& name, std::string comment = {}, Extensions extensions = {},
+                            long to_seconds = 86'400) const;
+  /// With the authority's certificate and key at hand.
+  static TestAuthority of(Pair own) { return TestAuthority(std::move(own)); }
   const std::string& certificate_pem() const { return own_.certificate_pem; }
   static Pair self_signed(const CertificateSpec& spec);
 

@@ -13,7 +13,7 @@ namespace coap {
 
 /// Who is at the other end: copied out of the certificate when the handshake completes, so it outlives the SSL object.
 struct PeerIdentity {
-  std::string uri;             // first SAN URI, e.g. urn:dev:os:32473-…; empty for a server named by DNS
+  std::string uri;             // the SAN URI, e.g. urn:dev:os:32473-…, as names/urn.hpp spells it; empty for a server
   std::string fingerprint;     // SHA-256 of the certificate, lower-case hex
   std::int64_t not_after = 0;  // seconds since 1970-01-01, UTC
 };
@@ -42,7 +42,7 @@ enum class CloseReason : std::uint8_t {
   weak_digest,            // a signature with SHA-1 or worse
   certificate_too_large,
   chain_too_long,     // depth > 3
-  bad_identity,       // no SAN URI of the form demanded, or more than 63 bytes
+  bad_identity,       // not one SAN URI of the form demanded
   wrong_server_name,  // client side: the certificate does not name the server that was asked for
   protocol,           // anything else that OpenSSL refuses
 };
