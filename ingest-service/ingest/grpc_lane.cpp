@@ -200,7 +200,7 @@ void GrpcLane::read(Stream& stream) {
 /// False: storage does not keep to the contract, so the stream is given up.
 bool GrpcLane::take(const v1::IngestResponse& response) {
   note_first_answer();
-  if (response.has_attach_result()) {
+  if (response.has_attach_all_result()) {
     {
       const std::lock_guard lock(mutex_);
       queue_.attach_answered();

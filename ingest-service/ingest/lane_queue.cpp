@@ -129,11 +129,13 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
 }
 
 std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
+  Attachments attachments;
   for (; !control_.empty(); control_.pop_front()) {
     const auto at = sessions_.find(control_.front());
     if (at == sessions_.end()) continue;
     Session& session = at->second;
     if (session.detached && session.unanswered == 0) {
+      if (!attachments.empty()) break;
       const Detachment detachment{at->first};
       const bool told = session.told;
       if (session.retry) --parked_sessions_;
@@ -146,18 +148,22 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
     // first attachment it shows that it is there.
     const bool ahead = config_.stream != Stream::alarms || !stream_begun_;
     if (session.told || session.retry || !ahead) continue;
-    if (attaching_ >= config_.attaches_ahead) break;
-    control_.pop_front();
-    return attach_now(session);
+    if (attaching_ > 0 || attachments.size() >= config_.attach_batch) break;
+    tell(session, attachments);
   }
-  return std::nullopt;
+  return send(std::move(attachments));
 }
 
-LaneQueue::Outgoing LaneQueue::attach_now(Session& session) {
+void LaneQueue::tell(Session& session, Attachments& attachments) {
   stream_begun_ = true;
   session.told = true;
+  attachments.push_back(session.attachment);
+}
+
+std::optional<LaneQueue::Outgoing> LaneQueue::send(Attachments attachments) {
+  if (attachments.empty()) return std::nullopt;
   ++attaching_;
-  return session.attachment;
+  return attachments;
 }
 
 void LaneQueue::attach_answered() {
@@ -178,13 +184,17 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_audits() {
 /// First the sessions that a batch would need, so that it is a full one.
 std::optional<LaneQueue::Outgoing> LaneQueue::next_batch() {
   if (in_flight_.size() >= config_.in_flight) return std::nullopt;
+  Attachments attachments;
   for (std::size_t i = 0; i < std::min(waiting_.size(), config_.batch); ++i) {
     Session& session = sessions_.at(waiting_[i].session);
-    if (!session.told && !session.retry) return attach_now(session);
+    if (!session.told && !session.retry) tell(session, attachments);
   }
+  if (!attachments.empty()) return send(std::move(attachments));
   auto records = take_batch();
-  if (records.empty())
-    return waiting_.empty() ? std::nullopt : std::optional(attach_now(sessions_.at(waiting_.front().session)));
+  if (records.empty()) {
+    if (!waiting_.empty()) tell(sessions_.at(waiting_.front().session), attachments);
+    return send(std::move(attachments));
+  }
   const auto at = in_flight_.emplace(++last_batch_, std::move(records)).first;
   return Batch{at->first, &at->second};
 }

@@ -32,7 +32,7 @@ class LaneQueue {
     std::size_t batch = 256;            // records an Append
     std::size_t in_flight = 4;          // Appends that are not answered yet
     std::size_t audit_capacity = 4096;  // entries; beyond it the newest is dropped and counted
-    std::size_t attaches_ahead = 16;    // of sessions without a record, that are not answered yet
+    std::size_t attach_batch = 512;     // sessions that are attached at once
     /// How long a session that storage would not attach waits before it is tried again.
     coap::Duration park = std::chrono::seconds{1};
   };
@@ -45,8 +45,8 @@ class LaneQueue {
   explicit LaneQueue(const Config& config) : config_(config) {}
 
   // -- from the shard
-  /// Told to storage when its first record is about to go, or earlier, where nothing else is to be sent; on the alarms'
-  /// lane only the first of a stream is told earlier.
+  /// Told to storage, with others, when its first record is about to go; or earlier, where nothing else is to be sent
+  /// and storage has answered what it was told before. On the alarms' lane only the first of a stream is told earlier.
   void attach(const Attachment& attachment);
   void detach(SinkSession session);
   /// The answers that are due at once: what was shed or refused for it.
@@ -61,12 +61,13 @@ class LaneQueue {
     std::uint64_t number;
     const std::vector<Record>* records;  // stays until it is answered or restart() is called
   };
-  using Outgoing = std::variant<Attachment, Detachment, std::vector<AuditEntry>, Batch>;
+  using Attachments = std::vector<Attachment>;
+  using Outgoing = std::variant<Attachments, Detachment, std::vector<AuditEntry>, Batch>;
   /// What to send next: records before all else. Empty = nothing now.
   std::optional<Outgoing> next(coap::Instant now);
   /// When next() may have something that it has not got now; empty = only after another call.
   std::optional<coap::Instant> next_deadline() const;
-  /// Storage answered an attachment, the oldest that it had not.
+  /// Storage answered attachments, the oldest that it had not.
   void attach_answered();
   /// Storage answered a batch: one answer a record, in its order. Empty for a batch that is not in flight or answers of
   /// another number: the stream is to be given up.
@@ -99,7 +100,8 @@ class LaneQueue {
   Sessions::iterator forget(Sessions::iterator at);
   void take_back_orphans(const Attachment& attachment);
   void unpark(coap::Instant now);
-  Outgoing attach_now(Session& session);
+  void tell(Session& session, Attachments& attachments);
+  std::optional<Outgoing> send(Attachments attachments);
   std::optional<Outgoing> next_control();
   std::optional<Outgoing> next_audits();
   std::optional<Outgoing> next_batch();
@@ -112,7 +114,7 @@ class LaneQueue {
   std::unordered_multimap<std::string, SinkSession> past_;  // those of them that are detached, by their device
   std::deque<SinkSession> control_;                         // sessions to attach or to detach
   bool stream_begun_ = false;                               // one has been attached on it
-  std::size_t attaching_ = 0;                               // told, and not answered yet
+  std::size_t attaching_ = 0;                               // Attachments that are not answered yet
   std::deque<Record> waiting_;
   std::map<std::uint64_t, std::vector<Record>> in_flight_;
   std::uint64_t last_batch_ = 0;

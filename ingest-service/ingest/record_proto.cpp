@@ -69,13 +69,18 @@ void set(v1::Record& into, const Record& record) {
   std::visit([&](const auto& body) { set(into, body); }, record.fact.body);
 }
 
-void set(v1::IngestRequest& into, const Attachment& attachment) {
-  auto& attach = *into.mutable_attach();
+void set(v1::Attach& attach, const Attachment& attachment) {
   attach.set_session(static_cast<std::uint64_t>(attachment.session));
   attach.set_device(attachment.device);
   attach.set_boot(attachment.boot);
   set(*attach.mutable_anchor(), attachment.anchor);
   attach.set_certificate_fingerprint(attachment.fingerprint);
+}
+
+void set(v1::IngestRequest& into, const LaneQueue::Attachments& attachments) {
+  auto& all = *into.mutable_attach_all();
+  all.mutable_attaches()->Reserve(static_cast<int>(attachments.size()));
+  for (const Attachment& attachment : attachments) set(*all.add_attaches(), attachment);
 }
 
 void set(v1::IngestRequest& into, const LaneQueue::Detachment& detachment) {

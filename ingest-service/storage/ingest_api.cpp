@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <span>
 #include <thread>
 #include <unordered_map>
 
@@ -34,6 +36,9 @@ class IngestStream {
       case v1::IngestRequest::kAttach:
         *response.mutable_attach_result() = attach(request.attach());
         return response;
+      case v1::IngestRequest::kAttachAll:
+        *response.mutable_attach_all_result() = attach_all(request.attach_all());
+        return response;
       case v1::IngestRequest::kAppend:
         *response.mutable_append_result() = append(request.append());
         return response;
@@ -52,22 +57,52 @@ class IngestStream {
  private:
   v1::AttachResult attach(const v1::Attach& request) {
     v1::AttachResult result;
-    result.set_session(request.session());
-    const auto anchor = to_instant(request.anchor());
-    if (const char* why = refusal(request, anchor)) {
-      spdlog::warn(fmt::format("a session was not attached: {}", why));
-      result.set_refusal(why);
-      return result;
+    const v1::Attach* const one = &request;
+    attach({&one, 1}, {&result, 1});
+    return result;
+  }
+
+  v1::AttachAllResult attach_all(const v1::AttachAll& request) {
+    const auto& attaches = request.attaches();
+    std::vector<v1::AttachResult> results(static_cast<std::size_t>(attaches.size()));
+    attach({attaches.data(), results.size()}, results);
+    v1::AttachAllResult all;
+    for (auto& result : results) *all.add_results() = std::move(result);
+    return all;
+  }
+
+  void attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results) {
+    std::vector<AttachRequest> requests;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < attaches.size(); ++i) {
+      results[i].set_session(attaches[i]->session());
+      const auto anchor = to_instant(attaches[i]->anchor());
+      if (const char* why = refusal(*attaches[i], anchor)) {
+        refuse(results[i], why);
+        continue;
+      }
+      requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor});
+      places.push_back(i);
     }
-    const auto attached = persist([&] { return writer_->attach({request.device(), request.boot(), *anchor}); });
-    sessions_[request.session()] = attached.session;
+    if (requests.empty()) return;
+    const auto attached = persist([&] { return writer_->attach(requests); });
+    for (std::size_t i = 0; i < attached.size(); ++i) answer(attached[i], results[places[i]]);
+  }
+
+  static void refuse(v1::AttachResult& result, const char* why) {
+    spdlog::warn(fmt::format("a session was not attached: {}", why));
+    result.set_refusal(why);
+  }
+
+  void answer(const Attached& attached, v1::AttachResult& result) {
+    if (!attached.session) return refuse(result, "the database refuses it");
+    sessions_[result.session()] = attached.session;
     *result.mutable_anchor() = to_stamp(attached.session->anchor);
     for (const auto& [stream, sequence] : attached.watermarks) {
       auto& watermark = *result.add_watermarks();
       watermark.set_stream(static_cast<v1::Stream>(stream));
       watermark.set_sequence(sequence);
     }
-    return result;
   }
 
   static const char* refusal(const v1::Attach& request, const std::optional<Instant>& anchor) {
@@ -86,8 +121,8 @@ class IngestStream {
     for (const auto& message : request.records()) {
       const auto session = sessions_.find(message.session());
       records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second, received));
-      if (records.back().session) put_under_its_boot(message, records.back());
     }
+    put_under_their_boots(request, records);
     v1::AppendResult result;
     result.set_batch(request.batch());
     const auto made = persist([&] { return writer_->append(records); });
@@ -96,15 +131,33 @@ class IngestStream {
     return result;
   }
 
-  /// A record that outlived its device's reboot is stored under the start that made it.
-  void put_under_its_boot(const v1::Record& message, Record& record) {
-    if (message.boot() == 0 || message.boot() == record.session->boot) return;
-    const auto anchor = anchor_of_own_boot(message, record);
-    if (!anchor) {
-      record.body = as_it_came(message, "unusable_boot");
-      return;
+  /// Records that outlived their device's reboot are stored under the starts that made them. Where several tell of one
+  /// start, the first of them dates it.
+  void put_under_their_boots(const v1::Append& request, std::vector<Record>& records) {
+    std::vector<AttachRequest> starts;
+    std::map<std::pair<std::int64_t, std::uint64_t>, std::size_t> places;
+    std::vector<std::pair<std::size_t, std::size_t>> debts;  // record, start
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      const auto& message = request.records(static_cast<int>(i));
+      const auto& session = records[i].session;
+      if (!session || message.boot() == 0 || message.boot() == session->boot) continue;
+      const auto anchor = anchor_of_own_boot(message, records[i]);
+      if (!anchor) {
+        records[i].body = as_it_came(message, "unusable_boot");
+        continue;
+      }
+      const auto [at, is_new] = places.try_emplace({session->device_id, message.boot()}, starts.size());
+      if (is_new) starts.push_back({session->device, message.boot(), *anchor});
+      debts.emplace_back(i, at->second);
     }
-    record.session = persist([&] { return writer_->at_boot(*record.session, message.boot(), *anchor); });
+    if (starts.empty()) return;
+    const auto sessions = persist([&] { return writer_->at_boots(starts); });
+    for (const auto& [record, start] : debts) {
+      if (sessions[start])
+        records[record].session = sessions[start];
+      else
+        records[record].body = as_it_came(request.records(static_cast<int>(record)), "unusable_boot");
+    }
   }
 
   void audit(const v1::Audit& request) {

@@ -19,7 +19,7 @@ struct AttachRequest {
 };
 
 struct Attached {
-  std::shared_ptr<const Session> session;
+  std::shared_ptr<const Session> session;      // nullptr = the database refuses these values
   std::map<Stream, std::uint64_t> watermarks;  // highest sequence stored of each stream of this boot
 };
 
@@ -38,13 +38,14 @@ class RecordWriter {
  public:
   virtual ~RecordWriter() = default;
 
-  /// Takes the device in when it is not known. The first anchor of a (device, boot) stays; a later one is kept beside
-  /// it as a correction.
-  virtual Attached attach(const AttachRequest& request) = 0;
+  /// One result a request, in their order; a fixed number of statements, however many there are. Takes in devices that
+  /// are not known. The first anchor of a (device, boot) stays; a later one is kept beside it as a correction.
+  virtual std::vector<Attached> attach(std::span<const AttachRequest> requests) = 0;
+  Attached attach(const AttachRequest& request) { return attach(std::span(&request, 1)).front(); }
 
-  /// The same device at another start of it, for records that outlived that start. Where it has no anchor yet, `anchor`
-  /// becomes it; else nothing changes.
-  virtual std::shared_ptr<const Session> at_boot(const Session& session, std::uint64_t boot, Instant anchor) = 0;
+  /// Starts of devices whose sessions are at another, for records that outlived them: one a request, in their order, as
+  /// attach(). Where a start has no anchor yet, the request's becomes it; else nothing changes.
+  virtual std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) = 0;
 
   /// One result a record, in their order; on return all of them are durable. A record that the database refuses goes to
   /// quarantine and blocks no other.

@@ -105,7 +105,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
 
   Mood note(const v1::IngestRequest& request, const grpc::ServerContext& context) {
     const std::lock_guard lock(mutex_);
-    if (request.has_attach()) log_.attached.push_back(request.attach().session());
+    for (const auto& attach : request.attach_all().attaches()) log_.attached.push_back(attach.session());
     if (request.has_detach()) log_.detached.push_back(request.detach().session());
     for (const auto& entry : request.audit().entries()) log_.audited.push_back(entry.reason());
     if (request.has_append()) log_.batches.push_back(static_cast<std::size_t>(request.append().records_size()));
@@ -119,8 +119,9 @@ class ScriptedStorage final : public v1::IngestService::Service {
 
   bool answer(const v1::IngestRequest& request, Mood mood, v1::IngestResponse& response) {
     if (mood == Mood::silent) return false;
-    if (request.has_attach()) response.mutable_attach_result()->set_session(request.attach().session());
-    if (!request.has_append()) return request.has_attach();
+    for (const auto& attach : request.attach_all().attaches())
+      response.mutable_attach_all_result()->add_results()->set_session(attach.session());
+    if (!request.has_append()) return request.has_attach_all();
     auto& result = *response.mutable_append_result();
     result.set_batch(request.append().batch());
     for (const auto& record : request.append().records()) {

@@ -112,7 +112,8 @@ TEST_F(OpenAlarmTest, AnEndIsOfItsOwnBootAlone) {
   append(raised(next, 1));
   append(ended(next, 2, 1));
   EXPECT_THAT(open(), ElementsAre("7-1"));
-  append(ended(writer->at_boot(*next, 7, next->anchor), 2, 1));  // what an earlier start still owed
+  const std::vector<AttachRequest> earlier{{next->device, 7, next->anchor}};
+  append(ended(writer->at_boots(earlier).front(), 2, 1));  // what it still owed
   EXPECT_THAT(open(), IsEmpty());
 }
 

@@ -60,11 +60,10 @@ std::optional<std::vector<RecordResult>> Batch::write() {
     const auto first = first_of_key_.at(key_of(*records_[index]));
     settle(index, results_[first] != RecordResult::quarantined && same_content(*records_[first], *records_[index]));
   }
-  // Last, and in the order of devices: it takes locks that no other step takes.
-  std::vector<std::pair<const Record*, const Unusable*>> aside;
-  for (const auto& [index, why] : unusable_) aside.emplace_back(records_[index], &why);
-  std::ranges::stable_sort(aside, {}, [](const auto& each) { return each.first->session->device_id; });
-  for (const auto& [record, why] : aside) quarantine(tx_, *record, *why);
+  // Last: it takes locks that no other step takes.
+  std::vector<SetAside> aside;
+  for (const auto& [index, why] : unusable_) aside.push_back({records_[index], &why});
+  quarantine(tx_, aside);
   return results_;
 }
 

@@ -9,17 +9,25 @@
 
 namespace wardlink::storage::postgres {
 
-void Partitions::ensure(pqxx::connection& connection, Instant from, Instant now) {
-  using std::chrono::days;
+using std::chrono::days;
+
+/// A beginning of long ago (a clock that was not set, a POST's session, which counts from 1970) says nothing of when
+/// its rows are measured.
+std::chrono::sys_days Partitions::first_day(std::span<const Instant> begun, std::chrono::sys_days today) const {
+  auto first = today;
+  for (const auto each : begun) {
+    const auto day = std::chrono::floor<days>(each);
+    first = std::min(first, day < today - days{days_back_} ? today - days{1} : day);
+  }
+  return first;
+}
+
+void Partitions::ensure(pqxx::connection& connection, std::span<const Instant> begun, Instant now) {
   const auto today = std::chrono::floor<days>(now);
-  // A beginning of long ago (a clock that was not set, a POST's session, which counts from 1970) says nothing of when
-  // its rows are measured.
-  const auto begun = std::chrono::floor<days>(from);
-  const auto first = begun < today - days{days_back_} ? today - days{1} : std::min(begun, today);
   ArrayText wanted;
   std::set<std::chrono::sys_days> missing;
   const std::lock_guard lock(mutex_);
-  for (auto day = first; day <= today + days{days_ahead}; day += days{1}) {
+  for (auto day = first_day(begun, today); day <= today + days{days_ahead}; day += days{1}) {
     if (known_.contains(day)) continue;
     missing.insert(day);
     wanted.add(std::int64_t{day.time_since_epoch().count()});

@@ -2,19 +2,24 @@
 // Where goes what cannot be taken: kept raw, audited, and a technical alarm raised, so that somebody looks.
 
 #include <pqxx/pqxx>
+#include <span>
 
 #include "storage/record.hpp"
 #include "storage/record_store.hpp"
 
 namespace wardlink::storage::postgres {
 
-/// In the caller's transaction. The same once more is the same row.
-void quarantine(pqxx::work& tx, const Record& record, const Unusable& why);
+/// A record and why it is kept raw; both stay the caller's.
+struct SetAside {
+  const Record* record;
+  const Unusable* why;
+};
 
-/// One row. Throws what pqxx throws.
-void insert_audit(pqxx::transaction_base& tx, const AuditFact& fact);
+/// In the caller's transaction; a fixed number of statements. The same once more is the same row.
+void quarantine(pqxx::work& tx, std::span<const SetAside> aside);
 
-/// The same inside a savepoint: false, and logged, when the audit refuses or is slow. Records go on.
-bool try_audit(pqxx::work& tx, const AuditFact& fact);
+/// A row each, in one statement. Throws what pqxx throws.
+void insert_audit(pqxx::transaction_base& tx, std::span<const AuditFact> facts);
+inline void insert_audit(pqxx::transaction_base& tx, const AuditFact& fact) { insert_audit(tx, std::span(&fact, 1)); }
 
 }  // namespace wardlink::storage::postgres

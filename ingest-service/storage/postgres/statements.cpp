@@ -91,40 +91,73 @@ std::map<std::string, std::string> writing_statements() {
        "   AND x.sequence = k.sequence LIMIT 1) m"},
       {"quarantine",
        "INSERT INTO quarantine AS q (device_id, boot_id, stream, sequence, digest, reason, resource, payload, "
-       "received_at)"
-       " VALUES ($1, $2, $3, $4, sha256($5 || convert_to($6, 'UTF8')), $6, $7, $5, instant($8))"
-       " ON CONFLICT (device_id, boot_id, stream, sequence, digest) DO UPDATE SET seen = q.seen + 1"},
+       "received_at,"
+       " seen)"
+       " SELECT k.device_id, k.boot_id, k.stream, k.sequence, sha256(k.payload || convert_to(k.reason, 'UTF8')),"
+       " k.reason, k.resource, k.payload, instant(k.received), k.times"
+       " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::bytea[],"
+       "   $8::bigint[], $9::bigint[])"
+       "   k(device_id, boot_id, stream, sequence, reason, resource, payload, received, times)"
+       " ORDER BY 1, 2, 3, 4, 5"
+       " ON CONFLICT (device_id, boot_id, stream, sequence, digest) DO UPDATE SET seen = q.seen + excluded.seen"},
       // One open condition a boot says it all; more would only tire who has to look.
-      {"has_quarantine_alarm",
-       "SELECT EXISTS (SELECT FROM alarm_event WHERE device_id = $1 AND boot_id = $2 AND stream = 4"
-       " AND code = 'quarantine')"},
-      {"lock_storage_stream",
-       "INSERT INTO stream_state AS s (device_id, boot_id, stream, high_sequence) VALUES ($1, $2, 4, 0)"
+      {"without_quarantine_alarm",
+       "SELECT k.device_id, k.boot_id FROM unnest($1::bigint[], $2::bigint[]) k(device_id, boot_id)"
+       " WHERE NOT EXISTS (SELECT FROM alarm_event a WHERE a.device_id = k.device_id AND a.boot_id = k.boot_id"
+       "   AND a.stream = 4 AND a.code = 'quarantine')"},
+      {"lock_storage_streams",
+       "INSERT INTO stream_state AS s (device_id, boot_id, stream, high_sequence)"
+       " SELECT k.device_id, k.boot_id, 4, 0 FROM unnest($1::bigint[], $2::bigint[]) k(device_id, boot_id)"
+       " ORDER BY 1, 2"
        " ON CONFLICT (device_id, boot_id, stream) DO UPDATE SET high_sequence = s.high_sequence"
-       " RETURNING high_sequence"},
-      {"raise_quarantine_alarm",
+       " RETURNING device_id, boot_id, high_sequence"},
+      {"raise_quarantine_alarms",
        "INSERT INTO alarm_event (device_id, boot_id, stream, sequence, event, kind, priority, code, tick_ms, "
        "measured_at,"
        " received_at, source)"
-       " VALUES ($1, $2, 4, $3, 1, 2, 1, 'quarantine', $4, instant($5), instant($5), 'storage')"},
-      {"advance_storage_stream",
-       "UPDATE stream_state SET high_sequence = $3 WHERE device_id = $1 AND boot_id = $2 AND stream = 4"},
+       " SELECT k.device_id, k.boot_id, 4, k.sequence, 1, 2, 1, 'quarantine', k.tick, instant(k.received),"
+       " instant(k.received), 'storage'"
+       " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])"
+       "   k(device_id, boot_id, sequence, tick, received)"},
+      {"advance_storage_streams",
+       "UPDATE stream_state s SET high_sequence = k.sequence"
+       " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) k(device_id, boot_id, sequence)"
+       " WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, 4)"},
       {"audit",
        "INSERT INTO audit (subject, method, outcome, resources, reason, address, count)"
-       " VALUES ($1, $2, $3, $4::text[], $5, $6, $7)"},
-      {"find_device", "SELECT device_id FROM device WHERE urn = $1"},
-      {"take_device_in", "INSERT INTO device (urn) VALUES ($1) ON CONFLICT DO NOTHING"},
-      {"begin_boot",
-       "INSERT INTO device_boot (device_id, boot_id, anchor) VALUES ($1, $2, instant($3)) ON CONFLICT DO NOTHING"},
-      {"find_boot", "SELECT micros(anchor) FROM device_boot WHERE device_id = $1 AND boot_id = $2"},
+       " SELECT k.subject, k.method, k.outcome, k.resources::text[], k.reason, k.address, k.times"
+       " FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])"
+       "   WITH ORDINALITY k(subject, method, outcome, resources, reason, address, times, place)"
+       " ORDER BY k.place"},
+      // The last correction beside each start's anchor; NULL for what is not there.
+      {"find_starts",
+       "SELECT k.place - 1, d.device_id, micros(b.anchor), c.offset_micros"
+       " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY k(urn, boot_id, place)"
+       " LEFT JOIN device d ON d.urn = k.urn"
+       " LEFT JOIN device_boot b ON b.device_id = d.device_id AND b.boot_id = k.boot_id"
+       " LEFT JOIN LATERAL (SELECT x.offset_micros FROM clock_correction x"
+       "   WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id ORDER BY x.recorded_at DESC LIMIT 1) c ON true"},
+      // In order, so that two writers never wait for each other in a circle; likewise the next.
+      {"take_devices_in",
+       "INSERT INTO device (urn) SELECT DISTINCT urn FROM unnest($1::text[]) k(urn) ORDER BY 1 ON CONFLICT DO NOTHING"},
+      {"begin_starts",
+       "INSERT INTO device_boot (device_id, boot_id, anchor)"
+       " SELECT DISTINCT ON (k.device_id, k.boot_id) k.device_id, k.boot_id, instant(k.anchor)"
+       " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY k(device_id, boot_id, anchor, place)"
+       " ORDER BY k.device_id, k.boot_id, k.place ON CONFLICT DO NOTHING"},
       // The same offset again (a session that is named anew on another stream) is no news.
-      {"correct_clock",
-       "INSERT INTO clock_correction (device_id, boot_id, offset_micros) SELECT $1, $2, $3::bigint"
-       " WHERE $3::bigint IS DISTINCT FROM coalesce((SELECT c.offset_micros FROM clock_correction c"
-       "   WHERE c.device_id = $1 AND c.boot_id = $2 ORDER BY c.recorded_at DESC LIMIT 1), 0)"
-       " ON CONFLICT DO NOTHING"},
+      {"correct_clocks",
+       "INSERT INTO clock_correction (device_id, boot_id, offset_micros)"
+       " SELECT k.device_id, k.boot_id, k.amount"
+       " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) k(device_id, boot_id, amount)"
+       " WHERE k.amount IS DISTINCT FROM coalesce((SELECT c.offset_micros FROM clock_correction c"
+       "   WHERE c.device_id = k.device_id AND c.boot_id = k.boot_id ORDER BY c.recorded_at DESC LIMIT 1), 0)"
+       " ORDER BY 1, 2 ON CONFLICT DO NOTHING"},
       {"watermarks",
-       "SELECT stream, high_sequence FROM stream_state WHERE device_id = $1 AND boot_id = $2 AND high_sequence > 0"},
+       "SELECT k.place - 1, s.stream, s.high_sequence"
+       " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(device_id, boot_id, place)"
+       " JOIN stream_state s ON s.device_id = k.device_id AND s.boot_id = k.boot_id"
+       " WHERE s.high_sequence > 0"},
   };
 }
 

@@ -5,7 +5,7 @@
 
 #include "storage/postgres/batch.hpp"
 #include "storage/postgres/quarantine.hpp"
-#include "storage/postgres/text.hpp"
+#include "storage/postgres/starts.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -42,50 +42,56 @@ auto Writer::connected(Work&& work) {
   }
 }
 
-Attached Writer::attach(const AttachRequest& request) {
-  return connected([&] {
-    Attached attached;
-    Session session{.device = request.device, .boot = request.boot};
-    const auto boot = static_cast<std::int64_t>(request.boot);
-    {
+/// Halves what the database refuses, until the request that it refuses stands alone: that has no answer.
+template <typename Answer, typename Work>
+void Writer::each(std::span<const AttachRequest> requests, std::span<Answer> answers, Work&& work) {
+  if (requests.empty()) return;
+  try {
+    connected([&] {
       pqxx::work tx(*connection_);
-      auto known = tx.exec_prepared("find_device", request.device);
-      if (known.empty()) {
-        tx.exec_prepared0("take_device_in", request.device);
-        known = tx.exec_prepared("find_device", request.device);
-      }
-      session.device_id = known.at(0)[0].as<std::int64_t>();
-      const auto begun = tx.exec_prepared0("begin_boot", session.device_id, boot, to_text(request.anchor));
-      session.anchor = read_instant(tx.exec_prepared1("find_boot", session.device_id, boot)[0].c_str());
-      const auto offset = (request.anchor - session.anchor).count();
-      if (begun.affected_rows() == 0) tx.exec_prepared0("correct_clock", session.device_id, boot, offset);
-      for (const auto row : tx.exec_prepared("watermarks", session.device_id, boot)) {
-        attached.watermarks.emplace(static_cast<Stream>(row[0].as<int>()), row[1].as<std::uint64_t>());
-      }
+      auto made = work(tx, requests);
       tx.commit();
+      std::ranges::move(made, answers.begin());
+    });
+  } catch (const pqxx::sql_error& error) {
+    if (requests.size() == 1) {
+      spdlog::error(fmt::format("the database refuses a start of a device, SQLSTATE {}", error.sqlstate()));
+      return;
     }
+    const auto half = requests.size() / 2;
+    each(requests.first(half), answers.first(half), work);
+    each(requests.subspan(half), answers.subspan(half), work);
+  }
+}
+
+std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
+  std::vector<Attached> attached(requests.size());
+  each(requests, std::span(attached), attach_starts);
+  make_partitions(attached);
+  return attached;
+}
+
+/// The default partition takes the rows of a day that has none.
+void Writer::make_partitions(std::span<const Attached> attached) {
+  std::vector<Instant> anchors;
+  for (const auto& one : attached)
+    if (one.session) anchors.push_back(one.session->anchor);
+  if (anchors.empty()) return;
+  connected([&] {
     try {
-      const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-      partitions_.ensure(*connection_, session.anchor, now);
+      partitions_.ensure(*connection_, anchors,
+                         std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
     } catch (const pqxx::sql_error& error) {
       if (!connection_->is_open()) throw;
-      spdlog::warn(fmt::format("no partitions made at attach: {}", cause(error)));  // the default one takes the rows
+      spdlog::warn(fmt::format("no partitions made at attach: {}", cause(error)));
     }
-    attached.session = std::make_shared<const Session>(std::move(session));
-    return attached;
   });
 }
 
-std::shared_ptr<const Session> Writer::at_boot(const Session& session, std::uint64_t boot, Instant anchor) {
-  return connected([&] {
-    Session other{.device_id = session.device_id, .device = session.device, .boot = boot};
-    const auto number = static_cast<std::int64_t>(boot);
-    pqxx::work tx(*connection_);
-    tx.exec_prepared0("begin_boot", other.device_id, number, to_text(anchor));
-    other.anchor = read_instant(tx.exec_prepared1("find_boot", other.device_id, number)[0].c_str());
-    tx.commit();
-    return std::make_shared<const Session>(std::move(other));
-  });
+std::vector<std::shared_ptr<const Session>> Writer::at_boots(std::span<const AttachRequest> requests) {
+  std::vector<std::shared_ptr<const Session>> sessions(requests.size());
+  each(requests, std::span(sessions), open_starts);
+  return sessions;
 }
 
 std::vector<RecordResult> Writer::append(std::span<const Record> records) {
@@ -138,7 +144,9 @@ void Writer::write(std::span<const Record* const> records, std::span<RecordResul
 void Writer::quarantine_refused(const Record& record) {
   connected([&] {
     pqxx::work tx(*connection_);
-    quarantine(tx, record, Unusable{"refused_by_database", "", described(record)});
+    const Unusable why{"refused_by_database", "", described(record)};
+    const SetAside aside{&record, &why};
+    quarantine(tx, {&aside, 1});
     tx.commit();
     bell_.ring();
   });
@@ -152,7 +160,7 @@ bool Writer::audit(std::span<const AuditFact> facts) {
       try {
         pqxx::work tx(*connection_);
         tx.exec0("SET LOCAL lock_timeout = '2s'");
-        for (const auto& fact : facts) insert_audit(tx, fact);
+        insert_audit(tx, facts);
         tx.commit();
         return true;
       } catch (const pqxx::sql_error& error) {

@@ -15,8 +15,9 @@ class Writer final : public RecordWriter {
   Writer(const Database& database, Partitions& partitions, const CommitBell& bell)
       : database_(database), partitions_(partitions), bell_(bell) {}
 
-  Attached attach(const AttachRequest& request) override;
-  std::shared_ptr<const Session> at_boot(const Session& session, std::uint64_t boot, Instant anchor) override;
+  using RecordWriter::attach;
+  std::vector<Attached> attach(std::span<const AttachRequest> requests) override;
+  std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) override;
   std::vector<RecordResult> append(std::span<const Record> records) override;
   bool audit(std::span<const AuditFact> facts) override;
 
@@ -24,6 +25,9 @@ class Writer final : public RecordWriter {
   std::unique_ptr<Connection> open() const;
   template <typename Work>
   auto connected(Work&& work);
+  template <typename Answer, typename Work>
+  void each(std::span<const AttachRequest> requests, std::span<Answer> answers, Work&& work);
+  void make_partitions(std::span<const Attached> attached);
   void write(std::span<const Record* const> records, std::span<RecordResult> results);
   bool write_once(std::span<const Record* const> records, std::span<RecordResult> results);
   void quarantine_refused(const Record& record);
