@@ -24,6 +24,8 @@ using testing::SizeIs;
 constexpr std::int64_t start = 1'760'000'000;
 const Instant anchor{std::chrono::seconds{start}};
 
+const std::vector<Grant> grants{{"urn:wardlink:service:ingest", "ingest", ""}};
+
 std::string urn(std::size_t i) { return "urn:dev:os:32473-" + std::to_string(i); }
 
 std::vector<AttachRequest> arrivals(std::size_t first, std::size_t count, std::uint64_t boot) {
@@ -102,7 +104,8 @@ TEST_F(CrowdTest, OfRecordsCostsAFixedNumberOfStatements) {
 
 // FAIR-2: through the contract, each a record of another start.
 TEST_F(CrowdTest, OfDebtsInOneAppendIsDatedAtOnce) {
-  const test::Service service(cluster.connection());
+  test::Service service(cluster.connection());
+  service.store.ensure_grants(grants);
   IngestTalk talk(service.channel("ingest-client"));
   talk.attach(1, urn(0), 1, start);
   std::vector<int> dated;
@@ -205,7 +208,8 @@ TEST_F(ArrivalTest, EachOfManyHasItsOwnWatermarks) {
 // before.
 TEST_F(ArrivalTest, OneThatIsRefusedTakesNoOtherAlong) {
   database.ask("ALTER TABLE device ADD CHECK (urn <> '" + urn(6) + "')");
-  const test::Service service(database.connection());
+  test::Service service(database.connection());
+  service.store.ensure_grants(grants);
   IngestTalk talk(service.channel("ingest-client"));
   v1::IngestRequest request;
   for (std::uint64_t i = 1; i <= 7; ++i) {
