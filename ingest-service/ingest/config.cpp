@@ -15,7 +15,7 @@ constexpr const char* about =
 constexpr const char* footer =
     "Example, with the development certificates of certs/make-pki in ./pki:\n"
     "  wardlink-ingest --cert pki/ingest.pem --key pki/ingest.key --device-ca pki/device-ca.pem \\\n"
-    "    --storage localhost:50051 --storage-cert pki/ingest-client.pem --storage-key pki/ingest-client.key \\\n"
+    "    --storage localhost:50052 --storage-cert pki/ingest-client.pem --storage-key pki/ingest-client.key \\\n"
     "    --storage-ca pki/service-ca.pem\n"
     "SIGINT and SIGTERM end it: sessions are closed, what waits is handed over, the main counters are printed.";
 
@@ -28,7 +28,8 @@ void describe(daemon::Settings& settings, Config& config) {
   settings.add("--key", files.key, "PEM: its private key, P-256");
   settings.add("--device-ca", files.device_ca, "PEM: the authority whose devices are let in");
   settings.add("--allow-ccm-8", config.allow_ccm_8, "Take AES-128-CCM-8 too, for devices that know nothing better");
-  settings.add("--storage", config.storage, "HOST:PORT of wardlink-storage; the host must be in its certificate");
+  settings.add("--storage", config.storage,
+               "HOST:PORT of wardlink-storage --serve ingest; the host must be in its certificate");
   settings.add("--storage-cert", files.storage_cert, "PEM: this client's certificate towards storage");
   settings.add("--storage-key", files.storage_key, "PEM: its private key");
   settings.add("--storage-ca", files.storage_ca, "PEM: the authority of storage's certificate");

@@ -30,7 +30,7 @@ struct Config {
   unsigned shards = 0;        // 0 = as many as there are cores
   bool allow_ccm_8 = false;
   std::function<void(std::string_view)> key_log;  // SSLKEYLOGFILE, in debug builds
-  std::string storage = "localhost:50051";
+  std::string storage = "localhost:50052";
   CredentialFiles files;
   IngestCredentials credentials;
   std::size_t readings_capacity = 65'536;  // a shard

@@ -1,9 +1,11 @@
-// wardlink-storage: from start to signal.
+// wardlink-storage: from start to signal. One of its two processes, or the supervisor of both.
 
 #include <grpc/support/log.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -14,6 +16,7 @@
 #include "daemon/metrics_port.hpp"
 #include "daemon/ready_file.hpp"
 #include "daemon/signals.hpp"
+#include "daemon/supervisor.hpp"
 #include "storage/config.hpp"
 #include "storage/healthcheck.hpp"
 #include "storage/metrics.hpp"
@@ -24,7 +27,9 @@ namespace {
 
 using namespace wardlink::storage;
 using wardlink::daemon::MetricsPort;
+using wardlink::daemon::Ports;
 using wardlink::daemon::Signals;
+using wardlink::daemon::Supervisor;
 
 /// What gRPC says of itself goes to the log as one line; that a handshake was refused is worth a warning.
 void log_grpc(gpr_log_func_args* said) {
@@ -36,44 +41,49 @@ void log_grpc(gpr_log_func_args* said) {
   }
 }
 
-/// Waits for PostgreSQL; nullptr when told to stop meanwhile.
+/// Waits for PostgreSQL, and the API for the schema too; nullptr when told to stop meanwhile.
 std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const Signals& signals) {
+  PostgresStore::Config wanted{.connection = config.database};
+  wanted.keeps_schema = config.serve == Serve::ingest;
+  if (wanted.keeps_schema) wanted.max_readers = 2;  // it asks for grants, and writes the audit
+  std::string told;
   for (;;) {
     try {
-      auto store = std::make_unique<PostgresStore>(PostgresStore::Config{.connection = config.database});
+      auto store = std::make_unique<PostgresStore>(wanted);
       store->ensure_grants(config.grants);
       return store;
     } catch (const StoreError& error) {
       if (error.kind() != StoreError::Kind::away) throw;
-      spdlog::warn(fmt::format("waiting for PostgreSQL: {}", error.what()));
+      if (told != error.what()) spdlog::warn(fmt::format("waiting for PostgreSQL: {}", error.what()));
+      told = error.what();
     }
-    if (signals.wait(std::chrono::seconds(2)) == Signals::Came::end) return nullptr;
+    if (signals.wait(std::chrono::seconds(1)) == Signals::Came::end) return nullptr;
   }
 }
 
 /// SIGHUP. What cannot be used changes nothing.
-void renew(Server& server, const CredentialFiles& files) {
+void renew(Server& server, const ProgramConfig& config) {
   try {
-    server.renew(read_credentials(files));
+    server.renew(read_credentials(config.files, config.server.serves));
     spdlog::info("certificates were read again: who connects from now on meets the new ones");
   } catch (const std::exception& error) {
     spdlog::error(fmt::format("certificates were read again and cannot be used, the old ones stay: {}", error.what()));
   }
 }
 
-void look_after(PostgresStore& store, Server& server, const CredentialFiles& files, const Signals& signals) {
+void look_after(PostgresStore& store, Server& server, const ProgramConfig& config, const Signals& signals) {
   using Clock = std::chrono::steady_clock;
   auto maintained = Clock::now();
   bool serving = true;
   for (;;) {
     const auto came = signals.wait(std::chrono::seconds(2));
     if (came == Signals::Came::end) return;
-    if (came == Signals::Came::reload) renew(server, files);
+    if (came == Signals::Came::reload) renew(server, config);
     server.let_go();
     bool answers = false;
     try {
       store.probe();
-      if (Clock::now() - maintained >= std::chrono::hours(1)) {
+      if (config.serve == Serve::ingest && Clock::now() - maintained >= std::chrono::hours(1)) {
         store.maintain();
         maintained = Clock::now();
       }
@@ -89,6 +99,53 @@ void look_after(PostgresStore& store, Server& server, const CredentialFiles& fil
   }
 }
 
+/// --serve ingest, --serve api.
+int serve(ProgramConfig& config, const Signals& signals) {
+  const bool for_ingest = config.serve == Serve::ingest;
+  gpr_set_log_function(log_grpc);
+  // Where processor time is short, what people ask gives way to alarms.
+  if (!for_ingest) setpriority(PRIO_PROCESS, 0, 5);
+  // A database that hangs must not hold up the start for ever.
+  setenv("PGCONNECT_TIMEOUT", "5", 0);
+  setenv("PGAPPNAME", for_ingest ? "wardlink-storage-ingest" : "wardlink-storage-api", 0);
+  const auto store = open_store(config, signals);
+  if (!store) return 0;
+  // PostgreSQL may have been away for long: the certificates of now.
+  config.server.credentials = read_credentials(config.files, config.server.serves);
+  Server server(config.server, *store, *store, *store, *store);
+  const MetricsPort metrics_port(for_ingest ? config.metrics_port_ingest : config.metrics_port,
+                                 [&server] { return metrics(server.stats()); });
+  spdlog::info(fmt::format("serving {} on port {}; counters at http://127.0.0.1:{}/metrics",
+                           for_ingest ? "ingest" : "the API", server.port(), metrics_port.port()));
+  const Ports ports{static_cast<std::uint16_t>(server.port()), metrics_port.port()};
+  if (!config.ready_file.empty()) wardlink::daemon::write_ready_file(config.ready_file, ports.port, ports.metrics_port);
+  wardlink::daemon::tell_supervisor(ports);
+  look_after(*store, server, config, signals);
+  spdlog::info("stopping");
+  server.set_serving(false);
+  server.shutdown();
+  return 0;
+}
+
+/// --serve all. Nothing of gRPC runs in this process.
+int supervise(int argc, char** argv, const ProgramConfig& config) {
+  const auto all_ready = [&config](const std::vector<Ports>& ports) {
+    if (config.ready_file.empty()) return;
+    wardlink::daemon::write_ready_file(config.ready_file, {{"port", ports[1].port},
+                                                           {"metrics_port", ports[1].metrics_port},
+                                                           {"ingest_port", ports[0].port},
+                                                           {"ingest_metrics_port", ports[0].metrics_port},
+                                                           {"pid", getpid()}});
+  };
+  const auto child = [&](Serve which) {
+    return Supervisor::Child{which == Serve::ingest ? "--serve ingest" : "--serve api",
+                             [=, &config](const std::optional<Ports>& before) {
+                               return child_arguments(argc, argv, config, which, before);
+                             }};
+  };
+  return Supervisor({child(Serve::ingest), child(Serve::api)}, all_ready, {}).run();
+}
+
 int run(int argc, char** argv) {
   int exit_code = 0;
   auto config = read_config(argc, argv, exit_code);
@@ -97,30 +154,12 @@ int run(int argc, char** argv) {
     gpr_set_log_function([](gpr_log_func_args*) {});  // the answer is one sentence
     return healthcheck(config->server);
   }
-
+  spdlog::set_default_logger(spdlog::stderr_color_mt(config->serve == Serve::all      ? "storage"
+                                                     : config->serve == Serve::ingest ? "storage-ingest"
+                                                                                      : "storage-api"));
+  if (config->serve == Serve::all) return supervise(argc, argv, *config);
   const Signals signals;
-  spdlog::set_default_logger(spdlog::stderr_color_mt("storage"));
-  gpr_set_log_function(log_grpc);
-  // A database that hangs must not hold up the start for ever.
-  setenv("PGCONNECT_TIMEOUT", "5", 0);
-  setenv("PGAPPNAME", "wardlink-storage", 0);
-  const auto store = open_store(*config, signals);
-  if (!store) return 0;
-  // PostgreSQL may have been away for long: the certificates of now.
-  config->server.credentials = read_credentials(config->files);
-  Server server(config->server, *store, *store, *store, *store);
-  const MetricsPort metrics_port(config->metrics_port, [&server] { return metrics(server.stats()); });
-  spdlog::info(
-      fmt::format("serving on port {}; counters at http://127.0.0.1:{}/metrics", server.port(), metrics_port.port()));
-  if (!config->ready_file.empty()) {
-    wardlink::daemon::write_ready_file(config->ready_file, static_cast<std::uint16_t>(server.port()),
-                                       metrics_port.port());
-  }
-  look_after(*store, server, config->files, signals);
-  spdlog::info("stopping");
-  server.set_serving(false);
-  server.shutdown();
-  return 0;
+  return serve(*config, signals);
 }
 
 }  // namespace

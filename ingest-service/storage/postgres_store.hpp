@@ -16,13 +16,17 @@ namespace wardlink::storage {
 class PostgresStore final : public RecordStore, public RegistryStore, public AccessStore, public LiveStore {
  public:
   struct Config {
-    std::string connection;        // libpq connection string or URI
+    std::string connection;  // libpq connection string or URI
+    /// Brings the schema up to date, makes partitions, begins an epoch after a restore. Without it the schema must be
+    /// there already, and nothing is written but what callers ask for.
+    bool keeps_schema = true;
     std::size_t max_readers = 8;   // connections for queries (and 4 for what comes first); a call waits 5 s for one
     int partition_days_back = 60;  // so old a session may be for attach() to make the partitions of its days
   };
 
   /// Connects, refuses an unfit database (StoreUnfit), brings the schema up to date under a lock, makes the partitions
-  /// of the days to come. StoreError::Kind::away while the database does not answer.
+  /// of the days to come. StoreError::Kind::away while the database does not answer, or who keeps the schema has not
+  /// brought it up to date.
   explicit PostgresStore(Config config);
   ~PostgresStore() override;
 

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <initializer_list>
 #include <iterator>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "storage/access.hpp"
@@ -48,11 +48,14 @@ void limit_connections(grpc::ServerBuilder& builder, const Server::Config& confi
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
 }
 
+bool for_ingest(const Server::Config& config) { return config.serves == Server::Serves::ingest; }
+
 /// What all of them together may take. A call holds a thread while it runs: each that is let in has one, and the others
 /// one for as long as it takes to tell them so. A flood ends in RESOURCE_EXHAUSTED, not in a dead process.
 void limit_process(grpc::ResourceQuota& quota, const Server::Config& config) {
   constexpr std::size_t for_the_rest = 64;
-  quota.SetMaxThreads(static_cast<int>(config.ingest_streams + Guard::most_calls + for_the_rest));
+  const auto calls = for_ingest(config) ? config.ingest_streams : Guard::most_calls;
+  quota.SetMaxThreads(static_cast<int>(calls + for_the_rest));
   quota.Resize(256 * 1024 * 1024);
 }
 
@@ -76,22 +79,53 @@ struct Generation {
   ~Generation() { shutdown(std::chrono::milliseconds(0)); }
 };
 
+/// Stands on the API's port for an ingest whose settings still name it.
+class IngestElsewhere final : public v1::IngestService::Service {
+  grpc::Status Ingest(grpc::ServerContext*, grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>*) override {
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            "this port answers people; streams from ingest go to the one of --serve ingest, 50052 by default"};
+  }
+};
+
+/// What people and their programs ask.
+struct Api {
+  LiveTail tail;
+  WatchService watch;
+  VitalsApi vitals;
+  AlarmApi alarms;
+  DeviceApi devices;
+  PatientApi patients;
+  IngestElsewhere ingest;
+
+  Api(const Server::Config& config, RecordStore& records, RegistryStore& registry, LiveStore& live, Guard& guard,
+      Tallies& tallies)
+      : tail(live, config.live),
+        watch(live, tail, guard, tallies),
+        vitals(records, guard, watch),
+        alarms(records, guard, watch),
+        devices(registry, guard),
+        patients(registry, guard) {}
+};
+
 }  // namespace
 
 struct Server::Impl {
   Impl(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access, LiveStore& live)
       : gate(std::make_shared<CallGate>(config.calls_per_second, config.calls_at_once)),
         guard(access, config.grant_recheck, config.calls_at_once, gate),
-        tail(live, config.live),
-        watch(live, tail, guard, tallies),
-        ingest(records, guard, tallies, config.ingest_streams),
-        vitals(records, guard, watch),
-        alarms(records, guard, watch),
-        devices(registry, guard),
-        patients(registry, guard),
         limits(config),
         port(config.address, config.limits) {
     limit_process(quota, config);
+    if (for_ingest(config)) {
+      ingest.emplace(records, guard, tallies, config.ingest_streams);
+    } else {
+      api.emplace(config, records, registry, live, guard, tallies);
+    }
+  }
+
+  std::vector<grpc::Service*> services() {
+    if (ingest) return {&*ingest};
+    return {&api->vitals, &api->alarms, &api->devices, &api->patients, &api->ingest};
   }
 
   std::shared_ptr<Generation> make(const ServerCredentials& shown) {
@@ -101,8 +135,7 @@ struct Server::Impl {
     auto made = std::make_shared<Generation>();
     made->acceptor = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials(shown, gate));
-    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&ingest, &vitals, &alarms, &devices, &patients})
-      builder.RegisterService(service);
+    for (grpc::Service* service : services()) builder.RegisterService(service);
     made->server = builder.BuildAndStart();
     if (!made->server) throw ListenError("The certificate and its key do not fit each other, or cannot be used.");
     made->server->GetHealthCheckService()->SetServingStatus(serving);
@@ -112,13 +145,8 @@ struct Server::Impl {
   Tallies tallies;
   const std::shared_ptr<CallGate> gate;
   Guard guard;
-  LiveTail tail;
-  WatchService watch;
-  IngestApi ingest;
-  VitalsApi vitals;
-  AlarmApi alarms;
-  DeviceApi devices;
-  PatientApi patients;
+  std::optional<IngestApi> ingest;  // one of the two
+  std::optional<Api> api;
   const Config limits;
   grpc::ResourceQuota quota{"wardlink-storage"};
   std::atomic<bool> serving = true;
@@ -174,7 +202,7 @@ void Server::set_serving(bool serving) {
 
 void Server::shutdown() {
   impl_->port.stop();
-  impl_->tail.stop();  // live streams end of themselves, saying why
+  if (impl_->api) impl_->api->tail.stop();  // live streams end of themselves, saying why
   for (const auto& one : impl_->generations) one->shutdown(impl_->limits.farewell);
   const std::lock_guard lock(impl_->changing);
   impl_->generations.clear();

@@ -1,5 +1,6 @@
 #pragma once
-// The gRPC port: mutual TLS, limits, health and reflection.
+// A gRPC port: mutual TLS, limits, health and reflection. There are two, each in a process of its own: one for people
+// and their programs, one for ingest, so that nothing that comes to the first can hold up an alarm.
 
 #include <chrono>
 #include <memory>
@@ -15,14 +16,18 @@
 
 namespace wardlink::storage {
 
-/// PEM texts: the server's chain and key, and who signs clients.
+/// PEM texts: the server's chain and key, and the authorities that sign the clients of this port.
 struct ServerCredentials {
   std::string certificate, key, authority;
 };
 
 class Server {
  public:
+  /// api: what people and their programs ask. ingest: what ingest appends; a stream of it that comes to the API is told
+  /// in one sentence where to go.
+  enum class Serves { api, ingest };
   struct Config {
+    Serves serves = Serves::api;
     std::string address = "127.0.0.1:50051";  // port 0 = the kernel picks
     ServerCredentials credentials;
     ListeningPort::Limits limits;

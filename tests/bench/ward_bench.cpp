@@ -55,7 +55,8 @@ int measure(int devices, int seconds) {
     return 1;
   }
   std::vector<Part> parts{{"wardlink-ingest", stack.ingest.pid()},
-                          {"wardlink-storage", stack.storage.pid()},
+                          {"wardlink-storage --serve ingest", stack.storage.pid()},
+                          {"wardlink-storage --serve api", stack.api.pid()},
                           {"PostgreSQL", std::stoi(read_file(stack.path("postgres/data/postmaster.pid")))},
                           {"wardlink-ward (all devices)", ward.process.pid()}};
   for (auto& part : parts) part.seconds_before = part.seconds();

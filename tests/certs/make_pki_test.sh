@@ -29,6 +29,7 @@ refused_with() { # words command...
 "$make_pki" device "$pki" bed-7 >"$other/said"
 "$make_pki" device "$pki" named urn:dev:os:32473-0123456789abcdef >/dev/null
 "$make_pki" client "$pki" nora >/dev/null
+"$make_pki" service "$pki" health >/dev/null
 "$make_pki" devices "$pki" 5 >/dev/null
 
 # Who signs what, and for what.
@@ -38,11 +39,19 @@ for name in ingest storage; do
   has $name.pem 'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:ingest.example, IP Address:10.1.2.3'
   lasts $name.pem 397
 done
-for name in ingest-client clients/admin clients/nora; do
+for name in ingest-client services/health; do
   verifies service sslclient $name.pem || fail "$name is no client of service-ca"
+  ! verifies people sslclient $name.pem || fail "$name passes as a person"
   ! verifies device sslclient $name.pem || fail "$name passes as a device"
   lasts $name.pem 397
 done
+for name in clients/admin clients/nora; do # ISO-1: none of them opens ingest's port
+  verifies people sslclient $name.pem || fail "$name is no client of people-ca"
+  ! verifies service sslclient $name.pem || fail "$name passes as a service"
+  ! verifies device sslclient $name.pem || fail "$name passes as a device"
+  lasts $name.pem 397
+done
+has services/health.pem 'URI:urn:wardlink:service:health'
 has ingest-client.pem 'URI:urn:wardlink:service:ingest'
 has clients/nora.pem 'URI:urn:wardlink:client:nora'
 for name in devices/bed-7 devices/named devices/device-0001 devices/device-0005; do
@@ -57,6 +66,7 @@ text "$pki/devices/bed-7.pem" | grep -q bed-7 && fail "the label of a device sta
 [[ $(cat "$other/said") == "$pki/devices/bed-7.pem urn:dev:os:32473-"* ]] || fail "device said: $(cat "$other/said")"
 lasts device-ca.pem 3650
 lasts service-ca.pem 3650
+lasts people-ca.pem 3650
 for pem in "$pki"/*.pem "$pki"/*/*.pem; do
   text "$pem" | grep -q 'NIST CURVE: P-256' || fail "$pem is not on P-256"
   text "$pem" | grep -q 'Signature Algorithm: ecdsa-with-SHA256' || fail "$pem is not signed with SHA-256"

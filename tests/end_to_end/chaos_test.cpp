@@ -63,6 +63,10 @@ class Chaos : public ::testing::Test {
       stack.storage.signal(SIGKILL);
       stack.storage.wait();
       stack.start_storage();
+    } else if (fault == "kill api") {
+      stack.api.signal(SIGKILL);
+      stack.api.wait();
+      stack.start_api();
     } else if (fault == "kill ingest") {
       stack.ingest.signal(SIGKILL);
       stack.ingest.wait();
@@ -78,6 +82,8 @@ class Chaos : public ::testing::Test {
       run({places::source("scripts/private-postgres"), "start", stack.path("postgres")});
     } else if (fault == "freeze storage") {
       freeze({stack.storage.pid()});
+    } else if (fault == "freeze api") {
+      freeze({stack.api.pid()});
     } else if (fault == "freeze ingest") {
       freeze({stack.ingest.pid()});
     } else if (fault == "freeze devices") {
@@ -126,8 +132,8 @@ TEST_F(Chaos, EveryAlarmThatWasWrittenDownHasExactlyOneRow) {
   const char* told = std::getenv("WARDLINK_CHAOS_ROUNDS");
   const int rounds = told != nullptr ? std::atoi(told) : 20;
   for (int round = 1; round <= rounds; ++round) {
-    for (const auto* fault : {"kill storage", "kill ingest", "kill devices", "crash postgres", "freeze storage",
-                              "freeze ingest", "freeze devices", "freeze postgres"}) {
+    for (const auto* fault : {"kill storage", "kill api", "kill ingest", "kill devices", "crash postgres",
+                              "freeze storage", "freeze api", "freeze ingest", "freeze devices", "freeze postgres"}) {
       std::cout << "round " << round << ": " << fault << std::endl;
       strike(fault);
     }

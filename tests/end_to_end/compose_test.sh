@@ -62,7 +62,7 @@ exit_code_of() { docker inspect --format '{{.State.ExitCode}}' "$(container_of "
 
 bring_up() {
   logged up.log "${compose[@]}" up --detach
-  for service in postgres storage ingest; do wait_for '^healthy$' state_of "$service"; done
+  for service in postgres storage-ingest storage-api ingest; do wait_for '^healthy$' state_of "$service"; done
   wait_for '^running$' state_of ward
   [[ $(exit_code_of certificates) == 0 ]] || fail "certificates failed."
 }
@@ -78,7 +78,7 @@ ask_from_the_host() {
   local port
   pki=$(mktemp -d "$ENGINE_FOLDER/pki.XXXXXX")/client
   docker cp "$(container_of certificates):/secrets/client" "$pki" >/dev/null
-  port=$("${compose[@]}" port storage 50051)
+  port=$("${compose[@]}" port storage-api 50051)
   [[ $port == 127.0.0.1:50051 ]] || fail "gRPC is published on $port."
   wait_for '^4$' devices_heard
   ask vitals latest
@@ -87,7 +87,7 @@ ask_from_the_host() {
 # Not root, nothing to write on, no shell, no capability; and each sees its own secrets only.
 check_confinement() {
   local service container facts
-  for service in storage ingest ward; do
+  for service in storage-ingest storage-api ingest ward; do
     container=$(container_of "$service")
     facts=$(docker inspect --format '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}' "$container")
     [[ $facts == '65532:65532 true [ALL]' ]] || fail "$service runs as: $facts"
@@ -101,7 +101,7 @@ check_confinement() {
 take_down() {
   local service code
   logged stop.log "${compose[@]}" stop --timeout 30
-  for service in storage ingest ward; do
+  for service in storage-ingest storage-api ingest ward; do
     code=$(exit_code_of "$service")
     # A ward that is interrupted does not wait long for its last ACKs, and says so with 1.
     [[ $code == 0 || $service/$code == ward/1 ]] || fail "$service ended with exit code $code."

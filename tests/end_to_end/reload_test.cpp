@@ -94,6 +94,7 @@ TEST_F(ReloadTest, NewAuthoritiesAreMetWithoutLosingASession) {
 
   rotate();
   reload(stack.storage, kRead);
+  reload(stack.api, kRead);
   reload(stack.ingest, kRead);
 
   EXPECT_TRUE(is_heard(device)) << "the device's session is gone, or ingest's stream to storage";
@@ -146,6 +147,7 @@ TEST_F(ReloadTest, FilesThatCannotBeUsedChangeNothing) {
   reload(stack.storage, kRefused + stack.pki() + "/service-ca.pem (--ca) is not a PEM file");
   std::filesystem::remove(stack.pki() + "/storage.pem");
   reload(stack.storage, kRefused + "Cannot read " + stack.pki() + "/storage.pem (--cert): No such file or directory.");
+  reload(stack.api, kRefused + "Cannot read " + stack.pki() + "/storage.pem (--cert): No such file or directory.");
   EXPECT_EQ(ask_as(old_admin_), grpc::StatusCode::OK);
 }
 

@@ -75,18 +75,22 @@ std::shared_ptr<grpc::Channel> open_channel(std::uint16_t port, const coap::Cred
   options.pem_root_certs = credentials.trusted_ca_pem;
   options.pem_cert_chain = credentials.certificate_pem;
   options.pem_private_key = credentials.private_key_pem;
-  return grpc::CreateChannel("localhost:" + std::to_string(port), grpc::SslCredentials(options));
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel("localhost:" + std::to_string(port), grpc::SslCredentials(options), arguments);
 }
 
 Stack::Stack() {
   run({places::source("certs/make-pki"), "init", pki()});
   database_ = last_line(run({places::source("scripts/private-postgres"), "start", path("postgres")}));
   start_storage();
+  start_api();
   start_ingest();
 }
 
 Stack::~Stack() {
   ingest = {};
+  api = {};
   storage = {};
   try {
     run({places::source("scripts/private-postgres"), "stop", path("postgres")});
@@ -96,24 +100,39 @@ Stack::~Stack() {
 }
 
 void Stack::start_storage(const std::string& database) {
-  storage = storage_process("storage", database.empty() ? database_ : database, storage_port_);
-  storage_metrics_port_ = nlohmann::json::parse(read_file(path("storage.ready"))).at("metrics_port");
-  channel_ = open_channel(storage_port_, credentials("clients/admin"));
+  storage = storage_process("ingest", "storage", database.empty() ? database_ : database, storage_);
+}
+
+void Stack::start_api() {
+  api = storage_process("api", "api", database_, api_);
+  channel_ = open_channel(api_.port, credentials("clients/admin"));
 }
 
 Process Stack::another_storage(const std::string& name, std::uint16_t& port) const {
-  return storage_process(name, database_, port);
+  Ports ports{port, 0};
+  auto process = storage_process("api", name, database_, ports);
+  port = ports.port;
+  return process;
 }
 
-Process Stack::storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const {
+Process Stack::storage_process(const std::string& serve, const std::string& name, const std::string& database,
+                               Ports& ports) const {
   const auto ready_file = path(name + ".ready");
   std::filesystem::remove(ready_file);
-  Process process({places::program("wardlink-storage"), "--listen", "127.0.0.1:" + std::to_string(port), "--database",
-                   database, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca",
-                   pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
-                   "urn:wardlink:client:admin=admin", "--metrics-port", "0", "--ready-file", ready_file},
-                  path(name + ".log"));
-  port = ready(process, ready_file).at("port");
+  const auto listen = "127.0.0.1:" + std::to_string(ports.port);
+  std::vector<std::string> command{places::program("wardlink-storage"), "--serve", serve};
+  if (serve == "api") {
+    command.insert(command.end(), {"--listen", listen, "--metrics-port", "0", "--people-ca", pki() + "/people-ca.pem"});
+  } else {
+    command.insert(command.end(), {"--listen-ingest", listen, "--metrics-port-ingest", "0"});
+  }
+  command.insert(command.end(),
+                 {"--database", database, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca",
+                  pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
+                  "urn:wardlink:client:admin=admin", "--ready-file", ready_file});
+  Process process(std::move(command), path(name + ".log"));
+  const auto told = ready(process, ready_file);
+  ports = {told.at("port"), told.at("metrics_port")};
   return process;
 }
 
@@ -134,7 +153,7 @@ void Stack::start_ingest(int drain_seconds) {
                     "--device-ca",
                     pki() + "/device-ca.pem",
                     "--storage",
-                    "localhost:" + std::to_string(storage_port_),
+                    "localhost:" + std::to_string(storage_.port),
                     "--storage-cert",
                     pki() + "/ingest-client.pem",
                     "--storage-key",
@@ -187,7 +206,7 @@ std::string Stack::client(std::vector<std::string> arguments) const {
   const auto name = pki() + "/clients/admin";
   std::vector<std::string> command{places::program("wardlink"),
                                    "--server",
-                                   "localhost:" + std::to_string(storage_port_),
+                                   "localhost:" + std::to_string(api_.port),
                                    "--cert",
                                    name + ".pem",
                                    "--key",
@@ -218,19 +237,22 @@ std::map<std::string, double> Stack::scrape(std::uint16_t port) {
   return samples;
 }
 
-std::uint16_t Stack::port_of(const std::string& metric) const {
-  return metric.starts_with("wardlink_storage_") ? storage_metrics_port_ : metrics_port_;
+std::map<std::string, double> Stack::samples(const std::string& metric) const {
+  if (!metric.starts_with("wardlink_storage_")) return scrape(metrics_port_);
+  auto sum = scrape(storage_.metrics_port);
+  for (const auto& [name, value] : scrape(api_.metrics_port)) sum[name] += value;
+  return sum;
 }
 
 double Stack::metric(const std::string& name) const {
-  const auto samples = scrape(port_of(name));
-  const auto at = samples.find(name);
-  return at == samples.end() ? 0 : at->second;
+  const auto all = samples(name);
+  const auto at = all.find(name);
+  return at == all.end() ? 0 : at->second;
 }
 
 double Stack::metric_sum(const std::string& prefix) const {
   double sum = 0;
-  for (const auto& [name, value] : scrape(port_of(prefix))) {
+  for (const auto& [name, value] : samples(prefix)) {
     if (name.starts_with(prefix)) sum += value;
   }
   return sum;
@@ -267,7 +289,7 @@ std::vector<v1::Alarm> Stack::alarms(const std::string& parent) const {
 }
 
 std::shared_ptr<grpc::Channel> Stack::connect(const coap::Credentials& credentials) const {
-  return open_channel(storage_port_, credentials);
+  return open_channel(api_.port, credentials);
 }
 
 grpc::StatusCode Stack::ask() const {

@@ -1,6 +1,6 @@
 #pragma once
-// The whole of Wardlink as real processes on loopback: a private PostgreSQL, storage, ingest, simulated wearables; and
-// ways to look into it: gRPC as a client, SQL as its owner, ingest's counters.
+// The whole of Wardlink as real processes on loopback: a private PostgreSQL, both halves of storage, ingest, simulated
+// wearables; and ways to look into it: gRPC as a client, SQL as its owner, the services' counters.
 
 #include <grpcpp/grpcpp.h>
 
@@ -22,15 +22,20 @@ class Stack {
   Stack();
   ~Stack();
 
-  /// On the stack's own database, or by another way to it.
+  /// What takes the records (--serve ingest), on the stack's own database, or by another way to it.
   void start_storage(const std::string& database = {});
+  /// What answers people (--serve api).
+  void start_api();
   void start_ingest(int drain_seconds = 120);
 
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
   std::string pki() const { return path("pki"); }
   std::uint16_t ingest_port() const { return ingest_port_; }
-  std::uint16_t storage_port() const { return storage_port_; }
-  /// Another storage process on the same database, on `port` (0: any, which it then says); `name` is its log's.
+  /// Of the API.
+  std::uint16_t storage_port() const { return api_.port; }
+  /// Where ingest appends.
+  std::uint16_t storage_ingest_port() const { return storage_.port; }
+  /// Another API process on the same database, on `port` (0: any, which it then says); `name` is its log's.
   Process another_storage(const std::string& name, std::uint16_t& port) const;
 
   /// certs/make-pki with these arguments after the folder; what it prints.
@@ -62,17 +67,24 @@ class Stack {
   /// What storage says to a clinician's question, within a minute.
   grpc::StatusCode ask() const;
 
-  Process storage, ingest;
+  Process storage, api, ingest;
 
  private:
-  Process storage_process(const std::string& name, const std::string& database, std::uint16_t& port) const;
+  struct Ports {
+    std::uint16_t port = 0, metrics_port = 0;
+  };
+  /// `serve`: api or ingest. On the ports told, where they are not 0; it tells where it then is.
+  Process storage_process(const std::string& serve, const std::string& name, const std::string& database,
+                          Ports& ports) const;
   /// Again until every thread has told its part.
   static std::map<std::string, double> scrape(std::uint16_t port);
-  std::uint16_t port_of(const std::string& metric) const;
+  /// Of all processes that count it.
+  std::map<std::string, double> samples(const std::string& metric) const;
 
   TemporaryFolder folder_;
   std::string database_;
-  std::uint16_t storage_port_ = 0, ingest_port_ = 0, metrics_port_ = 0, storage_metrics_port_ = 0;
+  Ports storage_, api_;
+  std::uint16_t ingest_port_ = 0, metrics_port_ = 0;
   std::shared_ptr<grpc::Channel> channel_;
 };
 

@@ -194,9 +194,10 @@ TEST_F(ApiTest, GrantsDecide) {
   const auto ann = create_patient("Ann").name();
   v1::GetLatestResponse response;
   EXPECT_EQ(assign("viewer", ann, start).error_code(), StatusCode::PERMISSION_DENIED);
-  EXPECT_EQ(IngestTalk(as("admin")).finish().error_code(), StatusCode::PERMISSION_DENIED);
-  EXPECT_EQ(call<v1::VitalsService>(service.channel("ingest-client"), &v1::VitalsService::Stub::GetLatest,
-                                    v1::GetLatestRequest(), response)
+  EXPECT_EQ(IngestTalk(service.channel_to(service.ingest.port(), "services/other")).finish().error_code(),
+            StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(call<v1::VitalsService>(service.channel_to(service.server.port(), "ingest-client"),
+                                    &v1::VitalsService::Stub::GetLatest, v1::GetLatestRequest(), response)
                 .error_code(),
             StatusCode::PERMISSION_DENIED);
   test::pki().add_client("stranger");
@@ -204,7 +205,7 @@ TEST_F(ApiTest, GrantsDecide) {
   EXPECT_EQ(database.ask("SELECT string_agg(subject || ' ' || method, ', ' ORDER BY audit_id) FROM audit"
                          " WHERE outcome = 'refused'"),
             "urn:wardlink:client:viewer DeviceService.AssignDevice,"
-            " urn:wardlink:client:admin IngestService.Ingest,"
+            " urn:wardlink:service:other IngestService.Ingest,"
             " urn:wardlink:service:ingest VitalsService.GetLatest,"
             " urn:wardlink:client:stranger VitalsService.GetLatest");
 }

@@ -101,7 +101,8 @@ TEST_F(SettingsTest, AnUnknownKeyOrAWrongTypeIsToldInOneSentence) {
 
 TEST_F(SettingsTest, AKeyOfAnotherCertificateIsToldInOneSentence) {
   try {
-    read_credentials({pki() + "/storage.pem", pki() + "/ingest.key", pki() + "/service-ca.pem"});
+    read_credentials({pki() + "/storage.pem", pki() + "/ingest.key", pki() + "/service-ca.pem", "", false},
+                     Server::Serves::api);
     FAIL();
   } catch (const std::runtime_error& error) {
     EXPECT_EQ(error.what(),
@@ -115,7 +116,7 @@ TEST_F(SettingsTest, AnAuthorityThatWasHalfWrittenIsToldInOneSentence) {
   const auto half = folder_ + "/half-ca.pem";
   std::ofstream(half) << text.substr(0, text.size() / 2);
   try {
-    read_credentials({pki() + "/storage.pem", pki() + "/storage.key", half});
+    read_credentials({pki() + "/storage.pem", pki() + "/storage.key", half, "", false}, Server::Serves::api);
     FAIL();
   } catch (const std::runtime_error& error) {
     EXPECT_EQ(

@@ -15,12 +15,14 @@ namespace {
 
 const std::string script = places::source("certs/make-pki");
 
-Server::Config config(const std::function<void(Server::Config&)>& change) {
+Server::Config config(Server::Serves serves, const std::function<void(Server::Config&)>& change) {
   Server::Config config;
+  config.serves = serves;
   config.address = "127.0.0.1:0";
   config.credentials.certificate = pki().pem("storage.pem");
   config.credentials.key = pki().pem("storage.key");
   config.credentials.authority = pki().pem("service-ca.pem");
+  if (serves == Server::Serves::api) config.credentials.authority += pki().pem("people-ca.pem");
   config.live.begin = std::chrono::minutes(1);
   if (change) change(config);
   return config;
@@ -57,6 +59,8 @@ void Pki::add_client(const std::string& name, const std::vector<std::string>& op
   run(command);
 }
 
+void Pki::add_service(const std::string& name) const { run({script, "service", folder_, name}); }
+
 const Pki& pki() {
   static const Pki shared;
   return shared;
@@ -64,9 +68,14 @@ const Pki& pki() {
 
 Service::Service(const std::string& connection, const std::function<void(Server::Config&)>& change, LiveStore* live)
     : store({.connection = connection}),
-      server(config(change), store, store, store, live != nullptr ? *live : static_cast<LiveStore&>(store)) {}
+      server(config(Server::Serves::api, change), store, store, store, live != nullptr ? *live : store),
+      ingest(config(Server::Serves::ingest, change), store, store, store, store) {}
 
 std::shared_ptr<grpc::Channel> Service::channel(const std::string& certificate, const Pki& from) const {
+  return channel_to(certificate == "ingest-client" ? ingest.port() : server.port(), certificate, from);
+}
+
+std::shared_ptr<grpc::Channel> Service::channel_to(int port, const std::string& certificate, const Pki& from) {
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = pki().pem("service-ca.pem");
   if (!certificate.empty()) {
@@ -75,8 +84,8 @@ std::shared_ptr<grpc::Channel> Service::channel(const std::string& certificate, 
   }
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel("localhost:" + std::to_string(server.port()), grpc::SslCredentials(options),
-                                   arguments);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel("localhost:" + std::to_string(port), grpc::SslCredentials(options), arguments);
 }
 
 IngestTalk::IngestTalk(const std::shared_ptr<grpc::Channel>& channel)

@@ -1,5 +1,5 @@
 #pragma once
-// The service in process, on a port that the kernel picks, with certificates of certs/make-pki.
+// Both halves of the service in process, on ports that the kernel picks, with certificates of certs/make-pki.
 
 #include <grpcpp/grpcpp.h>
 
@@ -26,6 +26,8 @@ class Pki {
   std::string pem(const std::string& name) const;
   /// Makes clients/NAME, with make-pki's options for wrong certificates.
   void add_client(const std::string& name, const std::vector<std::string>& options = {}) const;
+  /// Makes services/NAME.
+  void add_service(const std::string& name) const;
   const std::string& folder() const { return folder_; }
 
  private:
@@ -38,14 +40,18 @@ const Pki& pki();
 std::string text_of(const std::string& path);
 
 struct Service {
-  /// `change`: of the server's settings. `live`: what live streams read from; none = the store.
+  /// `change`: of both servers' settings. `live`: what live streams read from; none = the store.
   explicit Service(const std::string& connection, const std::function<void(Server::Config&)>& change = {},
                    LiveStore* live = nullptr);
-  /// A channel of its own connection, with that certificate ("ingest-client", "clients/alice"); empty = none.
+  /// A channel of its own connection, with that certificate ("ingest-client", "clients/alice"; empty = none): to the
+  /// API, or with "ingest-client" to ingest's port.
   std::shared_ptr<grpc::Channel> channel(const std::string& certificate, const Pki& from = pki()) const;
+  /// The same to a port of your choice.
+  static std::shared_ptr<grpc::Channel> channel_to(int port, const std::string& certificate, const Pki& from = pki());
 
   PostgresStore store;
-  Server server;
+  Server server;  // the API
+  Server ingest;
 };
 
 /// A stream from ingest that is spoken to line by line.

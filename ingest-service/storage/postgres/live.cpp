@@ -48,6 +48,8 @@ std::string PostgresStore::epoch() {
   };
   const auto epoch = impl_->pool.transact(read, Urgency::first);
   if (!epoch.empty()) return epoch;
+  if (!impl_->keeps_schema)
+    throw StoreError(StoreError::Kind::away, "the database was restored: --serve ingest begins anew");
   // A restored database. This takes as long as there are rows: nobody's patience ends it.
   const auto connection = impl_->database.open();
   return translated([&] {

@@ -6,20 +6,36 @@
 
 namespace wardlink::storage::postgres {
 
+namespace {
+
+/// The newest step that was applied; 0 where there is none.
+int current_version(pqxx::transaction_base& tx) {
+  if (tx.exec1("SELECT to_regclass('schema_migration') IS NULL")[0].as<bool>()) return 0;
+  const int current = tx.exec1("SELECT coalesce(max(version), 0) FROM schema_migration")[0].as<int>();
+  if (current <= migrations().back().version) return current;
+  throw StoreUnfit("The database's schema (version " + std::to_string(current) +
+                   ") is newer than this program; run the newer wardlink-storage.");
+}
+
+}  // namespace
+
+void expect_schema(pqxx::connection& connection) {
+  pqxx::nontransaction tx(connection);
+  if (current_version(tx) < migrations().back().version)
+    throw StoreError(StoreError::Kind::away, "its schema is not there yet: wardlink-storage --serve ingest makes it");
+}
+
 void migrate(pqxx::connection& connection) {
   pqxx::work tx(connection);
   tx.exec0("SET LOCAL statement_timeout = 0");
   tx.exec0("SET LOCAL lock_timeout = 0");
   // Any constant will do that no other program of this database takes: "ward" in ASCII.
   tx.exec1("SELECT pg_advisory_xact_lock(2002874980)");
+  const int current = current_version(tx);
+  if (current == migrations().back().version) return;
   tx.exec0(
       "CREATE TABLE IF NOT EXISTS schema_migration (version int PRIMARY KEY, name text NOT NULL,"
       " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
-  const int current = tx.exec1("SELECT coalesce(max(version), 0) FROM schema_migration")[0].as<int>();
-  if (current > migrations().back().version) {
-    throw StoreUnfit("The database's schema (version " + std::to_string(current) +
-                     ") is newer than this program; run the newer wardlink-storage.");
-  }
   for (const auto& migration : migrations()) {
     if (migration.version <= current) continue;
     tx.exec(std::string(migration.sql));

@@ -17,7 +17,10 @@ struct Migration {
 const std::vector<Migration>& migrations();
 
 /// Applies what is missing, all or nothing, one program at a time. StoreUnfit when the database is newer than this
-/// program.
+/// program. A role that may change nothing does where nothing is missing.
 void migrate(pqxx::connection& connection);
+
+/// StoreError away while steps are missing, or StoreUnfit as above: for a program that leaves the schema to another.
+void expect_schema(pqxx::connection& connection);
 
 }  // namespace wardlink::storage::postgres

@@ -7,6 +7,7 @@ namespace wardlink::storage {
 PostgresStore::PostgresStore(Config config) : impl_(std::make_unique<Impl>(config)) {
   const auto connection = impl_->database.open();
   postgres::translated([&] {
+    if (!impl_->keeps_schema) return postgres::expect_schema(*connection);
     postgres::migrate(*connection);
     impl_->partitions.ensure(*connection, postgres::now(), postgres::now());
   });

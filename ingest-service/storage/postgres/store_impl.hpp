@@ -29,8 +29,12 @@ class DurableIds {
 
 struct PostgresStore::Impl {
   explicit Impl(const Config& config)
-      : database(config.connection), pool(database, config.max_readers, 4), partitions(config.partition_days_back) {}
+      : keeps_schema(config.keeps_schema),
+        database(config.connection),
+        pool(database, config.max_readers, 4),
+        partitions(config.partition_days_back) {}
 
+  const bool keeps_schema;
   postgres::Database database;
   postgres::Pool pool;
   postgres::Partitions partitions;
