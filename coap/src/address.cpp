@@ -9,16 +9,16 @@ namespace {
 
 constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-bool is_mapped_v4(const Address& address) {
+}  // namespace
+
+bool is_ipv4(const Address& address) {
   return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), address.ip.begin());
 }
-
-}  // namespace
 
 std::string to_string(const Address& address) {
   char text[INET6_ADDRSTRLEN] = {};
   const std::string port = ":" + std::to_string(address.port);
-  if (is_mapped_v4(address)) {
+  if (is_ipv4(address)) {
     ::inet_ntop(AF_INET, address.ip.data() + kMappedPrefix.size(), text, sizeof text);
     return text + port;
   }

@@ -149,14 +149,25 @@ void UdpSocket::send(std::span<const Datagram> datagrams) {
   }
 }
 
-Result<Address, std::string> resolve(const std::string& host, std::uint16_t port) {
+Result<std::vector<Address>, std::string> resolve_all(const std::string& host, std::uint16_t port) {
   int error = 0;
   const Results found = look_up(host, port, 0, error);
   if (!found)
     return "The host " + host + " is not known (" + gai_strerror(error) + "): check its spelling and the name service.";
-  SocketAddress first{};
-  std::memcpy(&first, found->ai_addr, std::min<std::size_t>(found->ai_addrlen, sizeof first));
-  return from_socket_address(first);
+  std::vector<Address> addresses;
+  for (const auto* one = found.get(); one != nullptr; one = one->ai_next) {
+    SocketAddress next{};
+    std::memcpy(&next, one->ai_addr, std::min<std::size_t>(one->ai_addrlen, sizeof next));
+    const auto address = from_socket_address(next);
+    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) addresses.push_back(address);
+  }
+  return addresses;
+}
+
+Result<Address, std::string> resolve(const std::string& host, std::uint16_t port) {
+  const auto all = resolve_all(host, port);
+  if (!all) return all.error();
+  return all->front();
 }
 
 }  // namespace coap

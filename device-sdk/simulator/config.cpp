@@ -25,7 +25,7 @@ constexpr const char* kAbout =
     "durations follow the recording, --seconds and CoAP's timers are real time.\n\n"
     "Examples:\n"
     "  wardlink-ward --pki pki --devices 4\n"
-    "  wardlink-ward --pki pki --replay bed1.csv bed2.csv --speed 8 --journal-dir journals\n\n"
+    "  wardlink-ward --pki pki --replay bed1.csv bed2.csv --speed 8 --journal-dir journals --audit-dir audit\n\n"
     "Exit code: 0 when everything was sent and every alarm acknowledged, else 1.";
 
 std::string read(const fs::path& path) {
@@ -71,7 +71,9 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config) {
   app.add_option("--shortest", config.shortest_s, "seconds that a condition must stand to be an alarm")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--journal-dir", config.journal_dir, "write one journal a device: <label>.jsonl");
+  app.add_option("--journal-dir", config.journal_dir, "keep one journal of owed alarms a device: <label>.jsonl");
+  app.add_option("--audit-dir", config.audit_dir,
+                 "write one audit book of all that it generated a device: <label>.jsonl");
   app.add_option("--ready-file", config.ready_file, "written (JSON) when the first sample is taken");
   app.add_option("--status-file", config.status_file, "rewritten (JSON) every second");
   app.add_option("--drain", config.drain_s, "seconds to wait in the end for what is still unsent or unacknowledged")

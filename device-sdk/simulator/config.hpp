@@ -25,7 +25,7 @@ struct Config {
   std::optional<double> seconds;       // real time from the first sample on
   double hysteresis = 0.02;
   double shortest_s = 10;
-  std::string journal_dir, ready_file, status_file;
+  std::string journal_dir, audit_dir, ready_file, status_file;
   double drain_s = 30;
   std::uint64_t seed = 1;
   bool list = false;

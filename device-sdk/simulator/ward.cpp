@@ -47,7 +47,7 @@ bool drained(const wardlink::DeviceStatus& status) {
 
 bool complete(const wardlink::DeviceStatus& status) {
   return drained(status) && status.sets_dropped == 0 && status.alarms_dropped == 0 && status.runs_dropped == 0 &&
-         status.journal_failures == 0;
+         status.journal_failures == 0 && status.audit_failures == 0;
 }
 
 Json counts(const wardlink::DeviceStatus& status) {
@@ -67,7 +67,10 @@ Json counts(const wardlink::DeviceStatus& status) {
           {"con_notifications", status.con_notifications},
           {"handshakes", status.handshakes},
           {"retransmissions", status.retransmissions},
-          {"journal_failures", status.journal_failures}};
+          {"journal_failures", status.journal_failures},
+          {"journal_kept_lines", status.journal_kept_lines},
+          {"alarms_unwritten", status.alarms_unwritten},
+          {"audit_failures", status.audit_failures}};
 }
 
 void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
@@ -88,6 +91,9 @@ void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
   sum.handshakes += one.handshakes;
   sum.retransmissions += one.retransmissions;
   sum.journal_failures += one.journal_failures;
+  sum.journal_kept_lines += one.journal_kept_lines;
+  sum.alarms_unwritten += one.alarms_unwritten;
+  sum.audit_failures += one.audit_failures;
 }
 
 wardlink::DeviceOptions options_for(const Config& config, const Badge& badge) {
@@ -100,11 +106,13 @@ wardlink::DeviceOptions options_for(const Config& config, const Badge& badge) {
   options.run_capacity = kRunCapacity;
   options.alarms.hysteresis = config.hysteresis;
   options.alarms.shortest_ms = static_cast<std::uint64_t>(std::llround(config.shortest_s * 1000));
-  if (!config.journal_dir.empty()) {
-    std::filesystem::create_directories(config.journal_dir);
-    const auto path = std::filesystem::path(config.journal_dir) / (badge.label + ".jsonl");
-    options.journal = wardlink::open_file_journal(path.string(), badge.urn);
-  }
+  const auto file_in = [&](const std::string& folder) {
+    std::filesystem::create_directories(folder);
+    return (std::filesystem::path(folder) / (badge.label + ".jsonl")).string();
+  };
+  if (!config.journal_dir.empty())
+    options.journal = wardlink::open_file_journal(file_in(config.journal_dir), badge.urn);
+  if (!config.audit_dir.empty()) options.audit = wardlink::open_audit_book(file_in(config.audit_dir), badge.urn);
   return options;
 }
 
@@ -192,7 +200,8 @@ bool Ward::feed_one(Bed& bed, double elapsed_s) {
     for (auto room = waiting < kPaceAt ? kPaceAt - waiting : 0; room > 0; --room) {
       const auto* set = bed.feed->due(elapsed_s);
       if (set == nullptr) break;
-      if (const auto refusal = bed.device->report(*set); refusal != wardlink::Refusal::none) {
+      const auto refusal = bed.device->report(*set);
+      if (refusal != wardlink::Refusal::none && refusal != wardlink::Refusal::unwritten) {
         throw std::logic_error("A set was refused: " + std::string(to_string(refusal)) + ".");
       }
       bed.feed->take();

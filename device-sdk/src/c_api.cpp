@@ -79,6 +79,8 @@ wardlink_error error_of(Refusal refusal) {
       return fail(WARDLINK_FULL);
     case Refusal::unknown_alarm:
       return fail(WARDLINK_UNKNOWN_ALARM);
+    case Refusal::unwritten:
+      return fail(WARDLINK_UNWRITTEN);
   }
   return fail(WARDLINK_SYSTEM);
 }
@@ -147,6 +149,8 @@ wardlink_status status_of(const wardlink::DeviceStatus& now) {
   status.retransmissions = now.retransmissions;
   status.journal_failures = now.journal_failures;
   status.journal_damaged_lines = now.journal_damaged_lines;
+  status.journal_kept_lines = now.journal_kept_lines;
+  status.alarms_unwritten = now.alarms_unwritten;
   return status;
 }
 
@@ -174,6 +178,8 @@ const char* wardlink_error_text(wardlink_error error) {
       return "No alarm of that number is open.";
     case WARDLINK_UNDELIVERED:
       return "The device stopped before everything was delivered.";
+    case WARDLINK_UNWRITTEN:
+      return "The alarm is raised, but the journal could not write it yet.";
   }
   return "This is not an error code of wardlink.";
 }
@@ -260,8 +266,8 @@ wardlink_error wardlink_device_end(wardlink_device* device, wardlink_alarm_id id
 wardlink_error wardlink_device_conclude(wardlink_device* device) {
   if (device == nullptr) return null();
   return guarded([&] {
-    device->device.conclude();
-    return WARDLINK_OK;
+    const auto refusal = device->device.conclude();
+    return refusal == Refusal::stopped ? WARDLINK_OK : error_of(refusal);
   });
 }
 

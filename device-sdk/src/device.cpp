@@ -14,6 +14,7 @@
 #include "coap/dtls.hpp"
 #include "coap/udp_driver.hpp"
 #include "device_core.hpp"
+#include "name_service.hpp"
 #include "recorder.hpp"
 
 namespace wardlink {
@@ -95,6 +96,8 @@ std::shared_ptr<coap::DtlsContext> context_of(const DeviceOptions& options) {
   return *context;
 }
 
+bool taken(Refusal refusal) { return refusal == Refusal::none || refusal == Refusal::unwritten; }
+
 }  // namespace
 
 const char* to_string(Refusal refusal) {
@@ -109,6 +112,8 @@ const char* to_string(Refusal refusal) {
       return "full";
     case Refusal::unknown_alarm:
       return "unknown_alarm";
+    case Refusal::unwritten:
+      return "unwritten";
   }
   return "unknown";
 }
@@ -117,6 +122,7 @@ const char* to_string(Refusal refusal) {
 
 struct Runtime::Impl {
   coap::EventLoop loop;
+  NameService names{coap::resolve_all};  // posts to the loop
   std::thread thread{[this] { loop.run(); }};
 
   ~Impl() {
@@ -148,6 +154,7 @@ struct Device::Impl : std::enable_shared_from_this<Device::Impl> {
   void nudge();
   Runtime::Impl& runtime() { return options.runtime->impl(); }
   DeviceCore::Seams seams();
+  void look_up();
 
   DeviceOptions options;
   std::string name;
@@ -180,12 +187,24 @@ Device::Impl::Impl(DeviceOptions given)
       context(context_of(options)),
       boot(draw_boot(random)),
       recorder({boot, options.alarms, options.set_capacity, options.alarm_capacity, options.tick, options.journal,
-                options.waveforms, options.run_capacity}) {}
+                options.waveforms, options.run_capacity, options.audit}) {}
 
 DeviceCore::Seams Device::Impl::seams() {
-  return {[this] { return coap::resolve(options.server, options.port); },
-          [this](coap::Instant now) { return context->connect(now); }, random,
-          [] { return std::chrono::system_clock::now(); }, options.journal};
+  return {[this] { look_up(); }, [this](coap::Instant now) { return context->connect(now); }, random,
+          [] { return std::chrono::system_clock::now(); }};
+}
+
+void Device::Impl::look_up() {
+  auto& loop = runtime().loop;
+  runtime().names.look_up(this, options.server, options.port,
+                          [&loop, weak = weak_from_this()](const NameService::Answer& found) {
+                            loop.post([weak, found] {
+                              const auto self = weak.lock();
+                              if (!self || !self->core) return;
+                              self->core->handle_addresses(found, coap::EventLoop::now());
+                              self->driver->wake();
+                            });
+                          });
 }
 
 void Device::Impl::start() {
@@ -221,6 +240,7 @@ bool Device::Impl::stop(std::chrono::milliseconds drain) {
       driver.reset();
       core.reset();
     });
+    runtime().names.forget(this);
   }
   stage = Stage::stopped;
   const auto left = recorder.status();
@@ -251,7 +271,7 @@ bool Device::stop(std::chrono::milliseconds drain) { return impl_->stop(drain); 
 
 Refusal Device::report(const MeasurementSet& set) {
   const auto refusal = impl_->recorder.report(set);
-  if (refusal == Refusal::none) impl_->nudge();
+  if (taken(refusal)) impl_->nudge();
   return refusal;
 }
 
@@ -269,12 +289,14 @@ std::optional<AlarmId> Device::raise(const Alarm& alarm, Refusal* why) {
 
 Refusal Device::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   const auto refusal = impl_->recorder.end(alarm, tick_ms);
-  if (refusal == Refusal::none) impl_->nudge();
+  if (taken(refusal)) impl_->nudge();
   return refusal;
 }
 
-void Device::conclude() {
-  if (impl_->recorder.conclude()) impl_->nudge();
+Refusal Device::conclude() {
+  const auto refusal = impl_->recorder.conclude();
+  if (taken(refusal)) impl_->nudge();
+  return refusal;
 }
 
 DeviceStatus Device::status() const { return impl_->recorder.status(); }

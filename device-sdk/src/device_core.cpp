@@ -12,6 +12,8 @@ namespace {
 using namespace std::chrono_literals;
 using coap::CloseReason;
 
+constexpr coap::Duration kLookUpPatience = 2s;   // then addresses of an earlier look-up have to do
+constexpr coap::Duration kAttemptDelay = 250ms;  // RFC 8305 §5, before the next address is tried too
 constexpr coap::Duration kHandshakeLimit = 15s;
 constexpr coap::Duration kHandshakeSilence = 5s;    // nothing came: the gateway has gone, or is another by now
 constexpr coap::Duration kSetupLimit = 60s;         // from the first flight to the registration's answer
@@ -28,13 +30,21 @@ void keep_earliest(std::optional<coap::Instant>& earliest, std::optional<coap::I
   if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
 }
 
+/// RFC 8305 §4: the order stays within a family; the families take turns, the first one's first.
+std::vector<coap::Address> families_in_turn(const std::vector<coap::Address>& addresses) {
+  std::vector<coap::Address> first, second, turns;
+  for (const auto& one : addresses) (is_ipv4(one) == is_ipv4(addresses.front()) ? first : second).push_back(one);
+  for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
+    if (i < first.size()) turns.push_back(first[i]);
+    if (i < second.size()) turns.push_back(second[i]);
+  }
+  return turns;
+}
+
 }  // namespace
 
 DeviceCore::DeviceCore(Config config, Seams seams, Recorder& recorder)
-    : config_(std::move(config)),
-      seams_(std::move(seams)),
-      recorder_(recorder),
-      log_(seams_.journal, seams_.calendar, recorder) {
+    : config_(std::move(config)), seams_(std::move(seams)), recorder_(recorder), log_(seams_.calendar, recorder) {
   config_.connection.detect_silence = true;
 }
 
@@ -57,7 +67,10 @@ void DeviceCore::stop(coap::Instant now) {
   running_ = false;
   retry_at_.reset();
   conditions_at_.reset();
-  log_.write_pending();
+  looked_up_at_.reset();
+  untried_.clear();
+  attempts_.clear();
+  log_.finish();
   if (session_) session_->connection.close(CloseReason::local, now);
   drain(now);
   publish();
@@ -66,7 +79,12 @@ void DeviceCore::stop(coap::Instant now) {
 void DeviceCore::nudge(coap::Instant now) { pump(now); }
 
 void DeviceCore::handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) {
-  if (!session_ || from != server_) return;
+  if (!session_) {
+    const auto attempt = std::ranges::find(attempts_, from, &Attempt::server);
+    if (attempt == attempts_.end()) return;
+    choose(static_cast<std::size_t>(attempt - attempts_.begin()), now);
+  }
+  if (from != server_) return;
   session_->heard = now;
   session_->connection.handle_datagram(datagram, now);
   pump(now);
@@ -74,6 +92,7 @@ void DeviceCore::handle_datagram(const coap::Address& from, coap::ByteView datag
 
 void DeviceCore::handle_timeout(coap::Instant now) {
   if (session_) session_->connection.handle_timeout(now);
+  for (auto& attempt : attempts_) attempt.connection.handle_timeout(now);
   pump(now);
 }
 
@@ -87,6 +106,9 @@ std::optional<coap::Datagram> DeviceCore::poll_datagram() {
 std::optional<coap::Instant> DeviceCore::next_deadline() const {
   std::optional<coap::Instant> next = retry_at_;
   keep_earliest(next, conditions_at_);
+  if (running_) keep_earliest(next, log_.next_deadline());
+  keep_earliest(next, look_up_deadline());
+  keep_earliest(next, attempts_deadline());
   if (!session_) return next;
   const auto& session = *session_;
   keep_earliest(next, session.connection.next_deadline());
@@ -102,7 +124,7 @@ std::optional<coap::Instant> DeviceCore::next_deadline() const {
 // -- the drain order: datagrams first, then events, until both are empty ----------------------------------------------
 
 bool DeviceCore::drain(coap::Instant now) {
-  bool any = false;
+  bool any = drain_attempts(now);
   while (session_) {
     bool more = false;
     while (auto datagram = session_->connection.poll_datagram()) {
@@ -125,8 +147,11 @@ void DeviceCore::pump(coap::Instant now) {
     const auto due = recorder_.raise_due();
     conditions_at_.reset();
     if (due) conditions_at_ = now + std::clamp<coap::Duration>(*due, 10ms, kConditionsAtMost);
+    watch_look_up(now);
+    watch_attempts(now);
   }
   log_.write_pending();
+  log_.retry(now);
   do {
     drain(now);
     if (session_ && running_) watch(now);
@@ -135,21 +160,98 @@ void DeviceCore::pump(coap::Instant now) {
   publish();
 }
 
-// -- a session's life ------------------------------------------------------------------------------------------------
+// -- to a session: a look-up, then one address after the other --------------------------------------------------------
 
 void DeviceCore::connect(coap::Instant now) {
   retry_at_.reset();
-  const auto address = seams_.resolve();
-  if (!address) {
-    link_.last_problem = address.error();
-    return retry_later(now, Backoff::kMostUnanswered);
-  }
-  server_ = *address;
-  given_up_.reset();
-  session_.emplace(
-      Session{Session::Stage::handshake, coap::Connection(seams_.connect(now), config_.connection, seams_.random, now),
-              Resources(recorder_, log_, config_.heartbeat, notifications_), now, now, now, std::nullopt, now});
+  if (looked_up_at_) return try_addresses(now);  // the name service hangs since an earlier attempt
+  looked_up_at_ = now;
+  look_up_late_ = false;
+  seams_.look_up();
 }
+
+bool DeviceCore::idle() const { return !session_ && attempts_.empty() && untried_.empty() && !retry_at_; }
+
+void DeviceCore::handle_addresses(coap::Result<std::vector<coap::Address>, std::string> found, coap::Instant now) {
+  if (!running_ || !looked_up_at_) return;
+  looked_up_at_.reset();
+  if (found && !found->empty()) addresses_ = families_in_turn(*found);
+  if (idle() && found) try_addresses(now);
+  if (idle() && !found) {
+    link_.last_problem = found.error();
+    retry_later(now, Backoff::kMostUnanswered);
+  }
+  pump(now);
+}
+
+std::optional<coap::Instant> DeviceCore::look_up_deadline() const {
+  if (!looked_up_at_ || look_up_late_) return std::nullopt;
+  return *looked_up_at_ + kLookUpPatience;
+}
+
+void DeviceCore::watch_look_up(coap::Instant now) {
+  const auto deadline = look_up_deadline();
+  if (!deadline || *deadline > now) return;
+  look_up_late_ = true;
+  if (!idle()) return;
+  link_.last_problem = "The name service does not answer when asked for the gateway's address.";
+  try_addresses(now);
+}
+
+void DeviceCore::try_addresses(coap::Instant now) {
+  untried_.assign(addresses_.begin(), addresses_.end());
+  if (!untried_.empty()) try_next(now);
+}
+
+void DeviceCore::try_next(coap::Instant now) {
+  attempts_.push_back(
+      {untried_.front(), coap::Connection(seams_.connect(now), config_.connection, seams_.random, now), now});
+  untried_.pop_front();
+}
+
+/// When the next address has its turn, or, where there is none, when all that were tried are given up.
+std::optional<coap::Instant> DeviceCore::attempts_deadline() const {
+  if (attempts_.empty()) return std::nullopt;
+  return attempts_.back().began + (untried_.empty() ? kHandshakeSilence : kAttemptDelay);
+}
+
+void DeviceCore::watch_attempts(coap::Instant now) {
+  const auto deadline = attempts_deadline();
+  if (!deadline || *deadline > now) return;
+  if (!untried_.empty()) return try_next(now);
+  attempts_.clear();
+  link_.last_problem = "Nothing answers at the gateway's address and port.";
+  retry_later(now, Backoff::kMostUnanswered);
+}
+
+/// The others wait: the chosen one may yet fail.
+void DeviceCore::choose(std::size_t attempt, coap::Instant now) {
+  auto chosen = std::move(attempts_[attempt]);
+  attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(attempt));
+  for (const auto& other : attempts_) untried_.push_back(other.server);
+  attempts_.clear();
+  server_ = chosen.server;
+  given_up_.reset();
+  session_.emplace(Session{Session::Stage::handshake, std::move(chosen.connection),
+                           Resources(recorder_, log_, config_.heartbeat, notifications_), chosen.began, now, now,
+                           std::nullopt, now});
+}
+
+bool DeviceCore::drain_attempts(coap::Instant now) {
+  bool any = false;
+  for (std::size_t i = 0; i < attempts_.size(); ++i) {
+    auto& [server, connection, began] = attempts_[i];
+    for (; auto datagram = connection.poll_datagram(); any = true) out_.push_back({server, std::move(*datagram)});
+    const auto event = connection.poll_event();
+    if (!event) continue;
+    choose(i, now);
+    handle(*event, now);
+    return true;
+  }
+  return any;
+}
+
+// -- a session's life ------------------------------------------------------------------------------------------------
 
 void DeviceCore::handle(const coap::Event& event, coap::Instant now) {
   auto& session = *session_;
@@ -211,6 +313,7 @@ void DeviceCore::answered(const coap::event::ResponseReceived& response, coap::I
   if (session.stage == Session::Stage::time) return register_device(now);
   session.stage = Session::Stage::serving;
   session.stage_since = now;
+  untried_.clear();
 }
 
 void DeviceCore::give_up(CloseReason reason, std::string problem, coap::Instant now) {
@@ -224,8 +327,6 @@ void DeviceCore::watch(coap::Instant now) {
   auto& session = *session_;
   if (session.stage != Session::Stage::serving) {
     if (session.set_up_by() > now) return;
-    if (session.stage == Session::Stage::handshake && session.heard == session.began)
-      return give_up(CloseReason::peer_silent, "Nothing answers at the gateway's address and port.", now);
     return give_up(CloseReason::handshake_deadline, describe(CloseReason::handshake_deadline, ""), now);
   }
   const bool observed = session.resources.observed();
@@ -253,7 +354,9 @@ void DeviceCore::closed(const coap::event::Closed& why, coap::Instant now) {
   if (session.stage == Session::Stage::serving && session.began + kSettled <= now) backoff_.reset();
   while (auto datagram = session.connection.poll_datagram()) out_.push_back({server_, std::move(*datagram)});
   session_.reset();
-  if (running_) retry_later(now, why.reason == CloseReason::peer_silent ? Backoff::kMostUnanswered : Backoff::kMost);
+  if (!running_) return;
+  if (!untried_.empty()) return try_next(now);
+  retry_later(now, why.reason == CloseReason::peer_silent ? Backoff::kMostUnanswered : Backoff::kMost);
 }
 
 void DeviceCore::retry_later(coap::Instant now, coap::Duration most) {
@@ -266,7 +369,6 @@ void DeviceCore::publish() {
   link_.non_notifications = notifications_.non_notifications;
   link_.con_notifications = notifications_.con_notifications;
   link_.retransmissions = retransmissions_before_ + (session_ ? session_->connection.counters().retransmissions : 0);
-  link_.journal_failures = log_.failures();
   recorder_.publish(link_);
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "backoff.hpp"
 #include "coap/connection.hpp"
@@ -28,11 +29,10 @@ class DeviceCore final : public coap::Endpoint {
   };
   /// What reaches outside, given by the facade or a test.
   struct Seams {
-    std::function<coap::Result<coap::Address, std::string>()> resolve;  // the server's address; the error is a sentence
+    std::function<void()> look_up;  // asks for the server's addresses; handle_addresses() is the answer
     std::function<std::unique_ptr<coap::SecureChannel>(coap::Instant)> connect;
     coap::Random random;
-    Calendar calendar;                 // the host's, for the journal
-    std::shared_ptr<Journal> journal;  // may be nullptr; takes the alarms
+    Calendar calendar;  // the host's, for the journal
   };
 
   DeviceCore(Config config, Seams seams, Recorder& recorder);
@@ -43,6 +43,8 @@ class DeviceCore final : public coap::Endpoint {
   void stop(coap::Instant now);
   /// Something was reported.
   void nudge(coap::Instant now);
+  /// What the look-up found, in the order of RFC 6724; the error is a sentence. Never from inside of look_up.
+  void handle_addresses(coap::Result<std::vector<coap::Address>, std::string> found, coap::Instant now);
 
   void handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) override;
   void handle_timeout(coap::Instant now) override;
@@ -50,6 +52,12 @@ class DeviceCore final : public coap::Endpoint {
   std::optional<coap::Instant> next_deadline() const override;
 
  private:
+  /// A first flight to one of the server's addresses: nothing was heard from it yet.
+  struct Attempt {
+    coap::Address server;
+    coap::Connection connection;
+    coap::Instant began;
+  };
   /// One session's worth of state.
   struct Session {
     enum class Stage : std::uint8_t { handshake, time, registration, serving } stage = Stage::handshake;
@@ -66,6 +74,15 @@ class DeviceCore final : public coap::Endpoint {
   };
 
   void connect(coap::Instant now);
+  bool idle() const;
+  std::optional<coap::Instant> look_up_deadline() const;
+  void watch_look_up(coap::Instant now);
+  void try_addresses(coap::Instant now);
+  void try_next(coap::Instant now);
+  void watch_attempts(coap::Instant now);
+  std::optional<coap::Instant> attempts_deadline() const;
+  void choose(std::size_t attempt, coap::Instant now);
+  bool drain_attempts(coap::Instant now);
   void pump(coap::Instant now);
   bool drain(coap::Instant now);
   void handle(const coap::Event& event, coap::Instant now);
@@ -86,6 +103,12 @@ class DeviceCore final : public coap::Endpoint {
   NotificationCounters notifications_;
   Backoff backoff_;
   bool running_ = false;
+  // On the way to a session: a look-up, then attempts side by side, of which one is chosen.
+  std::optional<coap::Instant> looked_up_at_;  // since when an answer of the name service is awaited
+  bool look_up_late_ = false;                  // and that it was late has been seen to
+  std::vector<coap::Address> addresses_;       // of the last look-up that found any, families in turn
+  std::deque<coap::Address> untried_;          // of this round
+  std::vector<Attempt> attempts_;
   std::optional<Session> session_;
   std::optional<std::string> given_up_;  // why this side closes the session
   std::optional<coap::Instant> retry_at_, conditions_at_;

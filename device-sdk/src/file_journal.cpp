@@ -1,177 +1,203 @@
-// The journal's file tenant: one JSON object a line, appended. Every line is handed to the kernel at once, so it
-// outlives the process; an alarm's line is on the disk before its record is sent, so it outlives the power.
+// The journal of debts on a disk: what is promised is appended and synchronised; what is owed no more goes when the
+// file is written anew.
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <map>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
+#include "journal_descriptor.hpp"
+#include "journal_ledger.hpp"
 #include "journal_line.hpp"
 #include "wardlink/journal.hpp"
 
 namespace wardlink {
 namespace {
 
+constexpr std::size_t kRotateAbove = 64 << 10;  // bytes
+constexpr std::size_t kMostWaitingAcks = 64 << 10;
+
 [[noreturn]] void fail(const std::string& path, const char* what) {
   throw std::runtime_error("The journal " + path + " cannot be " + what + ": " + std::strerror(errno) + ".");
 }
 
-/// Every line with the place where it begins; `ends`: a newline follows it.
-void for_each_line(const std::string& path,
-                   const std::function<void(std::uint64_t begin, const std::string& text, bool ends)>& visit) {
-  std::ifstream file(path, std::ios::binary);
-  std::uint64_t begin = 0;
-  for (std::string text; std::getline(file, text);) {
-    visit(begin, text, !file.eof());
-    begin += text.size() + 1;
-  }
+int synchronise_folder_of(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  const int folder = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return -1;
+  const int result = ::fsync(folder);
+  const int why = errno;
+  ::close(folder);
+  errno = why;
+  return result;
 }
 
-/// What the whole lines of a journal leave owed to one device.
-class Ledger {
- public:
-  explicit Ledger(std::string device) : device_(std::move(device)) {}
-
-  void take(journal_line::Line line) {
-    if (const auto* boot = std::get_if<journal_line::Boot>(&line)) {
-      if (boot->device != device_) foreign_.insert(boot->boot);
-    } else if (auto* alarm = std::get_if<OwedAlarm>(&line)) {
-      const auto [at, fresh] = place_.emplace(Key{alarm->boot, alarm->record.sequence}, place_.size());
-      if (fresh) owed_.emplace(at->second, std::move(*alarm));
-    } else if (const auto* ack = std::get_if<journal_line::Ack>(&line)) {
-      const auto at = place_.find({ack->boot, ack->sequence});
-      if (at != place_.end()) owed_.erase(at->second);
-    }
-  }
-
-  std::vector<OwedAlarm> owed() && {
-    std::vector<OwedAlarm> all;
-    for (auto& [place, alarm] : owed_) {
-      if (!foreign_.contains(alarm.boot)) all.push_back(std::move(alarm));
-    }
-    return all;
-  }
-
- private:
-  using Key = std::pair<std::uint64_t, std::uint64_t>;  // boot, sequence
-  std::string device_;
-  std::set<std::uint64_t> foreign_;        // boots of another device that wrote here
-  std::map<Key, std::size_t> place_;       // in the order of the lines
-  std::map<std::size_t, OwedAlarm> owed_;  // by place
-};
+/// False: another process holds it. A file system without locks lets everybody.
+bool lock_file(int file) { return ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
 
 class FileJournal final : public Journal {
  public:
-  FileJournal(std::string path, std::string device)
-      : path_(std::move(path)),
-        device_(std::move(device)),
-        file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
-    if (file_ < 0) fail(path_, "opened");
+  FileJournal(const std::string& path, const std::string& device)
+      : path_(path), ledger_(device), file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
+    if (file_.number() < 0) fail(path_, "opened");
     struct stat about {};
-    regular_ = ::fstat(file_, &about) == 0 && S_ISREG(about.st_mode);
+    regular_ = ::fstat(file_.number(), &about) == 0 && S_ISREG(about.st_mode);
     if (!regular_) return;  // a pipe, say: nothing to come back to
-    try {
-      cut_torn_tail();
-      make_durable();
-    } catch (...) {
-      ::close(file_);
-      throw;
-    }
+    mode_ = about.st_mode & 0777;
+    if (!lock_file(file_.number())) throw std::runtime_error("The journal " + path_ + " is in use by another device.");
+    path_ = std::filesystem::canonical(path_).string();  // a renamed file must not take a link's place
+    read();
+    if (::fsync(file_.number()) != 0 || synchronise_folder_of(path_) != 0) fail(path_, "made durable");
+    damaged_ = ledger_.damaged();
+    kept_ = ledger_.kept();
+    if (file_.size() > 0 && !ledger_.headed()) rotate();  // of format 1; where there is no room it goes on as it is
   }
-  ~FileJournal() override { ::close(file_); }
-  FileJournal(const FileJournal&) = delete;
-  FileJournal& operator=(const FileJournal&) = delete;
 
-  bool generated(std::uint64_t boot, const SequencedSet& set) override {
-    return append(boot, journal_line::set(boot, set));
-  }
+  bool generated(std::uint64_t, const SequencedSet&) override { return true; }
 
   bool generated(std::uint64_t boot, const SequencedAlarm& alarm) override {
-    // Outside of the lock: a slow disk must not hold up who only reports sets.
-    return append(boot, journal_line::alarm(boot, alarm)) && ::fdatasync(file_) == 0;
+    return generated_all(boot, {&alarm, 1}) == 1;
+  }
+
+  std::size_t generated_all(std::uint64_t boot, std::span<const SequencedAlarm> alarms) override {
+    const std::lock_guard writer(writer_);
+    std::size_t taken = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (must_rotate() && !rotate() && suspect_) return 0;
+      taken = append(boot, alarms);
+    }
+    // Outside of the lock: a slow disk must not hold up the ACKs.
+    if (taken == 0 || synchronise()) return taken;
+    const std::lock_guard lock(mutex_);
+    suspect_ = true;
+    return 0;
   }
 
   bool acknowledged(std::uint64_t boot, std::uint64_t sequence, std::chrono::system_clock::time_point at) override {
-    return append(boot, journal_line::ack(boot, sequence, at));
+    const std::lock_guard lock(mutex_);
+    if (!ledger_.settle(boot, sequence)) return true;  // never written
+    waiting_acks_ += journal_line::ack(boot, sequence, at);
+    waiting_acks_.erase(0, file_.append(waiting_acks_));
+    const bool written = waiting_acks_.empty();
+    if (waiting_acks_.size() > kMostWaitingAcks) waiting_acks_.clear();  // delivered once more, then
+    return written;
   }
 
   std::vector<OwedAlarm> owed() override {
-    if (!regular_) return {};
-    Ledger ledger(device_);
     const std::lock_guard lock(mutex_);
-    for_each_line(path_, [&](std::uint64_t, const std::string& text, bool ends) {
-      auto line = ends ? journal_line::read(text) : std::nullopt;
-      if (line) ledger.take(std::move(*line));
-    });
-    return std::move(ledger).owed();
+    return ledger_.owed();
   }
 
   std::uint64_t damaged_lines() const override { return damaged_; }
+  std::uint64_t kept_lines() const override { return kept_; }
 
  private:
-  /// The last line, where it is not whole, is what the process or the power died in: its record was never sent. A line
-  /// that is not whole before it stays, for people to look at.
-  void cut_torn_tail() {
-    std::optional<std::uint64_t> torn_at;  // the last line seen, if it is not whole
-    for_each_line(path_, [&](std::uint64_t begin, const std::string& text, bool ends) {
-      if (torn_at) ++damaged_;
-      torn_at.reset();
-      if (!ends || !journal_line::read(text)) torn_at = begin;
-    });
-    if (torn_at && ::ftruncate(file_, static_cast<off_t>(*torn_at)) != 0) fail(path_, "mended");
-  }
-
-  /// The file's bytes, and its name in its folder.
-  void make_durable() {
-    const auto parent = std::filesystem::path(path_).parent_path();
-    const int folder = ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool durable = folder >= 0 && ::fsync(file_) == 0 && ::fsync(folder) == 0;
-    const int why = errno;
-    if (folder >= 0) ::close(folder);
-    errno = why;
-    if (!durable) fail(path_, "made durable");
-  }
-
-  bool append(std::uint64_t boot, const std::string& line) {
-    const std::lock_guard lock(mutex_);
-    if (!boots_.contains(boot)) {
-      if (!write(journal_line::boot(device_, boot))) return false;
-      boots_.insert(boot);
+  /// The last line, where it is not whole, is what the process or the power died in.
+  void read() {
+    std::ifstream in(path_, std::ios::binary);
+    std::string last;
+    std::size_t begin = 0;
+    bool ends = false, any = false;
+    for (std::string text; std::getline(in, text); any = true) {
+      if (any) {
+        ledger_.take(last);
+        begin += last.size() + 1;
+      }
+      ends = !in.eof();
+      last = std::move(text);
     }
-    return write(line);
+    if (!any) return;
+    const bool whole = ends && journal_line::read(last);
+    if (whole) ledger_.take(last);
+    if (!whole && ::ftruncate(file_.number(), static_cast<off_t>(begin)) != 0) fail(path_, "mended");
+    file_.set_size(whole ? begin + last.size() + 1 : begin);
   }
 
-  /// A line that a full disk cuts off stays cut off; the next one starts on a line of its own.
-  bool write(const std::string& line) {
-    const auto text = torn_ ? '\n' + line : line;
-    std::size_t done = 0;
-    while (done < text.size()) {
-      const auto count = ::write(file_, text.data() + done, text.size() - done);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) break;
-      done += static_cast<std::size_t>(count);
+  // -- under mutex_
+
+  bool must_rotate() const {
+    if (!regular_) return false;
+    if (suspect_) return true;
+    const bool due = file_.size() > kRotateAbove && file_.size() > 2 * ledger_.size();
+    return due && file_.size() >= next_rotation_;
+  }
+
+  /// Returns how many of the alarms, from the first on, are in the file. What waits goes first.
+  std::size_t append(std::uint64_t boot, std::span<const SequencedAlarm> alarms) {
+    const auto opening = ledger_.opening(boot);
+    std::string text = waiting_acks_ + opening;
+    std::vector<std::pair<std::size_t, std::string>> lines;  // each with where it ends in `text`
+    for (const auto& alarm : alarms) {
+      auto line = ledger_.owes(boot, alarm.sequence) ? std::string() : journal_line::alarm(boot, alarm);
+      text += line;
+      lines.emplace_back(text.size(), std::move(line));
     }
-    if (done > 0) torn_ = done < text.size();
-    return done == text.size();
+    const auto written = file_.append(text);
+    if (written >= waiting_acks_.size() + opening.size()) ledger_.opened(boot);
+    std::size_t taken = 0;
+    for (; taken < lines.size() && lines[taken].first <= written; ++taken) {
+      auto& line = lines[taken].second;
+      if (!line.empty()) ledger_.owe(boot, alarms[taken].sequence, std::move(line));
+    }
+    waiting_acks_.erase(0, std::min(written, waiting_acks_.size()));
+    return taken;
   }
 
+  /// Whatever fails before the rename leaves the file that is there as it is; until the folder is synchronised after
+  /// it, nothing is promised.
+  bool rotate() {
+    const auto fresh_path = path_ + ".new";
+    const auto content = ledger_.content();
+    JournalDescriptor fresh(::open(fresh_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
+    const bool written = fresh.number() >= 0 && ::fchmod(fresh.number(), mode_) == 0 && lock_file(fresh.number()) &&
+                         fresh.append(content) == content.size() && ::fsync(fresh.number()) == 0 &&
+                         ::rename(fresh_path.c_str(), path_.c_str()) == 0;
+    if (!written) {
+      ::unlink(fresh_path.c_str());
+      next_rotation_ = file_.size() + kRotateAbove;
+      return false;
+    }
+    file_ = std::move(fresh);
+    ledger_.rewritten();
+    waiting_acks_.clear();
+    next_rotation_ = 0;
+    suspect_ = false;
+    folder_waits_ = true;
+    return true;
+  }
+
+  // -- by the writer
+
+  bool synchronise() {
+    if (::fdatasync(file_.number()) != 0) return false;
+    if (folder_waits_ && synchronise_folder_of(path_) != 0) return false;
+    folder_waits_ = false;
+    return true;
+  }
+
+  std::mutex writer_;  // held by whoever promises; taken before mutex_
   std::mutex mutex_;
-  std::string path_, device_;
-  int file_;
+  std::string path_;
+  JournalLedger ledger_;
+  JournalDescriptor file_;
   bool regular_ = false;
-  std::uint64_t damaged_ = 0;
-  std::set<std::uint64_t> boots_;  // announced in this file by this process
-  bool torn_ = false;
+  mode_t mode_ = 0600;
+  std::uint64_t damaged_ = 0, kept_ = 0;
+  std::string waiting_acks_;       // that the disk had no room for
+  std::size_t next_rotation_ = 0;  // the file's size; after one that failed
+  bool suspect_ = false;           // a sync failed: the kernel may have dropped what it held, and say so only once
+  bool folder_waits_ = false;      // by the writer: the new file's name may not be on the disk
 };
 
 }  // namespace

@@ -46,44 +46,81 @@ Json number(double value) {
 
 std::string_view wire_name(signs::SignId id) { return signs::find(id)->wire; }
 
-std::uint64_t whole(const Json& line, const char* name) { return line.at(name).get<std::uint64_t>(); }
+constexpr std::size_t kMaxCode = 32;
 
-std::optional<double> number(const Json& line, const char* name) {
-  return line.contains(name) ? std::optional(line.at(name).get<double>()) : std::nullopt;
+std::optional<std::uint64_t> whole(const Json& line, const char* name) {
+  const auto at = line.find(name);
+  return at != line.end() && at->is_number_unsigned() ? std::optional(at->get<std::uint64_t>()) : std::nullopt;
 }
 
-/// Throws Json::exception.
-std::optional<Line> read_alarm(const Json& line) {
-  SequencedAlarm record{whole(line, "seq"), whole(line, "tk"), SequencedAlarm::Event::raised, 0, {}};
-  if (line.at("event") == "ended") {
-    record.event = SequencedAlarm::Event::ended;
-    record.onset_sequence = whole(line, "onset_seq");
-  }
-  auto& alarm = record.alarm;
-  alarm.code = line.at("code").get<std::string>();
-  alarm.kind = line.at("kind") == "technical" ? AlarmKind::technical : AlarmKind::physiological;
-  alarm.priority = static_cast<AlarmPriority>(line.at("priority").get<int>());
-  if (line.contains("sign")) {
-    const auto* sign = signs::find(line.at("sign").get<std::string>());
-    if (sign == nullptr) return std::nullopt;
-    alarm.sign = sign->id;
-  }
-  alarm.value = number(line, "value");
-  alarm.limit = number(line, "limit");
-  alarm.tick_ms = record.tick_ms;
-  return OwedAlarm{whole(line, "boot"), std::move(record)};
+std::string word(const Json& line, const char* name) {
+  const auto at = line.find(name);
+  return at != line.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
-/// Throws Json::exception.
-std::optional<Line> read_content(const Json& line) {
-  const auto type = line.at("type").get<std::string>();
-  if (type == "boot") return Boot{line.at("device").get<std::string>(), whole(line, "boot")};
-  if (type == "alarm") return read_alarm(line);
-  if (type == "ack") return Ack{whole(line, "boot"), whole(line, "seq")};
-  return Other{};
+/// Into `value` what the line has under that name, if anything. False: it is no number.
+bool read_number(const Json& line, const char* name, std::optional<double>& value) {
+  const auto at = line.find(name);
+  if (at == line.end()) return true;
+  if (!at->is_number()) return false;
+  value = at->get<double>();
+  return true;
+}
+
+bool read_event(const Json& line, SequencedAlarm& record) {
+  const auto event = word(line, "event");
+  if (event == "raised") return true;
+  const auto onset = whole(line, "onset_seq");
+  record.event = SequencedAlarm::Event::ended;
+  record.onset_sequence = onset.value_or(0);
+  return event == "ended" && onset;
+}
+
+bool read_condition(const Json& line, Alarm& alarm) {
+  const auto kind = word(line, "kind");
+  const auto priority = whole(line, "priority").value_or(0);
+  alarm.code = word(line, "code");
+  alarm.kind = kind == "technical" ? AlarmKind::technical : AlarmKind::physiological;
+  alarm.priority = static_cast<AlarmPriority>(priority);
+  return (kind == "technical" || kind == "physiological") && priority >= 1 && priority <= 3 && !alarm.code.empty() &&
+         alarm.code.size() <= kMaxCode;
+}
+
+bool read_sign(const Json& line, Alarm& alarm) {
+  if (!line.contains("sign")) return true;
+  const auto* sign = signs::find(word(line, "sign"));
+  if (sign != nullptr) alarm.sign = sign->id;
+  return sign != nullptr;
+}
+
+/// A member that this version does not know says more of the alarm than can be sent, and nothing else of what can.
+std::optional<OwedAlarm> read_alarm(const Json& line) {
+  const auto boot = whole(line, "boot"), sequence = whole(line, "seq"), tick = whole(line, "tk");
+  if (!boot || !sequence || !tick) return std::nullopt;
+  OwedAlarm owed{*boot, {*sequence, *tick, SequencedAlarm::Event::raised, 0, {}}};
+  auto& alarm = owed.record.alarm;
+  alarm.tick_ms = *tick;
+  if (!read_event(line, owed.record) || !read_condition(line, alarm) || !read_sign(line, alarm)) return std::nullopt;
+  if (!read_number(line, "value", alarm.value) || !read_number(line, "limit", alarm.limit)) return std::nullopt;
+  return owed;
+}
+
+Line read_content(const Json& line) {
+  const auto type = word(line, "type");
+  const auto boot = whole(line, "boot"), sequence = whole(line, "seq");
+  if (type == "journal") return Header{};
+  if (type == "boot" && boot && !word(line, "device").empty()) return Boot{word(line, "device"), *boot};
+  if (type == "ack" && boot && sequence) return Ack{*boot, *sequence};
+  if (type != "alarm") return Unknown{boot, std::nullopt};
+  if (auto alarm = read_alarm(line)) return std::move(*alarm);
+  return Unknown{boot, sequence};
 }
 
 }  // namespace
+
+std::string header(const std::string& device) {
+  return seal({{"type", "journal"}, {"format", kFormat}, {"device", device}});
+}
 
 std::string boot(const std::string& device, std::uint64_t boot) {
   return seal({{"type", "boot"}, {"device", device}, {"boot", boot}});
@@ -118,14 +155,10 @@ std::string ack(std::uint64_t boot, std::uint64_t sequence, std::chrono::system_
 
 std::optional<Line> read(std::string_view text) {
   if (!sealed(text)) return std::nullopt;
-  if (text.starts_with(R"({"type":"set",)")) return Other{};  // most lines are sets
+  if (text.starts_with(R"({"type":"set",)")) return Set{};  // most lines of format 1 and of an audit book
   const auto line = Json::parse(text, nullptr, false);
-  if (!line.is_object()) return std::nullopt;
-  try {
-    return read_content(line);
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
+  if (!line.is_object()) return Unknown{};
+  return read_content(line);
 }
 
 }  // namespace wardlink::journal_line

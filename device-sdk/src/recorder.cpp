@@ -51,6 +51,7 @@ Recorder::Recorder(Config config)
   if (!config_.journal) return;
   inherit(config_.journal->owed());
   status_.journal_damaged_lines = config_.journal->damaged_lines();
+  status_.journal_kept_lines = config_.journal->kept_lines();
 }
 
 void Recorder::open() {
@@ -68,10 +69,12 @@ Refusal Recorder::report(const MeasurementSet& set) {
   const auto clock = tick();
   const auto tick_ms = set.tick_ms.value_or(clock);
   if (!valid(set.readings) || !plausible(tick_ms, clock)) return Refusal::invalid;
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (!accepting_) return Refusal::stopped;
+  const auto before = last_alarm_;
   SequencedSet numbered{++last_set_, tick_ms, set.readings};
-  if (config_.journal && !config_.journal->generated(config_.boot, numbered)) ++set_journal_failures_;
+  if (config_.journal && !config_.journal->generated(config_.boot, numbered)) ++journal_failures_;
+  if (config_.audit && !config_.audit->generated(config_.boot, numbered)) ++status_.audit_failures;
   ++status_.sets_generated;
 
   retry_unrecorded();
@@ -86,7 +89,7 @@ Refusal Recorder::report(const MeasurementSet& set) {
   }
   latest_ = numbered;
   if (!outbox_.push(std::move(numbered))) ++status_.sets_dropped;
-  return Refusal::none;
+  return write_down(lock, before);
 }
 
 Refusal Recorder::waveform(std::string_view name, std::span<const double> samples,
@@ -109,38 +112,42 @@ std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
   const auto clock = tick();
   const auto tick_ms = alarm.tick_ms.value_or(clock);
   if (!valid(alarm) || !plausible(tick_ms, clock)) return refused(Refusal::invalid);
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (!accepting_) return refused(Refusal::stopped);
   if (!has_room_to_raise()) return refused(Refusal::full);
   const auto sequence = record(Event::raised, tick_ms, 0, alarm);
   ++reserved_;
   open_.emplace(AlarmId{sequence}, alarm);
+  const auto written = write_down(lock, sequence - 1);
+  if (why != nullptr) *why = written;
   return AlarmId{sequence};
 }
 
 Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   const auto clock = tick();
   if (!plausible(tick_ms.value_or(clock), clock)) return Refusal::invalid;
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (!accepting_) return Refusal::stopped;
   const auto at = open_.find(alarm);
   if (at == open_.end()) return Refusal::unknown_alarm;
   auto what = std::move(at->second);
   what.value.reset();  // nobody measured it at the end
   --reserved_;
-  record(Event::ended, tick_ms.value_or(clock), static_cast<std::uint64_t>(alarm), std::move(what));
+  const auto sequence =
+      record(Event::ended, tick_ms.value_or(clock), static_cast<std::uint64_t>(alarm), std::move(what));
   open_.erase(at);
-  return Refusal::none;
+  return write_down(lock, sequence - 1);
 }
 
-bool Recorder::conclude() {
-  const std::lock_guard lock(mutex_);
-  if (!accepting_) return false;
+Refusal Recorder::conclude() {
+  std::unique_lock lock(mutex_);
+  if (!accepting_) return Refusal::stopped;
+  const auto before = last_alarm_;
   std::vector<AlarmLimits::Transition> transitions;
   limits_.conclude(newest_tick_, transitions);
   apply(transitions);
   close_runs();
-  return true;
+  return write_down(lock, before);
 }
 
 DeviceStatus Recorder::status() const {
@@ -159,7 +166,8 @@ DeviceStatus Recorder::status() const {
   now.con_notifications = link_.con_notifications;
   now.handshakes = link_.handshakes;
   now.retransmissions = link_.retransmissions;
-  now.journal_failures = link_.journal_failures + set_journal_failures_;
+  now.journal_failures = journal_failures_;
+  now.alarms_unwritten = unjournaled_.size();
   return now;
 }
 
@@ -271,19 +279,9 @@ void Recorder::close_runs() {
 
 // -- alarms ----------------------------------------------------------------------------------------------------------
 
-std::vector<SequencedAlarm> Recorder::take_unjournaled() {
-  const std::lock_guard lock(mutex_);
-  return std::exchange(unjournaled_, {});
-}
-
-std::uint64_t Recorder::last_alarm() const {
-  const std::lock_guard lock(mutex_);
-  return last_alarm_;
-}
-
 std::size_t Recorder::alarms_to_send() const {
   const std::lock_guard lock(mutex_);
-  return outbox_.alarms_owed();
+  return outbox_.alarms_owed() - not_offered();
 }
 
 Recorder::OwedAlarms Recorder::owed(std::uint64_t through, std::size_t most) const {
@@ -300,6 +298,10 @@ std::vector<AlarmKey> Recorder::release(coap::DeliveryId delivery) {
   const std::lock_guard lock(mutex_);
   auto released = outbox_.release(delivery);
   status_.alarms_acknowledged += released.size();
+  // What the journal refused need not be in it any more; what a thread is about to write is that thread's.
+  std::erase_if(unjournaled_, [&](const SequencedAlarm& alarm) {
+    return alarm.sequence <= offered_ && std::ranges::count(released, AlarmKey{config_.boot, alarm.sequence}) > 0;
+  });
   take_debts_in();
   return released;
 }
@@ -315,6 +317,74 @@ void Recorder::publish(const LinkStatus& link) {
     link_ = link;
   }
   drained_.notify_all();
+}
+
+// -- into the journal ------------------------------------------------------------------------------------------------
+
+std::uint64_t Recorder::write_pending() {
+  std::unique_lock lock(mutex_);
+  if (!writing_ && not_offered() > 0) write_all(lock);
+  return offered_;
+}
+
+void Recorder::write_again() {
+  std::unique_lock lock(mutex_);
+  if (!writing_ && !unjournaled_.empty()) write_all(lock);
+}
+
+bool Recorder::unwritten() const {
+  const std::lock_guard lock(mutex_);
+  return not_offered() < unjournaled_.size();
+}
+
+void Recorder::note_acknowledged(const std::vector<AlarmKey>& records, std::chrono::system_clock::time_point at) {
+  std::uint64_t journal = 0, audit = 0;
+  for (const auto& [boot, sequence] : records) {
+    if (config_.journal && !config_.journal->acknowledged(boot, sequence, at)) ++journal;
+    if (config_.audit && !config_.audit->acknowledged(boot, sequence, at)) ++audit;
+  }
+  const std::lock_guard lock(mutex_);
+  journal_failures_ += journal;
+  status_.audit_failures += audit;
+}
+
+/// Records that the journal was not given yet.
+std::size_t Recorder::not_offered() const {
+  const auto first = std::ranges::upper_bound(unjournaled_, offered_, {}, &SequencedAlarm::sequence);
+  return static_cast<std::size_t>(unjournaled_.end() - first);
+}
+
+/// Returns when the journal was given all records that are there now; `unwritten` where one numbered above `after` is
+/// not in it.
+Refusal Recorder::write_down(std::unique_lock<std::mutex>& lock, std::uint64_t after) {
+  const auto last = last_alarm_;
+  if (last == after) return Refusal::none;
+  while (offered_ < last) {
+    writing_ ? written_.wait(lock) : write_all(lock);
+  }
+  const auto refused = std::ranges::upper_bound(unjournaled_, after, {}, &SequencedAlarm::sequence);
+  return refused != unjournaled_.end() && refused->sequence <= last ? Refusal::unwritten : Refusal::none;
+}
+
+void Recorder::write_all(std::unique_lock<std::mutex>& lock) {
+  const auto fresh = offered_, last = last_alarm_;
+  std::size_t durable = 0;
+  std::vector<SequencedAlarm> batch;
+  writing_ = true;
+  try {
+    batch.assign(unjournaled_.begin(), unjournaled_.end());
+    lock.unlock();
+    durable = config_.journal->generated_all(config_.boot, batch);
+  } catch (...) {
+    durable = 0;  // out of memory: as if the journal had refused
+  }
+  if (!lock.owns_lock()) lock.lock();
+  writing_ = false;
+  offered_ = last;
+  const auto through = durable > 0 ? batch[durable - 1].sequence : 0;
+  std::erase_if(unjournaled_, [&](const SequencedAlarm& alarm) { return alarm.sequence <= through; });
+  for (const auto& alarm : unjournaled_) journal_failures_ += alarm.sequence > fresh && alarm.sequence <= last ? 1 : 0;
+  written_.notify_all();
 }
 
 // -- debts of earlier starts (under the mutex)
@@ -381,7 +451,12 @@ std::uint64_t Recorder::record(Event event, std::uint64_t tick_ms, std::uint64_t
   alarm.tick_ms = tick_ms;
   SequencedAlarm numbered{++last_alarm_, tick_ms, event, onset_sequence, std::move(alarm)};
   ++status_.alarms_generated;
-  unjournaled_.push_back(numbered);
+  if (config_.audit && !config_.audit->generated(config_.boot, numbered)) ++status_.audit_failures;
+  if (config_.journal) {
+    unjournaled_.push_back(numbered);
+  } else {
+    offered_ = last_alarm_;
+  }
   outbox_.owe(std::move(numbered));
   return last_alarm_;
 }

@@ -2,6 +2,10 @@
 // Where the caller's threads meet the device's: what is reported becomes numbered records here, under one short mutex,
 // and waits in the outbox for the loop to send it. Limits are evaluated under the same mutex, so that alarm records are
 // numbered in the order of the samples that made them.
+//
+// Into the journal: a call that made alarm records returns when the journal has been given them. One thread writes at a
+// time, outside of the mutex, for all whose records wait (group commit): so one fsync serves them. A record that the
+// journal refused is sent all the same, and given to it again with the next one, or by write_again().
 
 #include <chrono>
 #include <condition_variable>
@@ -25,7 +29,7 @@ struct LinkStatus {
   bool connected = false;
   std::string last_problem;
   std::uint64_t non_notifications = 0, con_notifications = 0;
-  std::uint64_t handshakes = 0, retransmissions = 0, journal_failures = 0;
+  std::uint64_t handshakes = 0, retransmissions = 0;
 };
 
 class Recorder {
@@ -35,9 +39,10 @@ class Recorder {
     AlarmSettings alarms;
     std::size_t set_capacity = 4096, alarm_capacity = 1024;
     std::function<std::uint64_t()> tick;  // monotonic ms, any thread
-    std::shared_ptr<Journal> journal;     // may be nullptr; takes the sets (alarms: the loop's side), tells the debts
+    std::shared_ptr<Journal> journal;     // may be nullptr; tells the debts
     std::vector<WaveformOptions> waveforms = {};
-    std::size_t run_capacity = 64;  // of each waveform
+    std::size_t run_capacity = 64;        // of each waveform
+    std::shared_ptr<Journal> audit = {};  // may be nullptr
   };
   explicit Recorder(Config config);
 
@@ -49,8 +54,7 @@ class Recorder {
   /// Why not is in `why` then, where it is asked for.
   std::optional<AlarmId> raise(const Alarm& alarm, Refusal* why = nullptr);
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms);
-  /// False: nothing was there to conclude, it does not accept.
-  bool conclude();
+  Refusal conclude();
   DeviceStatus status() const;
   /// Waits until nothing waits and nothing is owed; false when `limit` passed first.
   bool wait_until_drained(std::chrono::milliseconds limit);
@@ -63,6 +67,15 @@ class Recorder {
 
   std::uint64_t tick() const { return config_.tick(); }
   std::uint64_t boot() const { return config_.boot; }
+  /// Gives the journal the records that it was not given yet, unless another thread is at it. Returns the number up to
+  /// which records may be sent.
+  std::uint64_t write_pending();
+  /// Gives the journal also what it refused before.
+  void write_again();
+  /// The journal refused something that is still owed.
+  bool unwritten() const;
+  /// The ACKs of these arrived; for the journal and the audit book.
+  void note_acknowledged(const std::vector<AlarmKey>& records, std::chrono::system_clock::time_point at);
   /// Raises by the clock what is due. Returns how long until it has to be asked again; empty: not until a report.
   std::optional<std::chrono::milliseconds> raise_due();
 
@@ -85,11 +98,7 @@ class Recorder {
   std::size_t runs_waiting() const;
   std::optional<SequencedRun> latest_run(std::size_t waveform) const;
 
-  /// Alarm records that the journal has not seen yet, oldest first; each is told once.
-  std::vector<SequencedAlarm> take_unjournaled();
-  /// Number of the newest alarm record.
-  std::uint64_t last_alarm() const;
-  /// Those that owed() would give now, were they asked for.
+  /// Those that owed() would give now, with what write_pending() returned, were they asked for.
   std::size_t alarms_to_send() const;
   OwedAlarms owed(std::uint64_t through, std::size_t most) const;
   void carry(coap::DeliveryId delivery, const std::vector<OwedAlarm>& records);
@@ -111,6 +120,9 @@ class Recorder {
   std::uint64_t record(SequencedAlarm::Event event, std::uint64_t tick_ms, std::uint64_t onset_sequence, Alarm alarm);
   Alarm describe(const AlarmLimits::Transition& transition) const;
   bool has_room_to_raise() const;
+  Refusal write_down(std::unique_lock<std::mutex>& lock, std::uint64_t after);
+  void write_all(std::unique_lock<std::mutex>& lock);
+  std::size_t not_offered() const;
   void inherit(std::vector<OwedAlarm> debts);
   void take_debts_in();
   std::size_t runs_left() const;
@@ -129,12 +141,15 @@ class Recorder {
   std::map<AlarmId, Alarm> open_;   // raised by the caller; the id is the record's number
   std::size_t reserved_ = 0;        // places in the outbox for the ends of what is open
   std::deque<OwedAlarm> debts_;     // of earlier starts, for which the outbox has no room yet: highest priority first
-  std::vector<SequencedAlarm> unjournaled_;
+  std::deque<SequencedAlarm> unjournaled_;  // in order; those up to offered_ were refused
+  std::uint64_t offered_ = 0;               // records up to here were given to the journal
+  bool writing_ = false;                    // a thread is in the journal with all of unjournaled_
+  std::condition_variable written_;
   std::vector<WaveformBuffer> waveforms_;  // one a waveform, in the order of the options
   std::optional<SequencedSet> latest_;
   std::uint64_t newest_tick_ = 0, reported_at_ = 0;  // of the newest sample: its tick, and the clock at its report
   std::uint64_t last_set_ = 0, last_alarm_ = 0;
-  std::uint64_t set_journal_failures_ = 0;
+  std::uint64_t journal_failures_ = 0;
   DeviceStatus status_;  // counts of sets and alarms
   LinkStatus link_;
 };

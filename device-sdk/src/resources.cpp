@@ -22,6 +22,7 @@ constexpr coap::Duration kNeverRetransmittedBefore = 2s;  // RFC 7252 §4.8, ACK
 constexpr std::size_t kMostSets = 48;                     // of one sign each, they fill a datagram
 constexpr std::size_t kManyRuns = 8;
 constexpr std::size_t kMostAlarms = 24;
+constexpr coap::Duration kFirstRetry = 1s, kLastRetry = 8s;  // of what the journal refused
 
 coap::Response content(coap::Bytes payload) {
   return {coap::code::content, coap::content_format::senml_cbor, std::move(payload), {}};
@@ -33,23 +34,23 @@ coap::Response refuse(coap::Code code) { return {code, std::nullopt, {}, {}}; }
 
 // -- AlarmLog --------------------------------------------------------------------------------------------------------
 
-AlarmLog::AlarmLog(std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder)
-    : journal_(std::move(journal)), calendar_(std::move(calendar)), recorder_(recorder) {}
-
-std::uint64_t AlarmLog::write_pending() {
-  for (const auto& alarm : recorder_.take_unjournaled()) {
-    if (journal_ && !journal_->generated(recorder_.boot(), alarm)) ++failures_;
-    through_ = alarm.sequence;
+void AlarmLog::retry(coap::Instant now) {
+  if (!recorder_.unwritten()) {
+    retry_at_.reset();
+    wait_ = kFirstRetry;
+    return;
   }
-  return through_;
+  if (!retry_at_) retry_at_ = now + wait_;
+  if (now < *retry_at_) return;
+  recorder_.write_again();
+  wait_ = std::min(2 * wait_, kLastRetry);
+  retry_at_ = now + wait_;
 }
 
+void AlarmLog::finish() { recorder_.write_again(); }
+
 void AlarmLog::acknowledged(const std::vector<AlarmKey>& records) {
-  if (!journal_ || records.empty()) return;
-  const auto at = calendar_();
-  for (const auto& [boot, sequence] : records) {
-    if (!journal_->acknowledged(boot, sequence, at)) ++failures_;
-  }
+  if (!records.empty()) recorder_.note_acknowledged(records, calendar_());
 }
 
 // -- requests --------------------------------------------------------------------------------------------------------
@@ -165,8 +166,7 @@ void Resources::take_back() {
 // -- notifications ---------------------------------------------------------------------------------------------------
 
 void Resources::pump(coap::Connection& connection, coap::Instant now) {
-  log_.write_pending();
-  if (alarms_due(now)) notify_alarms(connection, now);
+  if (alarms_due(log_.write_pending(), now)) notify_alarms(connection, now);
   probe(connection, now);
   if (now < connection.non_at()) return;  // nobody answers: what is measured waits
   const bool vitals_wait = vitals_.observer && recorder_.sets_waiting() > 0;
@@ -186,9 +186,9 @@ void Resources::spend(const coap::Connection& connection, coap::Instant now) {
 
 /// New records go at once, also while an older notification awaits its ACK: the connection lets the newer one take
 /// over. The rest goes when the ACK has come; the heartbeat when nothing else went for long enough.
-bool Resources::alarms_due(coap::Instant now) const {
+bool Resources::alarms_due(std::uint64_t through, coap::Instant now) const {
   if (!alarms_.observer) return false;
-  if (recorder_.last_alarm() > alarms_.sent_through) return true;
+  if (through > alarms_.sent_through) return true;
   if (alarms_.latest) return false;
   return alarms_.sent_at + heartbeat_ <= now || recorder_.alarms_to_send() > 0;
 }

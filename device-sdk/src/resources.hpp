@@ -18,20 +18,24 @@ namespace wardlink {
 
 using Calendar = std::function<std::chrono::system_clock::time_point()>;
 
-/// Writes alarm records down before they are sent, and their ACKs. Counts what could not be written.
+/// The loop's part in the journal: records that no call waits for, another try of what was refused, and ACKs.
 class AlarmLog {
  public:
-  AlarmLog(std::shared_ptr<Journal> journal, Calendar calendar, Recorder& recorder);
+  AlarmLog(Calendar calendar, Recorder& recorder) : calendar_(std::move(calendar)), recorder_(recorder) {}
   /// Records of this start, numbered up to here, may be sent.
-  std::uint64_t write_pending();
+  std::uint64_t write_pending() { return recorder_.write_pending(); }
+  /// Tries what the journal refused again: after 1 s, doubling to 8 s.
+  void retry(coap::Instant now);
+  std::optional<coap::Instant> next_deadline() const { return retry_at_; }
+  /// The last try: whatever was refused.
+  void finish();
   void acknowledged(const std::vector<AlarmKey>& records);
-  std::uint64_t failures() const { return failures_; }
 
  private:
-  std::shared_ptr<Journal> journal_;
   Calendar calendar_;
   Recorder& recorder_;
-  std::uint64_t through_ = 0, failures_ = 0;
+  std::optional<coap::Instant> retry_at_;
+  coap::Duration wait_ = std::chrono::seconds{1};
 };
 
 class Resources {
@@ -72,14 +76,14 @@ class Resources {
     std::optional<coap::ObserverId> observer;
     coap::Instant sent_at;
     std::optional<coap::DeliveryId> latest;  // awaits its ACK
-    std::uint64_t sent_through = 0;          // number of the newest record that was known when `latest` was made
+    std::uint64_t sent_through = 0;          // number of the newest record that could be in `latest`
   } alarms_;
 
   void get_vitals(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now);
   void get_alarms(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now);
   void notify_vitals(coap::Connection& connection, coap::Instant now);
   void notify_alarms(coap::Connection& connection, coap::Instant now);
-  bool alarms_due(coap::Instant now) const;
+  bool alarms_due(std::uint64_t through, coap::Instant now) const;
   coap::Duration interval(const coap::Connection& connection) const;
   coap::Duration round_trip(const coap::Connection& connection) const;
   void probe(coap::Connection& connection, coap::Instant now);

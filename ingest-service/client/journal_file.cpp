@@ -65,6 +65,11 @@ void read_journal(const std::string& path, std::map<std::string, DeviceJournal>&
     }
     try {
       const json line = json::parse(text);
+      if (line.at("type") == "journal") {
+        throw Failure{exit_file, path +
+                                     " is the journal of what a device owes; what it generated is in its audit book " +
+                                     "(the SDK's open_audit_book(), wardlink-ward --audit-dir)."};
+      }
       if (line.at("type") == "boot") {
         journal = &journals[line.at("device").get<std::string>()];
       } else if (journal == nullptr) {

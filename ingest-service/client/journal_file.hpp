@@ -1,5 +1,6 @@
 #pragma once
-// What a device says that it generated: the SDK's file journal, one JSON object a line.
+// What a device says that it generated: the SDK's audit book, one JSON object a line. A file journal of format 1, which
+// had all of it too, is read as well.
 
 #include <cstdint>
 #include <map>

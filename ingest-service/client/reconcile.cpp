@@ -1,4 +1,4 @@
-// wardlink devices reconcile: the devices' own journals against what the server gives back.
+// wardlink devices reconcile: the devices' own audit books against what the server gives back.
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -107,13 +107,13 @@ int reconcile(Session& session, const std::vector<std::string>& files) {
 }  // namespace
 
 void add_reconcile(CLI::App& devices, Command& chosen) {
-  Verb verb(
-      devices, "reconcile",
-      "Compares the devices' own journals with what is stored, record by record and value by value (as IEEE doubles).\n"
-      "MISSING: generated, not stored. EXTRA: stored, not generated. DIFFERING: stored with other content.\n"
-      "--json prints an object of its own. Exit code 1 when they do not agree.");
+  Verb verb(devices, "reconcile",
+            "Compares the devices' own audit books with what is stored, record by record and value by value (as IEEE "
+            "doubles).\n"
+            "MISSING: generated, not stored. EXTRA: stored, not generated. DIFFERING: stored with other content.\n"
+            "--json prints an object of its own. Exit code 1 when they do not agree.");
   auto files = std::make_shared<std::vector<std::string>>();
-  verb.add("JOURNAL", *files, "files that the device SDK's journal wrote", {.type = "FILE …", .required = true});
+  verb.add("JOURNAL", *files, "files that the device SDK's audit book wrote", {.type = "FILE …", .required = true});
   verb.runs(chosen, [files](Session& session) { return reconcile(session, *files); });
 }
 

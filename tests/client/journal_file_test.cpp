@@ -82,6 +82,13 @@ TEST_F(JournalFile, NamesTheLineThatIsNone) {
   EXPECT_THAT(failure_of(""), HasSubstr("names no device"));
 }
 
+TEST_F(JournalFile, IsNotAJournalOfDebts) {  // DUR-2
+  constexpr auto header = R"({"type":"journal","format":2,"device":"urn:a"})"
+                          "\n";
+  EXPECT_THAT(failure_of(header + std::string(boot_line)), HasSubstr("audit book"));
+  EXPECT_THAT(failure_of(std::string(boot_line) + header), HasSubstr("audit book"));
+}
+
 TEST_F(JournalFile, NamesTheFileThatIsNotThere) {
   std::map<std::string, DeviceJournal> journals;
   EXPECT_THROW(read_journal((scratch_.path() / "none").string(), journals), Failure);

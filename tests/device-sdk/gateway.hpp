@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../coap/memory_channel.hpp"
@@ -56,7 +57,7 @@ class World {
                  std::vector<WaveformOptions> waveforms = {}, std::size_t run_capacity = 64)
       : recorder({kBoot, std::move(alarms), capacity, 1024, [this] { return milliseconds(now); }, journal,
                   std::move(waveforms), run_capacity}),
-        core({kName, kBoot, std::chrono::seconds{30}, {}}, seams(journal), recorder) {
+        core({kName, kBoot, std::chrono::seconds{30}, {}}, seams(), recorder) {
     recorder.open();
   }
 
@@ -65,6 +66,8 @@ class World {
   bool opens = true;      // false: the handshake never completes
   bool observes = true;   // asks for all resources after registration
   bool commits = true;    // acknowledges alarms at once
+  bool names_answer = true;
+  coap::Result<std::vector<coap::Address>, std::string> addresses = std::vector{server()};
   coap::Response rd_answer{coap::code::created, std::nullopt, {}, {}};
   Duration one_way = 10ms;
 
@@ -198,11 +201,10 @@ class World {
     coap::Bytes bytes;
   };
 
-  DeviceCore::Seams seams(std::shared_ptr<Journal> journal) {
-    return {[] { return coap::Result<coap::Address, std::string>(server()); }, [this](Instant) { return connect(); },
-            coap::testing::seeded(7),
-            [this] { return std::chrono::system_clock::time_point{std::chrono::microseconds{now.time_since_epoch()}}; },
-            std::move(journal)};
+  DeviceCore::Seams seams() {
+    return {
+        [this] { asks_for_addresses_ = true; }, [this](Instant) { return connect(); }, coap::testing::seeded(7),
+        [this] { return std::chrono::system_clock::time_point{std::chrono::microseconds{now.time_since_epoch()}}; }};
   }
 
   std::unique_ptr<coap::SecureChannel> connect() {
@@ -236,7 +238,8 @@ class World {
 
   void exchange() {
     for (bool more = true; more;) {
-      more = false;
+      more = names_answer && std::exchange(asks_for_addresses_, false);
+      if (more) core.handle_addresses(addresses, now);
       while (auto datagram = core.poll_datagram()) {
         flying_.push_back({now + one_way, false, std::move(datagram->bytes)});
         more = true;
@@ -285,6 +288,7 @@ class World {
     }
   }
 
+  bool asks_for_addresses_ = false;
   std::deque<Flying> flying_;
   std::uint16_t foreign_id_ = 0x8000;
 };

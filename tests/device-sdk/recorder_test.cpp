@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <condition_variable>
 #include <limits>
+#include <mutex>
+#include <new>
 #include <thread>
 
 namespace wardlink {
@@ -142,11 +145,11 @@ TEST(Recorder, LimitsMakeRecordsWithOnsetValueAndLimit) {
 TEST(Recorder, ConcludeEndsWhatStands) {
   Bench bench;
   bench.hr(140, 1000);
-  EXPECT_TRUE(bench.recorder.conclude());
+  EXPECT_EQ(bench.recorder.conclude(), Refusal::none);
   ASSERT_EQ(bench.alarms().size(), 2u);
   EXPECT_EQ(bench.alarms()[1].tick_ms, 1000u);
   bench.recorder.shut();
-  EXPECT_FALSE(bench.recorder.conclude());
+  EXPECT_EQ(bench.recorder.conclude(), Refusal::stopped);
 }
 
 TEST(Recorder, TheDevicesClockRaisesBetweenSamples) {
@@ -252,12 +255,192 @@ TEST(Recorder, DebtsOfEarlierStartsLeaveHalfOfTheRoomAndFollow) {  // I8
   EXPECT_EQ(recorder.status().alarms_acknowledged, 12u);
 }
 
-TEST(Recorder, TellsEachAlarmToTheJournalOnce) {
-  Bench bench;
-  bench.hr(140, 1000);
-  EXPECT_EQ(bench.recorder.take_unjournaled().size(), 1u);
-  EXPECT_EQ(bench.recorder.take_unjournaled().size(), 0u);
-  EXPECT_EQ(bench.recorder.last_alarm(), 1u);
+// -- into the journal -------------------------------------------------------------------------------------------------
+
+/// A disk of which each write takes as long as the test wants, and which may be full.
+class SlowDisk : public Journal {
+ public:
+  bool generated(std::uint64_t, const SequencedSet&) override { return true; }
+  bool generated(std::uint64_t boot, const SequencedAlarm& alarm) override {
+    return generated_all(boot, {&alarm, 1}) == 1;
+  }
+  bool acknowledged(std::uint64_t, std::uint64_t, std::chrono::system_clock::time_point) override { return true; }
+  std::size_t generated_all(std::uint64_t, std::span<const SequencedAlarm> alarms) override {
+    std::unique_lock lock(mutex_);
+    ++syncs;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !held_; });
+    const auto written = std::min(alarms.size(), room);
+    for (const auto& alarm : alarms.first(written)) durable.push_back(alarm.sequence);
+    return written;
+  }
+  void hold(bool held) {
+    const std::lock_guard lock(mutex_);
+    held_ = held;
+    changed_.notify_all();
+  }
+  void wait_for_a_write() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return syncs > 0; });
+  }
+
+  std::size_t room = ~std::size_t{0};  // records
+  std::size_t syncs = 0;
+  std::vector<std::uint64_t> durable;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false;
+};
+
+struct Journaled {
+  std::shared_ptr<SlowDisk> disk = std::make_shared<SlowDisk>();
+  std::uint64_t clock = 0;
+  Recorder recorder{{1,
+                     {{{AlarmLimit::Side::high, 1, 131}, {AlarmLimit::Side::high, 2, 90}}, 0, 0},
+                     1000,
+                     1000,
+                     [this] { return clock; },
+                     disk}};
+  Journaled() { recorder.open(); }
+};
+
+TEST(RecorderJournal, HoldsWhatACallPromisedWhenItReturns) {  // DUR-2
+  Journaled bench;
+  auto& recorder = bench.recorder;
+  const auto& durable = bench.disk->durable;
+  Refusal why = Refusal::full;
+  const auto id = recorder.raise(coded("fall"), &why);
+  ASSERT_TRUE(id);
+  EXPECT_EQ(why, Refusal::none);
+  EXPECT_THAT(durable, ::testing::ElementsAre(1));
+  EXPECT_EQ(recorder.end(*id, {}), Refusal::none);
+  EXPECT_THAT(durable, ::testing::ElementsAre(1, 2));
+  EXPECT_EQ(recorder.report({{{1, 140}, {2, 99}}, 1000}), Refusal::none);  // two limits, one write
+  EXPECT_THAT(durable, ::testing::ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(bench.disk->syncs, 3u);
+  EXPECT_EQ(recorder.report({{{1, 140}}, 2000}), Refusal::none);
+  EXPECT_EQ(bench.disk->syncs, 3u) << "a set alone waits for no disk";
+  EXPECT_EQ(recorder.report({{{2, 80}}, 3000}), Refusal::none);
+  EXPECT_THAT(durable, ::testing::ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_EQ(recorder.conclude(), Refusal::none);
+  EXPECT_THAT(durable, ::testing::ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_EQ(recorder.write_pending(), 6u);
+}
+
+TEST(RecorderJournal, OffersNothingToBeSentThatIsOnItsWayToTheDisk) {  // DUR-2, I1
+  Journaled bench;
+  bench.disk->hold(true);
+  std::thread caller([&] { EXPECT_TRUE(bench.recorder.raise(coded("fall"))); });
+  bench.disk->wait_for_a_write();
+  EXPECT_EQ(bench.recorder.write_pending(), 0u) << "and the loop does not wait";
+  EXPECT_EQ(bench.recorder.alarms_to_send(), 0u);
+  EXPECT_EQ(bench.recorder.status().alarms_owed, 1u);
+  EXPECT_EQ(bench.recorder.status().alarms_unwritten, 1u);
+  bench.disk->hold(false);
+  caller.join();
+  EXPECT_EQ(bench.recorder.write_pending(), 1u);
+  EXPECT_EQ(bench.recorder.alarms_to_send(), 1u);
+  EXPECT_EQ(bench.recorder.status().alarms_unwritten, 0u);
+}
+
+TEST(RecorderJournal, CallsThatWaitShareOneWrite) {  // DUR-2
+  constexpr std::size_t kThreads = 8;
+  Journaled bench;
+  bench.disk->hold(true);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      Refusal why = Refusal::full;
+      EXPECT_TRUE(bench.recorder.raise(coded("fall"), &why));
+      EXPECT_EQ(why, Refusal::none);
+    });
+  }
+  while (bench.recorder.status().alarms_owed < kThreads) std::this_thread::yield();
+  bench.disk->hold(false);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(bench.disk->durable.size(), kThreads);
+  EXPECT_LE(bench.disk->syncs, 2u) << "one that was under way, and one for all others";
+}
+
+TEST(RecorderJournal, SaysOfEachCallThatItsAlarmIsNotOnTheDisk) {  // DUR-2
+  Journaled bench;
+  bench.disk->room = 0;
+  Refusal why = Refusal::none;
+  const auto id = bench.recorder.raise(coded("fall"), &why);
+  ASSERT_TRUE(id) << "it is raised all the same";
+  EXPECT_EQ(why, Refusal::unwritten);
+  EXPECT_EQ(bench.recorder.report({{{1, 140}}, 1000}), Refusal::unwritten);
+  EXPECT_EQ(bench.recorder.report({{{1, 140}}, 2000}), Refusal::none) << "raised nothing";
+  EXPECT_EQ(bench.recorder.end(*id, {}), Refusal::unwritten);
+  EXPECT_EQ(bench.recorder.conclude(), Refusal::unwritten);
+  EXPECT_EQ(bench.recorder.write_pending(), 4u) << "they are sent";
+  EXPECT_EQ(bench.recorder.alarms_to_send(), 4u);
+  EXPECT_TRUE(bench.recorder.unwritten());
+  EXPECT_EQ(bench.recorder.status().alarms_unwritten, 4u);
+  EXPECT_EQ(bench.recorder.status().journal_failures, 4u) << "each record once, however often it is tried";
+}
+
+TEST(RecorderJournal, WritesWhatItCouldNotWriteWhenThereIsRoom) {  // DUR-2
+  Journaled bench;
+  bench.disk->room = 0;
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(bench.recorder.raise(coded("fall")));
+  bench.disk->room = 2;
+  bench.recorder.write_again();
+  EXPECT_THAT(bench.disk->durable, ::testing::ElementsAre(1, 2));
+  EXPECT_TRUE(bench.recorder.unwritten());
+  bench.disk->room = 9;
+  ASSERT_TRUE(bench.recorder.raise(coded("fall")));  // the next one takes the rest along
+  EXPECT_THAT(bench.disk->durable, ::testing::ElementsAre(1, 2, 3, 4));
+  EXPECT_FALSE(bench.recorder.unwritten());
+}
+
+TEST(RecorderJournal, DoesNotWriteWhatWasAcknowledgedMeanwhile) {  // DUR-2
+  Journaled bench;
+  bench.disk->room = 0;
+  ASSERT_TRUE(bench.recorder.raise(coded("fall")));
+  ASSERT_TRUE(bench.recorder.raise(coded("button")));
+  bench.recorder.carry(coap::DeliveryId{1}, bench.recorder.owed(2, 1).records);
+  bench.recorder.release(coap::DeliveryId{1});
+  bench.disk->room = 9;
+  bench.recorder.write_again();
+  EXPECT_THAT(bench.disk->durable, ::testing::ElementsAre(2));
+}
+
+TEST(RecorderJournal, OutlivesAJournalThatThrows) {  // DUR-2
+  struct Throws : SlowDisk {
+    std::size_t generated_all(std::uint64_t, std::span<const SequencedAlarm>) override { throw std::bad_alloc(); }
+  };
+  Recorder recorder({1, {{}, 0, 0}, 10, 8, [] { return 0ull; }, std::make_shared<Throws>()});
+  recorder.open();
+  for (int i = 0; i < 2; ++i) {
+    Refusal why = Refusal::none;
+    EXPECT_TRUE(recorder.raise(coded("fall"), &why));
+    EXPECT_EQ(why, Refusal::unwritten);
+  }
+}
+
+TEST(RecorderJournal, TellsTheAuditBookOfEachRecordOnce) {
+  struct Book : SlowDisk {
+    bool generated(std::uint64_t, const SequencedSet& set) override { return sets.push_back(set.sequence), true; }
+    bool generated(std::uint64_t, const SequencedAlarm& alarm) override {
+      return alarms.push_back(alarm.sequence), false;
+    }
+    std::vector<std::uint64_t> sets, alarms;
+  };
+  const auto disk = std::make_shared<SlowDisk>();
+  const auto book = std::make_shared<Book>();
+  disk->room = 0;
+  Recorder recorder({1, {{}, 0, 0}, 10, 8, [] { return 0ull; }, disk, {}, 64, book});
+  recorder.open();
+  recorder.report({{{1, 70}}, {}});
+  ASSERT_TRUE(recorder.raise(coded("fall")));
+  recorder.write_again();
+  EXPECT_THAT(book->sets, ::testing::ElementsAre(1));
+  EXPECT_THAT(book->alarms, ::testing::ElementsAre(1));
+  EXPECT_EQ(recorder.status().audit_failures, 1u);
+  EXPECT_EQ(recorder.status().journal_failures, 1u);
 }
 
 TEST(Recorder, WaitsUntilTheLoopHasSentAll) {

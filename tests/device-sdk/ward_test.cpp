@@ -94,8 +94,8 @@ TEST_F(WardTest, ReplaysRecordingsToTheLastValueAndAlarm) {
   write("first.csv", first);
   write("second.csv", header + "0,,,\n3600,74.419,,\n7200,,90,\n10800,,,\n");
   auto settings = config({"--replay", path("first.csv"), path("second.csv"), "--speed", "max", "--hysteresis", "0",
-                          "--shortest", "0", "--journal-dir", path("journals"), "--status-file", path("status.json"),
-                          "--ready-file", path("ready.json")});
+                          "--shortest", "0", "--journal-dir", path("journals"), "--audit-dir", path("audit"),
+                          "--status-file", path("status.json"), "--ready-file", path("ready.json")});
   settings.port = gateway.port();
   const std::atomic<bool> interrupted = false;
   Ward ward(settings, load_badges(settings));
@@ -127,7 +127,7 @@ TEST_F(WardTest, ReplaysRecordingsToTheLastValueAndAlarm) {
   EXPECT_EQ(status.at("devices").at(1).at("label"), "bed-2");
   EXPECT_EQ(json("ready.json").at("devices"), 2);
   EXPECT_THAT(ward.report(), HasSubstr("bed-1"));
-  std::ifstream journal(folder_ / "journals/bed-1.jsonl");
+  std::ifstream journal(folder_ / "audit/bed-1.jsonl");
   std::size_t sets = 0, acks = 0;
   for (std::string line; std::getline(journal, line);) {
     sets += Json::parse(line).at("type") == "set";

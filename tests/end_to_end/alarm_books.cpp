@@ -22,6 +22,7 @@ struct Row {
 void read_journals(const std::string& folder,
                    const std::function<void(const std::string& label, const nlohmann::json&)>& read) {
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    if (file.path().extension() != ".jsonl") continue;
     std::ifstream in(file.path());
     for (std::string line; std::getline(in, line);) {
       const auto entry = nlohmann::json::parse(line, nullptr, false);

@@ -22,11 +22,11 @@ struct AlarmBooks {
   std::vector<Compared> compared;  // ACKs whose row is there
 };
 
-/// `folder` holds one journal a device, <label>.jsonl, as alarm_ward writes it.
+/// `folder` holds one audit book a device, <label>.jsonl, as alarm_ward writes it.
 AlarmBooks compare_books(const Stack& stack, const std::string& folder);
 std::ostream& operator<<(std::ostream& out, const AlarmBooks& books);
 
-/// Lines of a type in all journals of a folder: "alarm" or "ack".
+/// Lines of a type in all audit books of a folder: "alarm" or "ack".
 std::size_t count_journaled(const std::string& folder, const std::string& type);
 
 }  // namespace wardlink::testing

@@ -1,6 +1,7 @@
 // Wearables that raise and end alarms all the time, in a process of their own that can be killed: a hundred records a
 // second, or as many as the disk journals.
 //   alarm_ward PORT PKI_FOLDER JOURNAL_FOLDER COUNT SEED
+// JOURNAL_FOLDER gets two files a device: its journal, <label>.debts, and its audit book, <label>.jsonl.
 // SIGTERM: raises no more, waits until nothing is owed, and ends with 0.
 
 #include <poll.h>
@@ -25,8 +26,7 @@ constexpr std::uint64_t kMostUnjournaled = 20;
 std::uint64_t recorded = 0;
 std::atomic<std::uint64_t> journaled = 0;
 
-/// A file journal that counts, so that a slow disk makes the load lighter: its fsyncs take the loop's time, and a loop
-/// that does nothing else hears of no ACK.
+/// A file journal that counts, so that a slow disk makes the load lighter.
 class CountingJournal final : public Journal {
  public:
   explicit CountingJournal(std::unique_ptr<Journal> file) : file_(std::move(file)) {}
@@ -34,6 +34,11 @@ class CountingJournal final : public Journal {
   bool generated(std::uint64_t boot, const SequencedAlarm& alarm) override {
     const bool written = file_->generated(boot, alarm);
     ++journaled;
+    return written;
+  }
+  std::size_t generated_all(std::uint64_t boot, std::span<const SequencedAlarm> alarms) override {
+    const auto written = file_->generated_all(boot, alarms);
+    journaled += written;
     return written;
   }
   bool acknowledged(std::uint64_t boot, std::uint64_t sequence, std::chrono::system_clock::time_point at) override {
@@ -59,7 +64,8 @@ Wearer make(const std::string& label, std::uint16_t port, const std::string& pki
   options.port = port;
   options.credentials = {testing::read_file(stem + ".pem"), testing::read_file(stem + ".key"),
                          testing::read_file(pki + "/service-ca.pem")};
-  options.journal = std::make_shared<CountingJournal>(open_file_journal(journals + "/" + label + ".jsonl", label));
+  options.journal = std::make_shared<CountingJournal>(open_file_journal(journals + "/" + label + ".debts", label));
+  options.audit = open_audit_book(journals + "/" + label + ".jsonl", label);
   options.runtime = runtime;
   return {std::make_unique<Device>(std::move(options)), std::nullopt};
 }

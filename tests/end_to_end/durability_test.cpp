@@ -13,7 +13,7 @@
 namespace wardlink::testing {
 namespace {
 
-/// Instants of the journal's ACKs, µs since 1970-01-01 UTC, by sequence.
+/// Instants of the audit book's ACKs, µs since 1970-01-01 UTC, by sequence.
 std::map<std::uint64_t, std::int64_t> acknowledgements(const std::string& journal) {
   std::map<std::uint64_t, std::int64_t> at;
   std::ifstream in(journal);
@@ -44,7 +44,7 @@ TEST(Durability, StorageKilledBetweenAnAlarmsArrivalAndItsCommit) {
   DeviceOptions options;
   options.port = stack.ingest_port();
   options.credentials = stack.credentials("devices/bed");
-  options.journal = open_file_journal(journal, stack.urn("bed"));
+  options.audit = open_audit_book(journal, stack.urn("bed"));
   Device device(options);
   device.start();
   ASSERT_TRUE(eventually([&] { return device.status().connected; })) << device.status().last_problem;

@@ -24,6 +24,9 @@ struct Address {
   friend auto operator<=>(const Address&, const Address&) = default;
 };
 
+/// In its IPv6-mapped form.
+bool is_ipv4(const Address& address);
+
 /// "127.0.0.1:5684" or "[::1]:5684", for messages to people.
 std::string to_string(const Address& address);
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "coap/address.hpp"
 #include "coap/instant.hpp"
@@ -75,5 +76,7 @@ class UdpDriver {
 
 /// Looks a host up (blocking; loop's thread or start-up). The error is one sentence.
 Result<Address, std::string> resolve(const std::string& host, std::uint16_t port);
+/// All of its addresses, at least one, each once, in the order of RFC 6724 (blocking; any thread).
+Result<std::vector<Address>, std::string> resolve_all(const std::string& host, std::uint16_t port);
 
 }  // namespace coap

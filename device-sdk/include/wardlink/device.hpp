@@ -38,14 +38,17 @@ class Runtime {
 };
 
 struct DeviceOptions {
-  // A name is looked up for each attempt to connect, on the runtime's thread: as long as the resolver is silent, all
-  // devices on that runtime stand still, and so does stop(). An address is never looked up.
+  // A name is looked up each time it connects, on a thread that lives as long as the look-up: while the name service is
+  // silent nothing else stands still, and addresses of an earlier look-up are tried after 2 s. All addresses are tried,
+  // in the order of RFC 6724, families in turn, the next one 250 ms after the last (RFC 8305); who answers first is
+  // taken. An address is never looked up; IPv4, or IPv6, link-local ones with their zone ("fe80::1%eth0").
   std::string server = "localhost";
   std::uint16_t port = 5684;
   std::string server_name;        // that the server's certificate must carry; empty = `server`
   coap::Credentials credentials;  // PEM texts; the certificate's SAN URI is the device's name
   AlarmSettings alarms;
-  std::shared_ptr<Journal> journal;  // may be nullptr: nothing outlives the process. What it owes is delivered
+  // May be nullptr: nothing outlives the process then, and Refusal::unwritten never comes. What it owes is delivered.
+  std::shared_ptr<Journal> journal;
   // Sets kept unsent, at least 1; beyond it the oldest is dropped and counted. About 200 B each
   std::size_t set_capacity = 4096;
   // Alarm records owed, at least 2: an onset and its end. raise() fails where its end would no longer fit. What earlier
@@ -62,9 +65,11 @@ struct DeviceOptions {
   std::chrono::seconds heartbeat{30};
   std::shared_ptr<Runtime> runtime;               // empty = one of its own
   std::function<void(std::string_view)> key_log;  // coap::DtlsOptions has it; heeded by debug builds only
+  std::shared_ptr<Journal> audit;                 // open_audit_book(): told all that is generated; may be nullptr
 };
 
-/// Why a call was refused; nothing was taken.
+/// Why a call was refused; nothing was taken. But for `unwritten`: all was taken, it is sent like any other, and only
+/// its durability is not there yet.
 enum class Refusal : std::uint8_t {
   none,
   stopped,        // not started, or stopped
@@ -73,6 +78,9 @@ enum class Refusal : std::uint8_t {
                   // device's clock, or not below 2^53
   full,           // alarms: alarm_capacity records are owed, or places for the ends of open alarms are kept
   unknown_alarm,  // end(): no such open alarm
+  unwritten,      // taken, but an alarm record of this call is not in the journal (a full disk, say): until it is, it
+                  // is lost with the process. It is written as soon as the journal can: tried after 1 s, doubling to
+                  // 8 s, and with each alarm. Do not repeat the call
 };
 const char* to_string(Refusal refusal);
 
@@ -87,14 +95,23 @@ struct DeviceStatus {
   std::uint64_t alarms_generated = 0, alarms_inherited = 0, alarms_acknowledged = 0, alarms_owed = 0;
   std::uint64_t alarms_dropped = 0;  // episodes of limits that began and ended while alarm_capacity was reached
   std::uint64_t non_notifications = 0, con_notifications = 0;
+  // What the journal could not write at the first try: sets, alarm records, ACKs.
   std::uint64_t handshakes = 0, retransmissions = 0, journal_failures = 0;
   std::uint64_t journal_damaged_lines = 0;  // passed over when it was opened
+  std::uint64_t journal_kept_lines = 0;     // not understood when it was opened: kept for a version that does, not sent
+  std::uint64_t alarms_unwritten = 0;       // records that are owed, but not in the journal (yet)
+  std::uint64_t audit_failures = 0;         // what the audit book has not
 };
 
 /// Names an alarm condition that this device raised; unique for the device's life.
 enum class AlarmId : std::uint64_t {};
 
-/// Thread-safe: every call from any thread; none blocks on the network or a disk that is not the journal's.
+/// Thread-safe: every call from any thread; none blocks on the network, the name service, or a disk that is not the
+/// journal's.
+/// Durability: report(), raise(), end() and conclude() return when each alarm record that they made is in the journal
+/// (open_file_journal: on the disk), or with Refusal::unwritten. Calls that wait at the same time share one fsync. A
+/// limit that is passed between two samples raises its alarm on the device's own thread: it is in the journal before it
+/// is sent.
 /// Memory: bounded by set_capacity, alarm_capacity and run_capacity, about 1 MB with the defaults, the DTLS session
 /// included.
 class Device {
@@ -110,7 +127,8 @@ class Device {
   /// nothing answered, to 4 s. Once in a device's life. Throws std::runtime_error with one sentence when no UDP socket
   /// can be opened.
   void start();
-  /// One measurement set. Alarm limits are applied to it before it returns.
+  /// One measurement set. Alarm limits are applied to it before it returns; none: what they raised or ended is in the
+  /// journal. The set itself is not promised.
   Refusal report(const MeasurementSet& set);
   /// The next samples of one of the options' waveforms, oldest first, at its rate and in the catalogue's unit (ECG:
   /// mV). NaN: not measured. They travel in the options' steps; what lies beyond ±32,767 of them is held there. Any
@@ -121,13 +139,15 @@ class Device {
   /// tick: so a gap shows, and so does a clock that drifts.
   Refusal waveform(std::string_view name, std::span<const double> samples, std::optional<std::uint64_t> tick_ms = {});
   /// An alarm condition beyond the limits: lead off, fall, the wearer's button. Empty when it was refused: `why`, where
-  /// it is given, tells the reason (stopped, invalid or full).
+  /// it is given, tells the reason (stopped, invalid or full). Else `why` is none, and the alarm is in the journal, or
+  /// unwritten, and it is not; it is raised either way.
   std::optional<AlarmId> raise(const Alarm& alarm, Refusal* why = nullptr);
-  /// Its end; `tick_ms` empty = now.
+  /// Its end; `tick_ms` empty = now. none: it is in the journal.
   Refusal end(AlarmId alarm, std::optional<std::uint64_t> tick_ms = {});
   /// The measuring ends (the device is taken off, a recording is over): conditions raised by limits end with their last
-  /// sample inside the band, and runs of samples end where they are. Does nothing where it does not run.
-  void conclude();
+  /// sample inside the band, and runs of samples end where they are. none: these ends are in the journal. Does nothing
+  /// where it does not run: stopped.
+  Refusal conclude();
   /// Sends what waits for at most `drain`, then closes the session. Blocks; false when something was left.
   bool stop(std::chrono::milliseconds drain = std::chrono::milliseconds{0});
 

@@ -16,8 +16,11 @@
  * and nothing else that it is given; strings that come back say below how long they live. All strings are UTF-8 and end
  * with a zero byte. Threads: every call from any thread, also several at once on one device; only
  * wardlink_device_destroy() must be the last. None but create, start, stop and destroy blocks, save for the disk of the
- * journal. Errors: no call throws, ends the process or sets errno. What is refused was not taken; only where memory ran
- * out it may have been. Times: milliseconds. Values: in the catalogue's unit (UCUM):
+ * journal. Durability: report, raise, end and conclude return WARDLINK_OK when each alarm record that they made is on
+ * the disk of the journal (fdatasync; calls that wait at the same time share it), or WARDLINK_UNWRITTEN. Without a
+ * journal nothing outlives the process. Errors: no call throws, ends the process or sets errno. What is refused was not
+ * taken, but for WARDLINK_UNWRITTEN; where memory ran out it may have been. Times: milliseconds. Values: in the
+ * catalogue's unit (UCUM):
  *
  *   hr          /min    heart rate               map        mm[Hg]  mean blood pressure
  *   spo2        %       oxygen saturation        pr         /min    pulse rate
@@ -48,7 +51,10 @@ typedef enum wardlink_error {
   WARDLINK_STOPPED = 6, /* not started, or stopped */
   WARDLINK_FULL = 7,    /* alarms: alarm_capacity records are owed, or are kept free for the ends of open alarms */
   WARDLINK_UNKNOWN_ALARM = 8, /* no such open alarm */
-  WARDLINK_UNDELIVERED = 9    /* stop: something was left */
+  WARDLINK_UNDELIVERED = 9,   /* stop: something was left */
+  /* All was taken and is sent, but an alarm of this call is not in the journal (a full disk, say): until it is, it is
+   * lost with the process. It is written as soon as there is room. Do not repeat the call. */
+  WARDLINK_UNWRITTEN = 10
 } wardlink_error;
 
 /* One sentence about the code. Static; never NULL, also for a number that is no code. */
@@ -88,7 +94,8 @@ typedef struct wardlink_options {
   const char* certificate_pem; /* PEM texts, not files. Needed. The certificate's first SAN URI is the device's name */
   const char* private_key_pem; /* of the certificate, P-256. Needed */
   const char* trusted_ca_pem;  /* the authorities that servers' certificates come from. Needed */
-  const char* journal_path;    /* NULL (default): none. A file that is there goes on, and what it owes is delivered */
+  const char* journal_path;    /* NULL (default): none. A file that is there goes on, and what it owes is delivered.
+                                  Bounded: 64 KiB or twice what is owed */
   /* The clock of ticks: monotonic ms below 2^53, called from any thread, also several at once. NULL (default): since
    * create. */
   uint64_t (*tick)(void* context);
@@ -136,7 +143,7 @@ typedef struct wardlink_reading {
 } wardlink_reading;
 
 /* One measurement set: 1 to 16 signs sampled together, each once. Alarm limits are applied before it returns.
- * INVALID_ARGUMENT, STOPPED, NO_MEMORY. */
+ * INVALID_ARGUMENT, STOPPED, NO_MEMORY, UNWRITTEN. */
 wardlink_error wardlink_device_report(wardlink_device* device, const wardlink_reading* readings, size_t count,
                                       uint64_t tick_ms);
 /* The next samples of one of the options' waveforms, oldest first, at its rate; NaN: not measured. `tick_ms`: of the
@@ -162,12 +169,13 @@ wardlink_error wardlink_alarm_init(wardlink_alarm* alarm, size_t size);
 /* Names a raised alarm to this device; never 0. */
 typedef uint64_t wardlink_alarm_id;
 
-/* `id` may be NULL where the alarm never ends. INVALID_ARGUMENT, STOPPED, FULL, NO_MEMORY. */
+/* `id` may be NULL where the alarm never ends; it is set by OK and by UNWRITTEN. INVALID_ARGUMENT, STOPPED, FULL,
+ * NO_MEMORY, UNWRITTEN. */
 wardlink_error wardlink_device_raise(wardlink_device* device, const wardlink_alarm* alarm, wardlink_alarm_id* id);
-/* INVALID_ARGUMENT, STOPPED, UNKNOWN_ALARM, NO_MEMORY. */
+/* INVALID_ARGUMENT, STOPPED, UNKNOWN_ALARM, NO_MEMORY, UNWRITTEN. */
 wardlink_error wardlink_device_end(wardlink_device* device, wardlink_alarm_id id, uint64_t tick_ms);
 /* The measuring ends: alarms raised by limits end with their last sample inside the band, runs of samples where they
- * are. INVALID_ARGUMENT, NO_MEMORY. */
+ * are. Does nothing where it does not run. INVALID_ARGUMENT, NO_MEMORY, UNWRITTEN. */
 wardlink_error wardlink_device_conclude(wardlink_device* device);
 
 typedef struct wardlink_status {
@@ -182,6 +190,8 @@ typedef struct wardlink_status {
   uint64_t non_notifications, con_notifications;
   uint64_t handshakes, retransmissions;
   uint64_t journal_failures, journal_damaged_lines; /* not written; found damaged when it was opened */
+  uint64_t journal_kept_lines; /* not understood when it was opened: kept for a version that does, not sent */
+  uint64_t alarms_unwritten;   /* records that are owed, but not in the journal (yet) */
 } wardlink_status;
 
 /* Fills in `size` bytes of *status. INVALID_ARGUMENT, NO_MEMORY. */
