@@ -191,6 +191,17 @@ double statement_time(const Stack& stack, const std::string& pattern) {
       nullptr);
 }
 
+/// The dearest statements, for whoever looks for the next bottleneck.
+void print_dearest(const Stack& stack) {
+  if (std::getenv("WARDLINK_BENCH_STATEMENTS") == nullptr) return;
+  std::printf("\ncalls, total ms, longest ms, statement\n%s\n",
+              stack
+                  .sql("SELECT string_agg(line, E'\\n') FROM (SELECT calls || ', ' || round(total_exec_time) || ', ' ||"
+                       " round(max_exec_time) || ', ' || left(query, 70) AS line FROM pg_stat_statements"
+                       " ORDER BY total_exec_time DESC LIMIT 16) t")
+                  .c_str());
+}
+
 void print_statements(const Stack& stack, std::size_t sessions, std::uint64_t sets) {
   const auto attach = statement_time(
       stack, "device_boot|clock_correction|INSERT INTO device |JOIN stream_state s ON s.device_id = k.device_id");
@@ -241,6 +252,7 @@ int measure(std::size_t sessions, std::chrono::seconds time) {
   std::printf("| shed by ingest / dropped by the kernel | %.0f / %.0f |\n",
               stack.metric_sum("wardlink_ingest_records_total{stream=\"vitals\",result=\"shed\"}"),
               stack.metric_sum("wardlink_ingest_kernel_drops"));
+  print_dearest(stack);
   std::fflush(stdout);
   return sent == stored ? 0 : 1;
 }
