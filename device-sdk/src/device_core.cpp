@@ -175,10 +175,11 @@ bool DeviceCore::idle() const { return !session_ && attempts_.empty() && untried
 void DeviceCore::handle_addresses(coap::Result<std::vector<coap::Address>, std::string> found, coap::Instant now) {
   if (!running_ || !looked_up_at_) return;
   looked_up_at_.reset();
-  if (found && !found->empty()) addresses_ = families_in_turn(*found);
-  if (idle() && found) try_addresses(now);
-  if (idle() && !found) {
-    link_.last_problem = found.error();
+  if (found && !found->empty()) {
+    addresses_ = families_in_turn(*found);
+    try_addresses(now);
+  } else if (idle()) {
+    link_.last_problem = found ? "The name service knows no address of the gateway." : found.error();
     retry_later(now, Backoff::kMostUnanswered);
   }
   pump(now);
@@ -198,9 +199,16 @@ void DeviceCore::watch_look_up(coap::Instant now) {
   try_addresses(now);
 }
 
+/// All that this round has not tried yet.
 void DeviceCore::try_addresses(coap::Instant now) {
-  untried_.assign(addresses_.begin(), addresses_.end());
-  if (!untried_.empty()) try_next(now);
+  if (session_) return;
+  untried_.clear();
+  for (const auto& one : addresses_) {
+    if (std::ranges::find(attempts_, one, &Attempt::server) == attempts_.end()) untried_.push_back(one);
+  }
+  if (untried_.empty()) return;
+  retry_at_.reset();
+  try_next(now);
 }
 
 void DeviceCore::try_next(coap::Instant now) {

@@ -612,6 +612,39 @@ TEST(DeviceCore, AJournalThatFailsIsCountedAndStopsNothing) {
   EXPECT_EQ(world.recorder.status().sets_sent, 1u);
 }
 
+TEST(DeviceCore, WhatTheJournalRefusedIsWrittenWhenThereIsRoom) {  // DUR-2
+  const auto journal = std::make_shared<SpyJournal>();
+  World world(no_limits(), journal);
+  world.start();
+  world.commits = false;
+  journal->works = false;
+  world.raise("lead-off");
+  world.pass(100ms);
+  EXPECT_EQ(world.of("/alarms").back().sequences().size(), 1u) << "it is sent all the same";
+  world.pass(10s);
+  EXPECT_THAT(journal->alarms, ElementsAre(1, 1, 1, 1)) << "at once, after 1, 2 and 4 s";
+  EXPECT_EQ(world.recorder.status().alarms_unwritten, 1u);
+  journal->works = true;
+  world.pass(8s);
+  EXPECT_EQ(world.recorder.status().alarms_unwritten, 0u);
+  const auto tries = journal->alarms.size();
+  world.pass(60s);
+  EXPECT_EQ(journal->alarms.size(), tries);
+}
+
+TEST(DeviceCore, AStopTriesTheJournalOnceMore) {  // DUR-2
+  const auto journal = std::make_shared<SpyJournal>();
+  World world(no_limits(), journal);
+  world.opens = false;
+  world.start();
+  journal->works = false;
+  world.raise("lead-off");
+  journal->works = true;
+  world.core.stop(world.now);
+  EXPECT_EQ(world.recorder.status().alarms_unwritten, 0u);
+  EXPECT_EQ(world.core.next_deadline(), std::nullopt);
+}
+
 OwedAlarm debt(std::uint64_t boot, std::uint64_t sequence, AlarmPriority priority = AlarmPriority::high) {
   OwedAlarm owed{boot, {sequence, 90'000, SequencedAlarm::Event::raised, 0, {}}};
   owed.record.alarm.code = "lead-off";

@@ -40,11 +40,12 @@ bool eventually(Condition condition) {
 
 class LoopbackGateway : private coap::Endpoint {
  public:
-  LoopbackGateway()
+  /// `host`: the one address that it listens on.
+  explicit LoopbackGateway(const std::string& host = "127.0.0.1")
       : listener_(coap::testing::server_context(), coap::Bytes(32, 9), coap::Listener::Config{},
                   coap::secure_random()) {
     coap::UdpDriver::Config config;
-    config.host = "127.0.0.1";
+    config.host = host;
     auto driver = coap::UdpDriver::open(loop_, config, *this);
     if (!driver) throw std::runtime_error(driver.error());
     driver_ = std::move(*driver);
