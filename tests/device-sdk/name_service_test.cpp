@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
@@ -29,12 +30,13 @@ struct Names {
   std::condition_variable changed;
   std::map<std::string, std::vector<std::string>> known;
   std::set<std::string> hanging;
-  int inside = 0;
+  int inside = 0, calls_before = 0;
   std::atomic<int> calls = 0;
 
   void hang(const std::string& name) {
     const std::lock_guard lock(mutex);
     hanging.insert(name);
+    calls_before = calls;
   }
   void answer(const std::string& name, std::vector<std::string> addresses) {
     const std::lock_guard lock(mutex);
@@ -42,9 +44,10 @@ struct Names {
     hanging.erase(name);
     changed.notify_all();
   }
+  /// Since hang().
   void wait_for_a_call() {
     std::unique_lock lock(mutex);
-    changed.wait(lock, [this] { return inside > 0; });
+    changed.wait(lock, [this] { return calls > calls_before; });
   }
   void wait_for_the_last() {
     std::unique_lock lock(mutex);
@@ -55,7 +58,9 @@ struct Names {
     ++inside;
     ++calls;
     changed.notify_all();
-    changed.wait(lock, [&] { return !hanging.contains(name); });
+    // Whoever waits for it on the loop would wait for ever, and the test with it.
+    if (!changed.wait_for(lock, std::chrono::seconds{60}, [&] { return !hanging.contains(name); }))
+      ADD_FAILURE() << "the whole test waited for the name service";
     auto addresses = known[name];
     --inside;
     changed.notify_all();
