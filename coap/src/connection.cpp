@@ -36,6 +36,8 @@ Connection::Impl::Impl(std::unique_ptr<SecureChannel> secure_channel, const Conf
       random(std::move(chance)),
       ids(static_cast<std::uint16_t>(draw_number(random)), settings.exchange_lifetime),
       seen(settings.remembered_messages, settings.remembered_responses),
+      notification_budget(settings.notifications),
+      request_budget(settings.requests),
       probing(settings.probing_after, settings.probing_rate),
       tokens(random),
       last_heard(now) {
@@ -95,6 +97,7 @@ void Connection::Impl::receive(ByteView plaintext, Instant now) {
     if (confirmable) repeat_reply(message, *known);
     return;
   }
+  if (!affords(message, now)) return seen.forget(message.id);
   if (message.code.is_request()) {
     receive_request(message, now);
   } else if (critical_fault(message.options)) {
@@ -102,6 +105,20 @@ void Connection::Impl::receive(ByteView plaintext, Instant now) {
   } else {
     receive_response(message, now);
   }
+}
+
+bool Connection::Impl::affords(const Message& message, Instant now) {
+  if (message.code.is_request()) {
+    if (request_budget.take(now)) return true;
+    ++counters.requests_over;
+    return false;
+  }
+  if (pending_by_token(message.token)) return true;  // it was asked for
+  const auto observation = observations.by_token(message.token);
+  const bool urgent = observation && observations.find(*observation)->policy == AckPolicy::held;
+  if (notification_budget.take(now, urgent ? 0 : config.notifications.burst / 4)) return true;
+  ++counters.notifications_over;
+  return false;
 }
 
 void Connection::Impl::repeat_reply(const Message& message, const Deduplication::Seen& known) {

@@ -21,6 +21,7 @@ struct Connection::Impl {
   std::optional<Instant> next_deadline() const;
   void after_channel(Instant now);  // what the channel brought: open, plaintext, the end
   void receive(ByteView plaintext, Instant now);
+  bool affords(const Message& message, Instant now);
   void receive_ack(const Message& message, Instant now);
   void receive_reset(const Message& message);
   void repeat_reply(const Message& message, const Deduplication::Seen& seen);
@@ -82,6 +83,7 @@ struct Connection::Impl {
   ConnectionCounters counters;
   MessageIds ids;
   Deduplication seen;
+  Budget notification_budget, request_budget;
   std::array<ConfirmableSlot, 2> slots;
   Probing probing;
   TokenBook tokens;
@@ -94,7 +96,7 @@ struct Connection::Impl {
     std::uint16_t id;
     Instant until;  // RFC 7252 §4.4: then the id may name another message
   };
-  std::map<DeliveryId, Held> held;  // notifications whose ACK is owed
+  std::map<DeliveryId, Held> held;  // notifications whose ACK is owed; the first is the oldest
   std::deque<Event> events;
   std::optional<Duration> round_trip;
   Instant last_heard;

@@ -204,7 +204,11 @@ void Connection::Impl::receive_notification(ObservationId id, const Message& mes
   const bool confirmable = message.type == Type::con;
   const auto delivery = fresh<DeliveryId>();
   if (confirmable && entry.policy == AckPolicy::held && message.code.is_success()) {
-    std::erase_if(held, [&](const auto& h) { return h.second.until <= now; });
+    while (!held.empty() && held.begin()->second.until <= now) held.erase(held.begin());
+    if (held.size() >= config.max_held) {
+      ++counters.held_over;
+      return seen.forget(message.id);
+    }
     held.emplace(delivery, Held{message.id, now + config.exchange_lifetime});
   } else {
     acknowledge_now(message);
@@ -343,6 +347,13 @@ void Connection::cancel(ObservationId id, Instant now) {
   if (const auto registering = impl_->pending_by_token(token)) impl_->complete(*registering);
   impl_->observations.remove(id);
   impl_->send_request(request, token, Impl::Pending::Kind::cancellation, id, 1, now);
+}
+
+void Connection::decline(DeliveryId delivery) {
+  const auto at = impl_->held.find(delivery);
+  if (at == impl_->held.end()) return;
+  impl_->seen.forget(at->second.id);
+  impl_->held.erase(at);
 }
 
 void Connection::acknowledge(DeliveryId delivery, Instant now) {

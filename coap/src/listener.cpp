@@ -25,6 +25,7 @@ struct Session {
   bool live = false;                            // its handshake has completed
   bool ready = false;                           // stands in the list of those to be drained
   std::optional<Instant> armed = std::nullopt;  // stands in the timers under this instant
+  Budget datagrams;
 };
 
 /// What stands at one address: a session, a handshake (it may not have begun), or a handshake beside the session that
@@ -155,8 +156,14 @@ void Listener::Impl::handle_record(const Address& from, const dtls::Record& reco
   ++(sealed ? counters.unauthenticated : counters.no_session);
 }
 
+/// False: it was not of this session.
 bool Listener::Impl::feed(Session& live, ByteView bytes, Instant now) {
+  if (!live.datagrams.affords(now)) {
+    ++counters.over_rate;
+    return true;
+  }
   const bool authenticated = live.connection->handle_datagram(bytes, now);
+  if (authenticated) live.datagrams.spend(now);
   touch(live);
   return authenticated;
 }
@@ -198,7 +205,8 @@ void Listener::Impl::line_up(const Address& from, const dtls::Record& hello) {
                                                 .address = from,
                                                 .host = cookie.host(from),
                                                 .inbox = {hello.bytes.begin(), hello.bytes.end()},
-                                                .hello_random = hello_random(hello)});
+                                                .hello_random = hello_random(hello),
+                                                .datagrams = Budget(config.datagrams)});
   arrivals.add(made->host, id);
   places[from].pending = made.get();
   sessions.emplace(id, std::move(made));

@@ -52,6 +52,8 @@ class Deduplication {
   std::optional<Seen> check(std::uint16_t id, Instant now, Duration lifetime);
   void answered(std::uint16_t id, Reply reply);
   void answered(std::uint16_t id, Bytes response);
+  /// As if it had been lost on the way.
+  void forget(std::uint16_t id) { entries_.erase(id); }
 
  private:
   struct Entry {

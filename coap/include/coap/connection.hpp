@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "coap/budget.hpp"
 #include "coap/instant.hpp"
 #include "coap/message.hpp"
 #include "coap/secure_channel.hpp"
@@ -158,6 +159,8 @@ struct ConnectionCounters {
   std::uint64_t retransmissions = 0, duplicates = 0, resets_in = 0, resets_out = 0;
   std::uint64_t malformed = 0;  // not a CoAP message, or one that RFC 7252 tells us to reject
   std::uint64_t unknown_token = 0, retired_token = 0;
+  // Not taken, as if they had been lost: beyond Config::notifications, ::requests, ::max_held
+  std::uint64_t notifications_over = 0, requests_over = 0, held_over = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;  // UDP payload
 };
 
@@ -176,6 +179,11 @@ class Connection {
     double probing_rate = 1;  // … so many bytes a second go Non-confirmable on average: PROBING_RATE (§4.7)
     std::size_t remembered_responses = 64;   // for duplicates of the peer's requests
     std::size_t remembered_messages = 8192;  // message ids of the peer's; beyond it the oldest is forgotten
+    /// What is taken of the peer: responses that it was not asked for (notifications, and what is rejected), and
+    /// requests. What is beyond is dropped as if it had been lost, so that a Confirmable one comes again. A quarter of
+    /// the burst is for notifications under AckPolicy::held alone. Default: no limit.
+    Allowance notifications = {}, requests = {};
+    std::size_t max_held = 4096;  // notifications whose ACK is held; one more is dropped likewise
     bool detect_silence = false;  // device: ping after an alarm's first retransmission, close after two unanswered
                                   // ones in total silence (reason peer_silent)
   };
@@ -220,6 +228,8 @@ class Connection {
   void refresh(ObservationId observation, Instant now);
   /// GET with Observe 1 under the same token; what still comes under it is answered with RST (RFC 7641 §3.6).
   void cancel(ObservationId observation, Instant now);
+  /// A held notification is taken for lost: what its sender sends again under the same message id comes as a new one.
+  void decline(DeliveryId delivery);
   /// Sends the ACK of a held notification. An unknown delivery is ignored, and so is one that is older than
   /// exchange_lifetime: its message id may name another alarm by now, which the ACK would release.
   void acknowledge(DeliveryId delivery, Instant now);

@@ -34,6 +34,7 @@ struct ListenerCounters {
   std::uint64_t no_session = 0;         // neither a ClientHello nor of a session, or after close_all()
   std::uint64_t unauthenticated = 0;    // records for a session that it could not authenticate: forged or replayed
   std::uint64_t bad_hello = 0;          // fragmented or malformed ClientHello
+  std::uint64_t over_rate = 0;          // of sessions that had sent more than Config::datagrams; not decrypted
   std::uint64_t hellos_dropped = 0;     // good ones too many or too soon: answered when they are repeated
   std::uint64_t handshakes = 0;         // completed
   std::uint64_t handshakes_failed = 0;  // refused, given up or begun again: each told by Closed without Opened
@@ -56,6 +57,9 @@ class Listener {
     unsigned handshake_rate = 500;
     Duration handshake_deadline = std::chrono::seconds{30};  // from the handshake's first turn to its end
     Duration idle_limit = std::chrono::minutes{30};          // since something authenticated was last heard
+    // Datagrams of one session that are decrypted. Only what is authenticated counts: who forges a device's address
+    // takes nothing from it. Default: no limit.
+    Allowance datagrams = {};
     Connection::Config connection;
   };
 
