@@ -1,6 +1,7 @@
 #include "ingest/alarm_debts.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace wardlink::ingest {
 
@@ -30,34 +31,47 @@ AlarmDebts::Taken AlarmDebts::take(std::optional<coap::DeliveryId> delivery, std
     if (std::find(waits_for.begin(), waits_for.end(), *ticket) == waits_for.end()) waits_for.push_back(*ticket);
   }
   taken.complete = waits_for.empty() && taken.refused == 0;
-  if (!delivery || taken.complete || taken.refused != 0) return taken;
-  auto& held = held_[*delivery] = {waits_for.size(), now};
-  for (Ticket ticket : waits_for) {
-    auto& pending = pending_.at(ticket);
-    held.since = std::min(held.since, pending.since);
-    pending.deliveries.push_back(*delivery);
-  }
+  if (!delivery || taken.complete) return taken;
+  taken.declined = taken.refused != 0 || held_.size() >= capacity_;
+  if (!taken.declined) hold(*delivery, std::move(waits_for), now);
   return taken;
 }
 
-std::vector<AlarmDebts::Released> AlarmDebts::settle(Ticket ticket, RecordResult result) {
-  std::vector<Released> released;
-  const auto at = pending_.find(ticket);
-  if (at == pending_.end()) return released;
-  for (const auto delivery : at->second.deliveries) {
-    const auto held = held_.find(delivery);
-    if (held == held_.end()) continue;
-    if (!is_durable(result)) {
-      held_.erase(held);  // its ACK never leaves
-    } else if (--held->second.waits_for == 0) {
-      released.push_back({delivery, held->second.since});
-      held_.erase(held);
-    }
+void AlarmDebts::hold(coap::DeliveryId delivery, std::vector<Ticket> waits_for, coap::Instant now) {
+  auto since = now;
+  for (Ticket ticket : waits_for) {
+    auto& pending = pending_.at(ticket);
+    since = std::min(since, pending.since);
+    pending.deliveries.push_back(delivery);
   }
-  const auto [begin, end] = by_sequence_.equal_range(at->second.fact.sequence);
+  held_.emplace(delivery, Held{std::move(waits_for), since});
+}
+
+void AlarmDebts::decline(coap::DeliveryId delivery) {
+  const auto held = held_.extract(delivery);
+  for (Ticket other : held.mapped().waits_for)
+    if (const auto at = pending_.find(other); at != pending_.end()) std::erase(at->second.deliveries, delivery);
+}
+
+AlarmDebts::Settled AlarmDebts::settle(Ticket ticket, RecordResult result) {
+  Settled settled;
+  const auto pending = pending_.extract(ticket);
+  if (pending.empty()) return settled;
+  const auto [begin, end] = by_sequence_.equal_range(pending.mapped().fact.sequence);
   by_sequence_.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == ticket; }));
-  pending_.erase(at);
-  return released;
+  for (const auto delivery : pending.mapped().deliveries) {
+    Held& held = held_.at(delivery);
+    if (!is_durable(result)) {
+      settled.declined.push_back(delivery);
+      decline(delivery);
+      continue;
+    }
+    std::erase(held.waits_for, ticket);
+    if (!held.waits_for.empty()) continue;
+    settled.released.push_back({delivery, held.since});
+    held_.erase(delivery);
+  }
+  return settled;
 }
 
 }  // namespace wardlink::ingest

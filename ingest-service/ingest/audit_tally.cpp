@@ -5,14 +5,14 @@ namespace {
 constexpr coap::Duration window = std::chrono::minutes{1};
 }
 
-std::optional<AuditTally::Line> AuditTally::note(Key key, coap::Instant now) {
+std::optional<AuditTally::Line> AuditTally::note(Key key, coap::Instant now, std::uint64_t times) {
   if (!untold_.contains(key) && untold_.size() >= max_keys_) key = {key.action, "other", ""};
   const auto [at, opened] = untold_.try_emplace(key, 0);
   if (opened) {
     minutes_.push_back({now + window, at});
-    return Line{std::move(key), 1};
+    return Line{std::move(key), times};
   }
-  ++at->second;
+  at->second += times;
   return std::nullopt;
 }
 

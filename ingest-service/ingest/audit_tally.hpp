@@ -29,7 +29,7 @@ class AuditTally {
   explicit AuditTally(std::size_t max_keys = 64) : max_keys_(max_keys) {}
 
   /// The line to write now, if any.
-  std::optional<Line> note(Key key, coap::Instant now);
+  std::optional<Line> note(Key key, coap::Instant now, std::uint64_t times = 1);
   /// The lines whose minute is over.
   std::vector<Line> due(coap::Instant now);
   /// All that is not told yet: call it at the end.

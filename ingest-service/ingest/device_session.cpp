@@ -56,7 +56,8 @@ DeviceSession::DeviceSession(SinkSession name, Shared& shared, std::string addre
     : name_(name),
       shared_(shared),
       address_(std::move(address)),
-      debts_(shared.config.alarm_capacity),
+      debts_(shared.config.open_alarms),
+      quarantine_(shared.config.quarantined),
       posts_(name, {shared.sink, shared.stats, shared.draw_ticket, shared.draw_boot}, shared.config.posts) {}
 
 void DeviceSession::handle(const coap::Event& event, coap::Connection* connection, coap::Instant now) {
@@ -65,6 +66,7 @@ void DeviceSession::handle(const coap::Event& event, coap::Connection* connectio
   if (const auto* one = std::get_if<coap::event::NotificationReceived>(&event)) on_notification(*one, connection, now);
   if (connection == nullptr) return;  // gone: Closed is on its way
   std::visit([&](const auto& one) { on(one, *connection, now); }, event);
+  note_excess(connection->counters(), now);
   run_watches(*connection, now);
 }
 
@@ -130,13 +132,13 @@ coap::Response DeviceSession::answer_time(const coap::event::RequestReceived& re
 coap::Response DeviceSession::answer_registration(const coap::event::RequestReceived& request,
                                                   const coap::PeerIdentity& peer, coap::Instant now) {
   const auto registration = read_registration(request);
-  if (!registration) return refuse(registration.error(), "malformed");
+  if (!registration) return refuse(registration.error(), "malformed", now);
   // DTLS-13: a device is who its certificate says, whatever it calls itself.
   if (names::canonical_urn(registration->endpoint) != peer.uri)
-    return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint");
-  if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor");
+    return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint", now);
+  if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
   if (registered() && registration_->boot != registration->boot)
-    return refuse({coap::code::bad_request, "one boot a session: open a new one"}, "other_boot");
+    return refuse({coap::code::bad_request, "one boot a session: open a new one"}, "other_boot", now);
   accept(*registration, peer, now);
   coap::Response response;
   response.code = coap::code::created;
@@ -146,9 +148,9 @@ coap::Response DeviceSession::answer_registration(const coap::event::RequestRece
   return response;
 }
 
-coap::Response DeviceSession::refuse(Refusal refusal, const char* reason) {
+coap::Response DeviceSession::refuse(Refusal refusal, const char* reason, coap::Instant now) {
   ++shared_.stats.registrations_refused;
-  shared_.sink.audit({device_, "register", false, reason, address_});
+  note("register", reason, now);
   return diagnostic(refusal.code, refusal.words);
 }
 
@@ -197,23 +199,36 @@ void DeviceSession::take_notification(Resource resource, const coap::event::Noti
                                       coap::Connection* connection, coap::Instant now) {
   const WallTime received_at = shared_.calendar();
   auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(received_at));
-  for (const Fact& fact : facts)
-    if (const auto* quarantined = std::get_if<Quarantined>(&fact.body)) {
-      ++shared_.stats.quarantined[static_cast<std::size_t>(quarantined->reason)];
-      note("quarantine", to_string(quarantined->reason), now);
-    }
+  const bool whole = admit_quarantined(facts, now);
   if (resource != Resource::alarms) {
     for (Fact& fact : facts) append(Ticket::none, std::move(fact), received_at);
     return;
   }
   const std::size_t before = debts_.held();
-  const auto delivery = notification.confirmable ? std::optional{notification.delivery} : std::nullopt;
+  const auto delivery = notification.confirmable && whole ? std::optional{notification.delivery} : std::nullopt;
   auto taken = debts_.take(delivery, std::move(facts), now, shared_.draw_ticket);
   count_held(before);
   shared_.stats.alarms_refused += taken.refused;
   for (auto& [ticket, fact] : taken.to_append) append(ticket, std::move(fact), received_at);
-  // Nothing in it, or the heartbeat: nothing to wait for.
-  if (taken.complete && connection != nullptr) connection->acknowledge(notification.delivery, now);
+  if (taken.declined || !whole) {
+    ++shared_.stats.alarms_declined;
+    if (connection != nullptr) connection->decline(notification.delivery);
+  } else if (taken.complete && connection != nullptr) {  // nothing in it, or the heartbeat: nothing to wait for
+    connection->acknowledge(notification.delivery, now);
+  }
+}
+
+/// Takes out the quarantined ones that are beyond the session's allowance; false: there were some.
+bool DeviceSession::admit_quarantined(std::vector<Fact>& facts, coap::Instant now) {
+  const auto beyond = std::erase_if(facts, [&](const Fact& fact) {
+    const auto* quarantined = std::get_if<Quarantined>(&fact.body);
+    if (quarantined == nullptr) return false;
+    ++shared_.stats.quarantined[static_cast<std::size_t>(quarantined->reason)];
+    note("quarantine", to_string(quarantined->reason), now);
+    return !quarantine_.take(now);
+  });
+  shared_.stats.quarantine_over += beyond;
+  return beyond == 0;
 }
 
 std::uint64_t DeviceSession::latest_tick(WallTime received_at) const {
@@ -231,7 +246,10 @@ void DeviceSession::handle_result(Ticket ticket, RecordResult result, coap::Conn
     return connection.respond(answer->exchange, std::move(answer->response), now);
   const std::size_t before = debts_.held();
   bool late = false;
-  for (const auto& released : debts_.settle(ticket, result)) {
+  const auto settled = debts_.settle(ticket, result);
+  for (const auto delivery : settled.declined) connection.decline(delivery);
+  shared_.stats.alarms_declined += settled.declined.size();
+  for (const auto& released : settled.released) {
     connection.acknowledge(released.delivery, now);
     shared_.stats.alarm_ack.observe(now - released.held_since);
     late = late || now - released.held_since >= shared_.config.late_ack;
@@ -346,8 +364,14 @@ std::optional<coap::Instant> DeviceSession::next_deadline() const {
 
 // -- audit ------------------------------------------------------------------------------------------------------------
 
-void DeviceSession::note(std::string action, std::string reason, coap::Instant now) {
-  if (const auto line = tally_.note({std::move(action), std::move(reason), {}}, now)) write(*line);
+void DeviceSession::note(std::string action, std::string reason, coap::Instant now, std::uint64_t times) {
+  if (const auto line = tally_.note({std::move(action), std::move(reason), {}}, now, times)) write(*line);
+}
+
+void DeviceSession::note_excess(const coap::ConnectionCounters& counters, coap::Instant now) {
+  const auto excess = counters.notifications_over + counters.requests_over + counters.held_over;
+  if (excess == noted_excess_) return;
+  note("notify", "over_rate", now, excess - std::exchange(noted_excess_, excess));
 }
 
 void DeviceSession::write(const AuditTally::Line& line) {

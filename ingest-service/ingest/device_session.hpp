@@ -35,8 +35,12 @@ class DeviceSession {
     /// or be about to, its retransmissions used up, so that an ACK that is lost is not asked for again. The last one
     /// goes 15 times ACK_TIMEOUT after the first, 30 s; a third of that leaves room for devices with shorter timers.
     coap::Duration late_ack = std::chrono::seconds{10};
-    /// Alarm records of one session that may wait for storage: what a device can owe (wardlink::DeviceOptions).
-    std::size_t alarm_capacity = 1024;
+    /// Alarm records of notifications that may wait for storage, and ACKs that may be held for them. What is beyond is
+    /// not acknowledged, so that it comes again: its device owes it.
+    std::size_t open_alarms = 64;
+    /// Quarantined payloads, each of which costs storage a transaction. What is beyond is dropped and counted, and
+    /// where it is Confirmable under /alarms it comes again.
+    coap::Allowance quarantined = {.per_second = 2, .burst = 32};
     /// What was measured later than this from now cannot have been: it is quarantined.
     std::chrono::microseconds clock_slack = std::chrono::hours{24};
     Posts::Config posts = {};
@@ -96,16 +100,18 @@ class DeviceSession {
   coap::Response answer_time(const coap::event::RequestReceived& request);
   coap::Response answer_registration(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
                                      coap::Instant now);
-  coap::Response refuse(Refusal refusal, const char* reason);
+  coap::Response refuse(Refusal refusal, const char* reason, coap::Instant now);
   void accept(const Registration& registration, const coap::PeerIdentity& peer, coap::Instant now);
 
   void on_notification(const coap::event::NotificationReceived& notification, coap::Connection* connection,
                        coap::Instant now);
   void take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                          coap::Connection* connection, coap::Instant now);
+  bool admit_quarantined(std::vector<Fact>& facts, coap::Instant now);
   std::uint64_t latest_tick(WallTime received_at) const;
   void append(Ticket ticket, Fact fact, WallTime received_at);
-  void note(std::string action, std::string reason, coap::Instant now);
+  void note(std::string action, std::string reason, coap::Instant now, std::uint64_t times = 1);
+  void note_excess(const coap::ConnectionCounters& counters, coap::Instant now);
   void write(const AuditTally::Line& line);
   void ended();
   void count_held(std::size_t before);
@@ -127,6 +133,8 @@ class DeviceSession {
   bool owned_ = false;
   std::array<Watch, resource_count> watches_;
   AlarmDebts debts_;
+  coap::Budget quarantine_;
+  std::uint64_t noted_excess_ = 0;  // messages over the session's allowances that the audit was told of
   Posts posts_;
   AuditTally tally_;
   std::optional<coap::Instant> lifetime_check_;

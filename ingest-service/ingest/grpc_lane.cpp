@@ -63,7 +63,7 @@ void GrpcLane::append(Record record) {
   std::vector<RecordAnswered> answers;
   {
     const std::lock_guard lock(mutex_);
-    answers = queue_.append(std::move(record));
+    answers = queue_.append(std::move(record), steady_now());
   }
   changed_.notify_all();
   if (!answers.empty()) deliver_({answers.begin(), answers.end()});
@@ -167,8 +167,15 @@ std::optional<v1::IngestRequest> GrpcLane::next() {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (stopping_ || broken_) return std::nullopt;
-    if (const auto outgoing = queue_.next(steady_now())) {
+    const auto outgoing = queue_.next(steady_now());
+    const auto dropped = queue_.take_dropped();
+    if (outgoing || !dropped.empty()) {
       lock.unlock();
+      if (!dropped.empty()) deliver_({dropped.begin(), dropped.end()});
+      if (!outgoing) {
+        lock.lock();
+        continue;
+      }
       return to_proto(*outgoing);  // a batch stays where it is until it is answered, which comes after it was written
     }
     if (draining_ && queue_.drained()) return std::nullopt;
@@ -263,6 +270,7 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.queue.alarms_refused += one.queue.alarms_refused;
   sum.queue.audits_dropped += one.queue.audits_dropped;
   sum.queue.appended += one.queue.appended;
+  sum.queue.waited += one.queue.waited;
   sum.queue.resent += one.queue.resent;
   sum.queue.parked += one.queue.parked;
   sum.queue.superseded += one.queue.superseded;

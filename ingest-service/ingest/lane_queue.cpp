@@ -9,6 +9,18 @@ namespace {
 
 bool is_run(const Record& record) { return std::holds_alternative<WaveformRun>(record.fact.body); }
 
+/// Roughly what a record takes on its way, bytes.
+std::size_t size_of(const Record& record) {
+  constexpr std::size_t key = 64;
+  struct Body {
+    std::size_t operator()(const SignValues& set) const { return set.values.size() * 16; }
+    std::size_t operator()(const AlarmFact& alarm) const { return 64 + alarm.code.size(); }
+    std::size_t operator()(const WaveformRun& run) const { return run.samples.size(); }
+    std::size_t operator()(const Quarantined& raw) const { return raw.payload.size() + raw.resource.size(); }
+  };
+  return key + std::visit(Body{}, record.fact.body);
+}
+
 }  // namespace
 
 // -- from the shard ---------------------------------------------------------------------------------------------------
@@ -18,6 +30,12 @@ void LaneQueue::attach(const Attachment& attachment) {
   auto& session = sessions_[attachment.session];
   session.attachment = attachment;
   session.told = false;
+  if (session.device == nullptr) {
+    auto [at, is_new] = devices_.try_emplace(attachment.device);
+    if (is_new) at->second.number = ++last_device_;
+    session.device = &at->second;
+    ++session.device->sessions;
+  }
   control_.push_back(attachment.session);
 }
 
@@ -25,18 +43,32 @@ void LaneQueue::detach(SinkSession name) {
   const auto at = sessions_.find(name);
   if (at == sessions_.end()) return;
   if (!at->second.told && !at->second.retry && at->second.unanswered == 0) {
-    sessions_.erase(at);  // nobody there has heard of it
+    forget(at);  // nobody there has heard of it
     return;
   }
-  if (!std::exchange(at->second.detached, true)) past_.emplace(at->second.attachment.device, name);
+  if (!std::exchange(at->second.detached, true)) at->second.device->past.insert(name);
   release(at->second);
 }
 
 LaneQueue::Sessions::iterator LaneQueue::forget(Sessions::iterator at) {
-  const auto [first, last] = past_.equal_range(at->second.attachment.device);
-  const auto own = std::find_if(first, last, [&](const auto& one) { return one.second == at->first; });
-  if (own != last) past_.erase(own);
+  Session& session = at->second;
+  Device& device = *session.device;
+  if (session.retry) parked_.erase({*session.retry, at->first});
+  if (session.active) std::erase(device.active, at->first);
+  device.past.erase(at->first);
+  if (--device.sessions == 0) {
+    if (device.in_ring) std::erase(ring_, &device);
+    devices_.erase(session.attachment.device);
+  }
   return sessions_.erase(at);
+}
+
+/// One of its records less.
+void LaneQueue::settled(Session& session) {
+  --size_;
+  --session.unanswered;
+  --session.device->unanswered;
+  release(session);
 }
 
 /// A detached session stays until its last record is answered.
@@ -48,27 +80,28 @@ void LaneQueue::release(Session& session) {
 /// with every session that it opens while storage is away. Most have left nothing: then nothing is searched, so that
 /// many may come back at once.
 void LaneQueue::take_back_orphans(const Attachment& attachment) {
-  std::vector<SinkSession> orphans;
-  const auto [first, last] = past_.equal_range(attachment.device);
-  for (auto one = first; one != last; ++one) {
-    const Session& session = sessions_.at(one->second);
-    if (session.attachment.boot == attachment.boot && session.unanswered > 0) orphans.push_back(one->second);
+  const auto device = devices_.find(attachment.device);
+  if (device == devices_.end()) return;
+  std::set<SinkSession> orphans;
+  for (const SinkSession name : device->second.past) {
+    const Session& session = sessions_.at(name);
+    if (session.attachment.boot == attachment.boot && session.unanswered > 0) orphans.insert(name);
   }
   if (orphans.empty()) return;
-  const auto take_back = [&](std::deque<Record>& records) {
-    const auto end = std::remove_if(records.begin(), records.end(), [&](const Record& record) {
-      if (std::ranges::find(orphans, record.session) == orphans.end()) return false;
-      ++counters_.superseded;
-      --size_;
-      Session& session = sessions_.at(record.session);
-      --session.unanswered;
-      release(session);
-      return true;
-    });
-    records.erase(end, records.end());
+  const auto take_back = [&](const Record& record) {
+    if (!orphans.contains(record.session)) return false;
+    ++counters_.superseded;
+    settled(sessions_.at(record.session));
+    return true;
   };
-  take_back(waiting_);
-  for (const SinkSession name : orphans) take_back(sessions_.at(name).parked);
+  std::erase_if(resend_, take_back);
+  std::erase_if(staged_, take_back);
+  attached_ = 0;
+  for (const SinkSession name : orphans) {
+    Session& session = sessions_.at(name);
+    while (!session.waiting.empty()) take_back(take_first(session));
+    std::erase_if(session.parked, take_back);
+  }
 }
 
 RecordAnswered LaneQueue::drop(const Record& record, RecordResult result) {
@@ -81,32 +114,119 @@ RecordAnswered LaneQueue::drop(const Record& record, RecordResult result) {
   return {record.session, record.ticket, record.fact.stream, result};
 }
 
-/// Sheds the oldest record that still waits: what remains is what a clinician needs most, the newest.
+/// Sheds the oldest record that still waits of the greediest device: what remains is what a clinician needs most, the
+/// newest, and all of it of those who send little.
 std::vector<RecordAnswered> LaneQueue::make_room() {
-  if (size_ < config_.capacity || waiting_.empty()) return {};
-  const Record oldest = std::move(waiting_.front());
-  waiting_.pop_front();
-  --size_;
-  Session& session = sessions_.at(oldest.session);
-  --session.unanswered;
-  release(session);
+  if (size_ < config_.capacity || greed_.empty()) return {};
+  Session& session = *turn_of(*std::get<Device*>(*greed_.rbegin()));
+  const Record oldest = take_first(session);
+  settled(session);
   return {drop(oldest, RecordResult::shed)};
 }
 
-std::vector<RecordAnswered> LaneQueue::append(Record record) {
+std::vector<RecordAnswered> LaneQueue::append(Record record, coap::Instant now) {
   const auto at = sessions_.find(record.session);
   const bool alarms = config_.stream == Stream::alarms;
   const RecordResult no_room = alarms ? RecordResult::refused : RecordResult::shed;
   if (at == sessions_.end()) return {drop(record, no_room)};
+  Session& session = at->second;
   if (is_run(record) && size_ >= config_.capacity / 2) return {drop(record, no_room)};
+  if (alarms && session.device->unanswered >= config_.device_alarms) return {drop(record, no_room)};
   std::vector<RecordAnswered> answered;
   if (!alarms) answered = make_room();
   if (size_ >= config_.capacity) return {drop(record, no_room)};
   ++counters_.appended;
   ++size_;
-  ++at->second.unanswered;
-  waiting_.push_back(std::move(record));
+  ++session.unanswered;
+  ++session.device->unanswered;
+  put(session, {std::move(record), now}, false);
   return answered;
+}
+
+// -- whose turn it is -------------------------------------------------------------------------------------------------
+
+void LaneQueue::weigh(Device& device, std::size_t bytes) {
+  if (device.bytes != 0) greed_.erase({device.bytes, device.number, &device});
+  device.bytes = bytes;
+  if (bytes != 0) greed_.emplace(bytes, device.number, &device);
+}
+
+void LaneQueue::put(Session& session, Waiting waiting, bool first) {
+  const auto size = size_of(waiting.record);
+  session.bytes += size;
+  if (!session.retry) weigh(*session.device, session.device->bytes + size);
+  first ? session.waiting.push_front(std::move(waiting)) : session.waiting.push_back(std::move(waiting));
+  activate(session);
+}
+
+Record LaneQueue::take_first(Session& session) {
+  Record record = std::move(session.waiting.front().record);
+  session.waiting.pop_front();
+  const auto size = size_of(record);
+  session.bytes -= size;
+  if (!session.retry) weigh(*session.device, session.device->bytes - size);
+  return record;
+}
+
+void LaneQueue::activate(Session& session) {
+  if (session.retry || session.waiting.empty()) return;
+  Device& device = *session.device;
+  if (!std::exchange(session.active, true)) device.active.push_back(session.attachment.session);
+  if (!std::exchange(device.in_ring, true)) ring_.push_back(&device);
+}
+
+/// The session whose record is the device's next; nullptr where nothing waits.
+LaneQueue::Session* LaneQueue::turn_of(Device& device) {
+  for (; !device.active.empty(); device.active.pop_front()) {
+    Session& session = sessions_.at(device.active.front());
+    if (!session.retry && !session.waiting.empty()) return &session;
+    session.active = false;
+  }
+  return nullptr;
+}
+
+/// M. Shreedhar and G. Varghese, "Efficient fair queueing using deficit round robin", 1995.
+std::optional<Record> LaneQueue::pick(coap::Instant now) {
+  while (!ring_.empty()) {
+    Device& device = *ring_.front();
+    Session* session = turn_of(device);
+    if (session != nullptr && is_too_old(*session, now)) {
+      const Record record = take_first(*session);
+      ++counters_.waited;
+      dropped_.push_back({record.session, record.ticket, record.fact.stream, RecordResult::shed});
+      settled(*session);
+      continue;
+    }
+    if (session != nullptr && !std::exchange(device.in_turn, true)) device.deficit += config_.quantum;
+    if (session != nullptr && device.deficit >= size_of(session->waiting.front().record)) {
+      Record record = take_first(*session);
+      device.deficit -= size_of(record);
+      return record;
+    }
+    ring_.pop_front();
+    device.in_turn = false;
+    device.in_ring = session != nullptr;
+    if (session != nullptr)
+      ring_.push_back(&device);
+    else
+      device.deficit = 0;
+  }
+  return std::nullopt;
+}
+
+bool LaneQueue::is_too_old(const Session& session, coap::Instant now) const {
+  if (config_.stream == Stream::alarms || !caught_up_) return false;
+  const auto since = session.waiting.front().since;
+  return since >= *caught_up_ && since > session.unparked && now - since > config_.longest_wait;
+}
+
+/// What piled up while storage was away is kept, however long it takes: nothing is too old before all of it has gone.
+void LaneQueue::note_caught_up(coap::Instant now) {
+  if (!in_flight_.empty() && now - in_flight_.begin()->second.sent > config_.longest_answer) answers_ = false;
+  if (!answers_)
+    caught_up_.reset();
+  else if (!caught_up_ && greed_.empty() && resend_.empty())
+    caught_up_ = now;
 }
 
 void LaneQueue::audit(AuditEntry entry) {
@@ -123,7 +243,7 @@ void LaneQueue::audit(AuditEntry entry) {
 /// formalities, nor to be lost behind them when this service ends.
 std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
   unpark(now);
-  if (auto records = next_batch()) return records;
+  if (auto records = next_batch(now)) return records;
   if (auto control = next_control()) return control;
   return next_audits();
 }
@@ -138,7 +258,6 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
       if (!attachments.empty()) break;
       const Detachment detachment{at->first};
       const bool told = session.told;
-      if (session.retry) --parked_sessions_;
       forget(at);
       if (!told) continue;
       control_.pop_front();
@@ -181,58 +300,75 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_audits() {
   return entries;
 }
 
-/// First the sessions that a batch would need, so that it is a full one.
-std::optional<LaneQueue::Outgoing> LaneQueue::next_batch() {
+/// First the sessions that a batch needs, so that it is a full one.
+std::optional<LaneQueue::Outgoing> LaneQueue::next_batch(coap::Instant now) {
   if (in_flight_.size() >= config_.in_flight) return std::nullopt;
+  note_caught_up(now);
+  stage(now);
   Attachments attachments;
-  for (std::size_t i = 0; i < std::min(waiting_.size(), config_.batch); ++i) {
-    Session& session = sessions_.at(waiting_[i].session);
-    if (!session.told && !session.retry) tell(session, attachments);
+  for (; attached_ < staged_.size(); ++attached_) {
+    Session& session = sessions_.at(staged_[attached_].session);
+    if (!session.told) tell(session, attachments);
   }
   if (!attachments.empty()) return send(std::move(attachments));
-  auto records = take_batch();
-  if (records.empty()) {
-    if (!waiting_.empty()) tell(sessions_.at(waiting_.front().session), attachments);
-    return send(std::move(attachments));
-  }
-  const auto at = in_flight_.emplace(++last_batch_, std::move(records)).first;
-  return Batch{at->first, &at->second};
+  if (staged_.empty()) return std::nullopt;
+  attached_ = 0;
+  const auto at = in_flight_.emplace(++last_batch_, InFlight{std::exchange(staged_, {}), now}).first;
+  return Batch{at->first, &at->second.records};
 }
 
-/// As far as their sessions are attached. What belongs to one that storage would not attach goes out of the way.
-std::vector<Record> LaneQueue::take_batch() {
-  std::vector<Record> records;
-  while (!waiting_.empty() && records.size() < config_.batch) {
-    Session& session = sessions_.at(waiting_.front().session);
-    if (!session.told && !session.retry) break;
-    if (session.retry)
-      session.parked.push_back(std::move(waiting_.front()));
-    else
-      records.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+void LaneQueue::stage(coap::Instant now) {
+  for (; staged_.size() < config_.batch && !resend_.empty(); resend_.pop_front())
+    staged_.push_back(std::move(resend_.front()));
+  while (staged_.size() < config_.batch) {
+    auto record = pick(now);
+    if (!record) break;
+    staged_.push_back(std::move(*record));
   }
-  return records;
 }
 
 std::optional<coap::Instant> LaneQueue::next_deadline() const {
-  std::optional<coap::Instant> earliest;
-  if (parked_sessions_ == 0) return earliest;
-  for (const auto& [name, session] : sessions_)
-    if (session.retry && (!earliest || *session.retry < *earliest)) earliest = session.retry;
-  return earliest;
+  if (parked_.empty()) return std::nullopt;
+  return parked_.begin()->first;
+}
+
+void LaneQueue::park(Session& session, coap::Instant now) {
+  if (session.retry) return;
+  session.retry = now + config_.park;
+  parked_.emplace(*session.retry, session.attachment.session);
+  weigh(*session.device, session.device->bytes - session.bytes);
+}
+
+/// What was about to go of sessions that are parked now waits with them, in order.
+void LaneQueue::set_parked_aside() {
+  const auto is_parked = [this](const Record& record) { return sessions_.at(record.session).retry.has_value(); };
+  const auto aside = [&](auto& records) {
+    for (auto at = records.rbegin(); at != records.rend(); ++at)
+      if (is_parked(*at)) put(sessions_.at(at->session), {*at, coap::Instant::min()}, true);
+    std::erase_if(records, is_parked);
+  };
+  aside(resend_);
+  aside(staged_);
+  attached_ = 0;
+}
+
+void LaneQueue::unpark(Session& session) {
+  parked_.erase({*session.retry, session.attachment.session});
+  session.unparked = *session.retry;
+  session.retry.reset();
+  session.told = false;
+  attached_ = 0;
+  weigh(*session.device, session.device->bytes + session.bytes);
+  for (; !session.parked.empty(); session.parked.pop_back())
+    put(session, {std::move(session.parked.back()), session.unparked}, true);
+  activate(session);
 }
 
 void LaneQueue::unpark(coap::Instant now) {
-  if (parked_sessions_ == 0) return;
-  for (auto& [name, session] : sessions_) {
-    if (!session.retry || now < *session.retry) continue;
-    session.retry.reset();
-    --parked_sessions_;
-    session.told = false;
+  while (!parked_.empty() && parked_.begin()->first <= now) {
+    const SinkSession name = parked_.begin()->second;
+    unpark(sessions_.at(name));
     control_.push_back(name);
-    waiting_.insert(waiting_.begin(), std::make_move_iterator(session.parked.begin()),
-                    std::make_move_iterator(session.parked.end()));
-    session.parked.clear();
   }
 }
 
@@ -240,13 +376,16 @@ std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch
                                                              const std::vector<StorageAnswer>& answers,
                                                              coap::Instant now) {
   const auto at = in_flight_.find(batch);
-  if (at == in_flight_.end() || at->second.size() != answers.size()) return std::nullopt;
-  std::vector<Record> records = std::move(at->second);
+  if (at == in_flight_.end() || at->second.records.size() != answers.size()) return std::nullopt;
+  std::vector<Record> records = std::move(at->second.records);
+  answers_ = now - at->second.sent <= config_.longest_answer;
   in_flight_.erase(at);
+  note_caught_up(now);
   while (!audits_sent_.empty() && audits_sent_.front().first < batch) audits_sent_.pop_front();
   std::vector<RecordAnswered> answered;
   answered.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) settle(std::move(records[i]), answers[i], now, answered);
+  if (answered.size() < records.size()) set_parked_aside();
   return answered;
 }
 
@@ -255,34 +394,38 @@ void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, s
   if (answer == StorageAnswer::not_attached) {
     // Only this session waits; the others go on.
     ++counters_.parked;
-    if (!session.retry) ++parked_sessions_;
-    session.retry = now + config_.park;
+    park(session, now);
     session.parked.push_back(std::move(record));
     return;
   }
   const auto result = static_cast<RecordResult>(answer);
   answered.push_back({record.session, record.ticket, record.fact.stream, result});
-  --size_;
-  --session.unanswered;
-  release(session);
+  settled(session);
 }
 
+/// What was in flight goes again before all else, and of each session in order.
 void LaneQueue::restart() {
-  for (auto& [name, session] : sessions_) {
-    if (session.retry) {
-      --parked_sessions_;
-      session.retry.reset();
-    }
-    waiting_.insert(waiting_.begin(), std::make_move_iterator(session.parked.begin()),
-                    std::make_move_iterator(session.parked.end()));
-    session.parked.clear();
+  std::deque<Record> again;
+  const auto take = [&](Record& record) {
+    Session& session = sessions_.at(record.session);
+    if (session.retry)
+      session.parked.push_back(std::move(record));
+    else
+      again.push_back(std::move(record));
+  };
+  for (auto& [number, batch] : in_flight_) {
+    counters_.resent += batch.records.size();
+    std::ranges::for_each(batch.records, take);
   }
-  for (auto at = in_flight_.rbegin(); at != in_flight_.rend(); ++at) {
-    counters_.resent += at->second.size();
-    waiting_.insert(waiting_.begin(), std::make_move_iterator(at->second.begin()),
-                    std::make_move_iterator(at->second.end()));
-  }
+  std::ranges::for_each(staged_, take);
+  std::ranges::for_each(resend_, take);
   in_flight_.clear();
+  staged_.clear();
+  attached_ = 0;
+  resend_ = std::move(again);
+  while (!parked_.empty()) unpark(sessions_.at(parked_.begin()->second));
+  answers_ = false;
+  caught_up_.reset();
   for (auto at = audits_sent_.rbegin(); at != audits_sent_.rend(); ++at) audits_.push_front(std::move(at->second));
   audits_sent_.clear();
   control_.clear();

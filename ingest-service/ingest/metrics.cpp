@@ -17,7 +17,8 @@ void add_network(MetricFamilies& to, const ShardStats& s) {
       .sample(s.listener.no_session, {{"reason", "no_session"}})
       .sample(s.listener.unauthenticated, {{"reason", "unauthenticated"}})
       .sample(s.listener.bad_hello, {{"reason", "bad_hello"}})
-      .sample(s.listener.hellos_dropped, {{"reason", "crowded_out"}});
+      .sample(s.listener.hellos_dropped, {{"reason", "crowded_out"}})
+      .sample(s.listener.over_rate, {{"reason", "session_rate"}});
   to.gauge("sessions", "Sessions that stand").sample(s.sessions);
   to.gauge("half_open", "Handshakes under way").sample(s.half_open);
   to.gauge("handshakes_waiting", "Handshakes whose turn to begin has not come").sample(s.handshakes_waiting);
@@ -44,6 +45,15 @@ void add_messages(MetricFamilies& to, const coap::ConnectionCounters& c) {
   to.counter("malformed", "Messages that were not CoAP").sample(c.malformed);
   to.counter("resets", "Resets").sample(c.resets_in, {{"direction", "in"}});
   to.sample(c.resets_out, {{"direction", "out"}});
+}
+
+void add_excess(MetricFamilies& to, const ShardStats& s) {
+  to.counter("messages_over", "What a session sent beyond its allowances, by reason; Confirmable messages come again")
+      .sample(s.connections.notifications_over, {{"reason", "notifications"}})
+      .sample(s.connections.requests_over, {{"reason", "requests"}})
+      .sample(s.connections.held_over, {{"reason", "held_acks"}})
+      .sample(s.session.alarms_declined, {{"reason", "open_alarms"}})
+      .sample(s.session.quarantine_over, {{"reason", "quarantine"}});
 }
 
 void add_notifications(MetricFamilies& to, const SessionStats& s) {
@@ -91,7 +101,8 @@ void add_sink(MetricFamilies& to, const ServiceStats& s) {
   to.counter("shed", "Records dropped for want of room, by reason; never alarms")
       .sample(readings.shed_vitals, {{"reason", "shed_vitals"}})
       .sample(readings.shed_waveforms, {{"reason", "shed_waveforms"}})
-      .sample(readings.shed_quarantined, {{"reason", "shed_quarantined"}});
+      .sample(readings.shed_quarantined, {{"reason", "shed_quarantined"}})
+      .sample(readings.waited, {{"reason", "waited"}});
   to.counter("alarms_refused", "Alarm records not taken for want of room; their devices owe them")
       .sample(alarms.alarms_refused, {{"reason", "queue_full"}})
       .sample(s.shards.session.alarms_refused, {{"reason", "session_full"}});
@@ -123,6 +134,7 @@ std::vector<prometheus::MetricFamily> metrics(const ServiceStats& stats) {
   add_network(all, stats.shards);
   add_ends(all, stats.shards);
   add_messages(all, stats.shards.connections);
+  add_excess(all, stats.shards);
   add_notifications(all, stats.shards.session);
   add_posts(all, stats.shards.session);
   add_records(all, stats.shards.session);

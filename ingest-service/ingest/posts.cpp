@@ -1,6 +1,5 @@
 #include "ingest/posts.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "ingest/diagnostic.hpp"
@@ -38,8 +37,10 @@ Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& 
   }
   if (!way_.sink.connected(alarms ? Stream::alarms : Stream::vitals))
     return {try_later(resource, coap::code::service_unavailable, "storage is away: nothing was taken"), std::nullopt};
-  if (!alarms && held_readings() >= config_.held_readings)
+  if (!alarms && held_readings_ >= config_.held_readings)
     return {try_later(resource, coap::code::too_many_requests, "more readings than can be stored"), std::nullopt};
+  if (alarms && open_alarms_ + post->facts.size() > config_.open_alarms)
+    return {try_later(resource, coap::code::service_unavailable, "more alarms of yours wait than may"), std::nullopt};
   if (!post->keyed) number_by_hand(*post, peer);
   hold(resource, request.exchange, std::move(*post), received_at, now);
   return {};
@@ -54,10 +55,14 @@ void Posts::number_by_hand(Post& post, const coap::PeerIdentity& peer) {
 
 void Posts::hold(Resource resource, coap::ExchangeId exchange, Post post, WallTime received_at, coap::Instant now) {
   const SinkSession session = post.keyed ? name_ : by_hand(name_);
-  held_.emplace(exchange, Held{resource, post.facts.size(), now + config_.patience});
   std::vector<Ticket> tickets;
   for (std::size_t i = 0; i < post.facts.size(); ++i)
     waiting_.emplace(tickets.emplace_back(way_.draw_ticket()), exchange);
+  held_.emplace(exchange, Held{resource, post.facts.size(), now + config_.patience, tickets});
+  if (resource == Resource::vitals)
+    ++held_readings_;
+  else
+    open_alarms_ += tickets.size();
   for (std::size_t i = 0; i < post.facts.size(); ++i)
     way_.sink.append({session, tickets[i], received_at, std::move(post.facts[i])});
 }
@@ -92,23 +97,23 @@ coap::Response Posts::finish(const Held& held, RecordResult result) {
 
 std::vector<Posts::Answer> Posts::expire(coap::Instant now) {
   std::vector<Answer> answers;
-  for (const auto& [exchange, held] : held_)
-    if (held.until <= now)
-      answers.push_back({exchange, try_later(held.resource, coap::code::service_unavailable,
-                                             "storage did not answer in time: it may still store this")});
-  for (const auto& answer : answers) forget(answer.exchange);
+  while (!held_.empty() && held_.begin()->second.until <= now) {
+    const auto& [exchange, held] = *held_.begin();
+    answers.push_back({exchange, try_later(held.resource, coap::code::service_unavailable,
+                                           "storage did not answer in time: it may still store this")});
+    forget(exchange);
+  }
   return answers;
 }
 
 std::optional<coap::Instant> Posts::next_deadline() const {
-  std::optional<coap::Instant> earliest;
-  for (const auto& [exchange, held] : held_)
-    if (!earliest || held.until < *earliest) earliest = held.until;
-  return earliest;
+  if (held_.empty()) return std::nullopt;
+  return held_.begin()->second.until;
 }
 
 void Posts::end() {
   held_.clear();
+  held_readings_ = open_alarms_ = 0;
   waiting_.clear();
   if (by_hand_sequence_ != 0) way_.sink.detach(by_hand(name_));
   by_hand_sequence_ = 0;
@@ -119,13 +124,12 @@ void Posts::count(Resource resource, PostEnd end) {
 }
 
 void Posts::forget(coap::ExchangeId exchange) {
-  held_.erase(exchange);
-  std::erase_if(waiting_, [&](const auto& entry) { return entry.second == exchange; });
-}
-
-std::size_t Posts::held_readings() const {
-  return static_cast<std::size_t>(std::count_if(
-      held_.begin(), held_.end(), [](const auto& entry) { return entry.second.resource == Resource::vitals; }));
+  const auto held = held_.extract(exchange);
+  if (held.mapped().resource == Resource::vitals)
+    --held_readings_;
+  else
+    open_alarms_ -= held.mapped().tickets.size();
+  for (Ticket ticket : held.mapped().tickets) waiting_.erase(ticket);
 }
 
 /// RFC 8516 §3, RFC 7252 §5.9.3.4: Max-Age says when to try again.

@@ -28,6 +28,8 @@ class Posts {
     std::chrono::seconds retry_after{10};
     /// POSTs of readings that may be held; beyond it 4.29. Fewer than a connection holds (32): alarms have the rest.
     std::size_t held_readings = 16;
+    /// Alarm records of POSTs that may wait for storage; beyond it 5.03.
+    std::size_t open_alarms = 64;
     /// Bytes of payload (docs/wire.md, "Transport"); beyond it 4.13.
     std::size_t payload = 1024;
   };
@@ -65,14 +67,14 @@ class Posts {
   struct Held {
     Resource resource;
     std::size_t waits_for;
-    coap::Instant until;
+    coap::Instant until;  // not before that of an earlier one
+    std::vector<Ticket> tickets;
     bool conflict = false;  // another record has one's key
   };
   coap::Response try_later(Resource resource, coap::Code code, const char* words);
   coap::Response finish(const Held& held, RecordResult result);
   void count(Resource resource, PostEnd end);
   void forget(coap::ExchangeId exchange);
-  std::size_t held_readings() const;
   void hold(Resource resource, coap::ExchangeId exchange, Post post, WallTime received_at, coap::Instant now);
   void number_by_hand(Post& post, const coap::PeerIdentity& peer);
 
@@ -80,7 +82,8 @@ class Posts {
   Way way_;
   Config config_;
   std::uint64_t by_hand_sequence_ = 0;  // 0: nothing was posted by hand yet, so its boot is not attached
-  std::map<coap::ExchangeId, Held> held_;
+  std::size_t held_readings_ = 0, open_alarms_ = 0;
+  std::map<coap::ExchangeId, Held> held_;  // the first is the oldest
   std::unordered_map<Ticket, coap::ExchangeId> waiting_;
 };
 

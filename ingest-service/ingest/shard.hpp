@@ -20,7 +20,14 @@ namespace wardlink::ingest {
 class Shard final : public coap::Endpoint {
  public:
   struct Config {
-    coap::Listener::Config listener = {};
+    /// Of one session: 200 datagrams a second (1,000 at once) are decrypted; of them 20 notifications a second (256 at
+    /// once: what an SDK keeps of readings) and 20 requests (64 at once) are taken, and 64 ACKs are held.
+    coap::Listener::Config listener = {
+        .datagrams = {.per_second = 200, .burst = 1000},
+        .connection = {.notifications = {.per_second = 20, .burst = 256},
+                       .requests = {.per_second = 20, .burst = 64},
+                       .max_held = 64},
+    };
     DeviceSession::Config session = {};
   };
   /// What a shard sees of the thread that it runs on.

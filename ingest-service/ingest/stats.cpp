@@ -24,6 +24,8 @@ void add(SessionStats& sum, const SessionStats& one) {
   add(sum.held_acks, one.held_acks);
   sum.alarm_ack.add(one.alarm_ack);
   add(sum.alarms_refused, one.alarms_refused);
+  add(sum.alarms_declined, one.alarms_declined);
+  add(sum.quarantine_over, one.quarantine_over);
 }
 
 void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
@@ -33,6 +35,7 @@ void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
   add(sum.no_session, one.no_session);
   add(sum.unauthenticated, one.unauthenticated);
   add(sum.bad_hello, one.bad_hello);
+  add(sum.over_rate, one.over_rate);
   add(sum.hellos_dropped, one.hellos_dropped);
   add(sum.handshakes, one.handshakes);
   add(sum.handshakes_failed, one.handshakes_failed);
@@ -60,6 +63,9 @@ void add(coap::ConnectionCounters& sum, const coap::ConnectionCounters& one) {
   add(sum.malformed, one.malformed);
   add(sum.unknown_token, one.unknown_token);
   add(sum.retired_token, one.retired_token);
+  add(sum.notifications_over, one.notifications_over);
+  add(sum.requests_over, one.requests_over);
+  add(sum.held_over, one.held_over);
   add(sum.bytes_in, one.bytes_in);
   add(sum.bytes_out, one.bytes_out);
 }

@@ -34,9 +34,11 @@ struct SessionStats {
   std::array<std::array<std::uint64_t, post_end_count>, 2> posts{};  // by resource: vitals, alarms
   std::uint64_t registrations = 0, registrations_refused = 0;
   std::uint64_t observations = 0, observations_ended = 0;
-  std::uint64_t held_acks = 0;       // now
-  daemon::Latency alarm_ack;         // from an alarm notification's arrival to its ACK
-  std::uint64_t alarms_refused = 0;  // more alarm records in one session than a device may owe
+  std::uint64_t held_acks = 0;        // now
+  daemon::Latency alarm_ack;          // from an alarm notification's arrival to its ACK
+  std::uint64_t alarms_refused = 0;   // alarm records beyond what may wait of one session
+  std::uint64_t alarms_declined = 0;  // notifications that were not acknowledged for want of room: they come again
+  std::uint64_t quarantine_over = 0;  // quarantined payloads beyond a session's allowance: dropped
 };
 
 /// Everything that one shard knows of itself.

@@ -321,15 +321,114 @@ TEST(DeviceSession, AnAlarmThatFindsNoRoomIsNeverAcknowledged) {  // I1
   EXPECT_EQ(talk.stats.held_acks, 0u);
 }
 
+// FAIR-1, I5: what there was no room for comes again under its message id, and is taken then.
+TEST(DeviceSession, AnAlarmThatFoundNoRoomIsTakenWhenItIsRetransmitted) {
+  Conversation talk;
+  talk.introduce();
+  const auto delivery = talk.raise(1);
+  talk.sink.answer(RecordResult::refused);
+  talk.settle();
+  EXPECT_EQ(talk.stats.alarms_declined, 1u);
+  talk.advance(seconds{4});
+  ASSERT_THAT(talk.sink.records, SizeIs(2));
+  talk.sink.answer(RecordResult::committed);
+  talk.settle();
+  EXPECT_TRUE(talk.acknowledged(delivery));
+}
+
+// FAIR-1: what is open is bounded, whatever the alarms are; what waits is acknowledged all the same.
+TEST(DeviceSession, BeyondSixtyFourOpenAlarmsNothingIsAcknowledged) {
+  Conversation talk;
+  talk.introduce();
+  const auto token = talk.asked("/alarms").at(0).message.token;
+  const auto send = [&](std::uint16_t id) {  // eight alarms
+    std::string json = R"([{"n":"owed","v":99})";
+    for (int q = id * 8 + 1; q <= id * 8 + 8; ++q)
+      json += R"(,{"n":"q","v":)" + std::to_string(q) +
+              R"(},{"n":"tk","v":900},{"n":"ev","vs":"raised"},{"n":"kind","vs":"tech"},{"n":"prio","v":3},)"
+              R"({"n":"code","vs":"lead-off"})";
+    json += "]";
+    coap::Message message;
+    message.type = coap::Type::con;
+    message.code = coap::code::content;
+    message.id = id;
+    message.token = token;
+    message.options.add_uint(coap::OptionNumber::observe, 100u + id);
+    message.options.add_uint(coap::OptionNumber::content_format, coap::content_format::senml_json);
+    message.payload.assign(json.begin(), json.end());
+    talk.ingest.handle_datagram(coap::encode(message), talk.now);
+    talk.settle();
+  };
+  for (std::uint16_t id = 0; id < 9; ++id) send(id);
+  EXPECT_THAT(talk.sink.records, SizeIs(64));
+  EXPECT_EQ(talk.stats.held_acks, 8u);
+  EXPECT_EQ(talk.stats.alarms_refused, 8u);
+  EXPECT_EQ(talk.stats.alarms_declined, 1u);
+  talk.sink.answer(RecordResult::committed);
+  talk.settle();
+  EXPECT_EQ(talk.stats.held_acks, 0u);
+  send(8);  // again, under its message id
+  EXPECT_THAT(talk.sink.records, SizeIs(72));
+  EXPECT_EQ(talk.stats.held_acks, 1u);
+}
+
+// FAIR-1: each costs storage a transaction, so a session has few a second, also with storage healthy.
+TEST(DeviceSession, UndecodablePayloadsBeyondTheAllowanceAreDroppedAndCounted) {
+  Conversation talk;
+  talk.introduce();
+  for (int i = 0; i < 1500; ++i) talk.notify("/vitals", "x" + std::to_string(i), non);
+  EXPECT_THAT(talk.sink.records, SizeIs(32));
+  EXPECT_EQ(talk.stats.quarantine_over, 1468u);
+  EXPECT_EQ(quarantined(talk.stats, QuarantineReason::undecodable), 1500u) << "nothing goes uncounted";
+  talk.advance(seconds{5});
+  for (int i = 0; i < 1500; ++i) talk.notify("/vitals", "x" + std::to_string(i), non);
+  EXPECT_THAT(talk.sink.records, SizeIs(42));
+  talk.notify("/vitals", R"([{"n":"q","v":1},{"n":"tk","v":900},{"n":"hr","v":70}])", non);
+  EXPECT_THAT(talk.sink.records, SizeIs(43)) << "what can be decoded is taken";
+  talk.advance(seconds{61});
+  EXPECT_EQ(talk.sink.audited("quarantine", false, "undecodable"), 3000u);
+  EXPECT_LE(std::ranges::count(talk.sink.audits, "quarantine", &AuditEntry::action), 3);
+}
+
+// FAIR-1: nor is an undecodable alarm acknowledged before it is kept, however many came before.
+TEST(DeviceSession, AnUndecodableAlarmBeyondTheAllowanceComesAgain) {
+  Conversation talk;
+  talk.introduce();
+  for (int i = 0; i < 32; ++i) talk.notify("/vitals", "x", non);
+  talk.sink.answer(RecordResult::quarantined);
+  const auto delivery = talk.notify("/alarms", "x", con);
+  talk.sink.answer(RecordResult::quarantined);
+  talk.settle();
+  EXPECT_FALSE(talk.acknowledged(delivery));
+  talk.advance(seconds{4});
+  talk.sink.answer(RecordResult::quarantined);
+  talk.settle();
+  EXPECT_TRUE(talk.acknowledged(delivery));
+}
+
+TEST(DeviceSession, RefusedRegistrationsAreAuditedOnceAMinute) {  // FAIR-1
+  Conversation talk;
+  talk.ask_time(1000);
+  for (int i = 0; i < 100; ++i) talk.ask(Conversation<>::registration("urn:dev:os:32473-0000000000000000"));
+  EXPECT_EQ(std::ranges::count(talk.sink.audits, "register", &AuditEntry::action), 1);
+  EXPECT_EQ(talk.stats.registrations_refused, 100u);
+}
+
 TEST(DeviceSession, AfterALossTheSilentAlarmPathIsAskedWhenStorageIsBack) {
   Conversation<testing::FaultySink> talk;
   talk.introduce();
+  const auto heard = [&] { return talk.stats.notifications[static_cast<std::size_t>(Resource::alarms)][1]; };
   talk.raise(1);
-  talk.advance(seconds{59});
+  auto last = talk.now;
+  while (talk.device.busy(coap::Slot::alarm)) {  // until its retransmissions have run out
+    const auto before = heard();
+    talk.advance(seconds{1});
+    if (heard() != before) last = talk.now;
+  }
   talk.sink.come_back(Stream::alarms);
   talk.settle();
   EXPECT_EQ(talk.registrations("/alarms"), 1u);  // what it said last is still current
-  talk.advance(seconds{4});
+  talk.advance(last + seconds{61} - talk.now);
   talk.sink.come_back(Stream::alarms);
   talk.settle();
   EXPECT_EQ(talk.registrations("/alarms"), 2u);

@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
+#include <set>
+
 namespace wardlink::ingest {
 namespace {
 
@@ -70,7 +74,7 @@ LaneQueue alarm_lane(std::size_t capacity = 1000) {
 TEST(LaneQueue, BatchesWhatWaitsAndKeepsFewInFlight) {
   auto queue = readings();
   queue.attach(attachment(one));
-  for (std::uint64_t i = 1; i <= 8; ++i) EXPECT_THAT(queue.append(vitals(one, i)), IsEmpty());
+  for (std::uint64_t i = 1; i <= 8; ++i) EXPECT_THAT(queue.append(vitals(one, i), start), IsEmpty());
   const auto sent = send_all(queue);
   EXPECT_THAT(sent.attached, ElementsAre(one));
   EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(1, 2, 3), ElementsAre(4, 5, 6)));
@@ -88,14 +92,15 @@ TEST(LaneQueue, AfterALossAttachesAnewAndSendsTheUnansweredInOrder) {  // I1, I8
   auto queue = readings();
   queue.attach(attachment(one));
   queue.attach(attachment(two, "urn:dev:os:32473-b"));
-  for (std::uint64_t i = 1; i <= 8; ++i) queue.append(vitals(i % 2 == 0 ? two : one, i));
+  for (std::uint64_t i = 1; i <= 8; ++i) queue.append(vitals(i % 2 == 0 ? two : one, i), start);
   const auto sent = send_all(queue);
+  EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(1, 3, 5), ElementsAre(7, 2, 4)));
   ASSERT_TRUE(queue.answer(sent.numbers[0], {committed, committed, committed}, start));
-  ASSERT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(7, 8)));
+  ASSERT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(6, 8)));
   queue.restart();
   const auto again = send_all(queue);
   EXPECT_THAT(again.attached, ::testing::UnorderedElementsAre(one, two));
-  EXPECT_THAT(again.batches, ElementsAre(ElementsAre(4, 5, 6), ElementsAre(7, 8)));
+  EXPECT_THAT(again.batches, ElementsAre(ElementsAre(7, 2, 4), ElementsAre(6, 8)));
   EXPECT_EQ(queue.counters().resent, 5u);
   for (std::uint64_t number : again.numbers)
     for (std::uint64_t old : sent.numbers) EXPECT_NE(number, old);  // a late answer cannot be taken for a new one
@@ -104,7 +109,7 @@ TEST(LaneQueue, AfterALossAttachesAnewAndSendsTheUnansweredInOrder) {  // I1, I8
 TEST(LaneQueue, ADetachedSessionStaysUntilItsLastRecordIsAnswered) {
   auto queue = readings();
   queue.attach(attachment(one));
-  queue.append(vitals(one, 1));
+  queue.append(vitals(one, 1), start);
   const auto sent = send_all(queue);
   queue.detach(one);
   EXPECT_THAT(send_all(queue).detached, IsEmpty());
@@ -129,14 +134,14 @@ TEST(LaneQueue, ASessionThatCameAndWentUntoldIsNeverTold) {
 TEST(LaneQueue, WithoutRoomTheOldestVitalsAreShedAndCounted) {  // I3, MSG-06
   auto queue = readings(3);
   queue.attach(attachment(one));
-  for (std::uint64_t i = 1; i <= 3; ++i) queue.append(vitals(one, i));
-  const auto answers = queue.append(vitals(one, 4));
+  for (std::uint64_t i = 1; i <= 3; ++i) queue.append(vitals(one, i), start);
+  const auto answers = queue.append(vitals(one, 4), start);
   ASSERT_THAT(answers, SizeIs(1));
   EXPECT_EQ(answers[0].result, RecordResult::shed);
   EXPECT_EQ(queue.counters().shed_vitals, 1u);
   EXPECT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(2, 3, 4)));
   // All are on their way: then the new one has no place.
-  const auto refused = queue.append(vitals(one, 5));
+  const auto refused = queue.append(vitals(one, 5), start);
   ASSERT_THAT(refused, SizeIs(1));
   EXPECT_EQ(queue.counters().shed_vitals, 2u);
   EXPECT_EQ(queue.size(), 3u);
@@ -145,9 +150,9 @@ TEST(LaneQueue, WithoutRoomTheOldestVitalsAreShedAndCounted) {  // I3, MSG-06
 TEST(LaneQueue, AlarmsAreNeverShedButRefusedSoThatTheDeviceOwesThem) {  // I1, I5
   auto queue = alarm_lane(2);
   queue.attach(attachment(one));
-  queue.append(alarm(one, 1));
-  queue.append(alarm(one, 2));
-  const auto answers = queue.append(alarm(one, 3));
+  queue.append(alarm(one, 1), start);
+  queue.append(alarm(one, 2), start);
+  const auto answers = queue.append(alarm(one, 3), start);
   ASSERT_THAT(answers, SizeIs(1));
   EXPECT_EQ(answers[0].result, RecordResult::refused);
   EXPECT_EQ(answers[0].ticket, Ticket{3});
@@ -159,14 +164,14 @@ TEST(LaneQueue, OnlyTheSessionThatStorageWouldNotAttachWaits) {
   auto queue = readings();
   queue.attach(attachment(one));
   queue.attach(attachment(two, "urn:dev:os:32473-b"));
-  queue.append(vitals(one, 1));
-  queue.append(vitals(two, 2));
+  queue.append(vitals(one, 1), start);
+  queue.append(vitals(two, 2), start);
   auto sent = send_all(queue);
   const auto answers = queue.answer(sent.numbers.at(0), {not_attached, committed}, start);
   ASSERT_TRUE(answers);
   EXPECT_THAT(*answers, SizeIs(1));
-  queue.append(vitals(one, 3));
-  queue.append(vitals(two, 4));
+  queue.append(vitals(one, 3), start);
+  queue.append(vitals(two, 4), start);
   EXPECT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(4)));
   ASSERT_TRUE(queue.next_deadline());
   EXPECT_EQ(*queue.next_deadline(), start + std::chrono::seconds{1});
@@ -183,7 +188,7 @@ TEST(LaneQueue, WhatWasMeasuredGoesBeforeTheFormalitiesOfAWholeWard) {  // I3, I
     queue.attach(attachment(SinkSession{i}, "urn:dev:os:32473-" + std::to_string(i)));
     queue.audit({"", "handshake", true, std::to_string(i), "", 1});
   }
-  queue.append(vitals(last, 7));
+  queue.append(vitals(last, 7), start);
   EXPECT_EQ(std::get<LaneQueue::Attachments>(*queue.next(start)).at(0).session, last);
   EXPECT_THAT(*std::get<LaneQueue::Batch>(*queue.next(start)).records, SizeIs(1));
   auto sent = send_all(queue);
@@ -219,11 +224,12 @@ TEST(LaneQueue, ABatchNeedsOneAttachmentOfAllItsSessions) {
 TEST(LaneQueue, ABatchHoldsNothingWhoseSessionIsNotAttached) {
   auto queue = alarm_lane();
   queue.attach(attachment(one));
-  queue.append(alarm(one, 1));
+  queue.append(alarm(one, 1), start);
   ASSERT_TRUE(queue.answer(send_all(queue).numbers.at(0), {not_attached}, start));
-  for (std::uint64_t i = 2; i <= 300; ++i) queue.append(alarm(one, i));  // more than a batch, and all of it to wait
+  for (std::uint64_t i = 2; i <= 300; ++i)
+    queue.append(alarm(one, i), start);  // more than a batch, and all of it to wait
   queue.attach(attachment(two, "urn:dev:os:32473-b"));
-  queue.append(alarm(two, 1000));
+  queue.append(alarm(two, 1000), start);
   const auto sent = send_all(queue);
   EXPECT_THAT(sent.attached, ElementsAre(two));
   EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(1000)));
@@ -235,8 +241,8 @@ TEST(LaneQueue, AnAlarmWaitsForNoOtherSessionToBeAttached) {  // I1, I8: a whole
   for (std::uint64_t i = 1; i <= 1000; ++i)
     queue.attach(attachment(SinkSession{i}, "urn:dev:os:32473-" + std::to_string(i)));
   EXPECT_THAT(send_all(queue).attached, ElementsAre(one)) << "the first, whose answer tells that storage is there";
-  queue.append(alarm(last, 7));
-  queue.append(alarm(last, 8));
+  queue.append(alarm(last, 7), start);
+  queue.append(alarm(last, 8), start);
   auto sent = send_all(queue);
   EXPECT_THAT(sent.attached, ElementsAre(last));
   EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(7, 8)));
@@ -249,7 +255,7 @@ TEST(LaneQueue, AnAlarmWaitsForNoOtherSessionToBeAttached) {  // I1, I8: a whole
 
   queue.restart();  // nobody has anything
   EXPECT_THAT(send_all(queue).attached, SizeIs(1));
-  queue.append(alarm(two, 1));
+  queue.append(alarm(two, 1), start);
   EXPECT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(1)));
 }
 
@@ -257,7 +263,7 @@ TEST(LaneQueue, AnAlarmWaitsForFewOthersToBeAttached) {  // I1, I8: a whole ward
   auto queue = alarm_lane();
   for (std::uint64_t i = 1; i <= 1000; ++i) {
     queue.attach(attachment(SinkSession{i}, "urn:dev:os:32473-" + std::to_string(i)));
-    queue.append(alarm(SinkSession{i}, i));
+    queue.append(alarm(SinkSession{i}, i), start);
   }
   queue.restart();
   std::size_t attached = 0;
@@ -282,11 +288,11 @@ TEST(LaneQueue, StorageIsHeardOfAlsoWhenTheFirstSessionHasGone) {
 TEST(LaneQueue, ADeviceThatIsBackOwesItsAlarmsItself) {  // I8: memory stays bounded
   auto queue = alarm_lane();
   queue.attach(attachment(one));
-  queue.append(alarm(one, 1));
+  queue.append(alarm(one, 1), start);
   queue.detach(one);
   queue.attach(attachment(two));
   EXPECT_EQ(queue.counters().superseded, 1u);
-  queue.append(alarm(two, 1));
+  queue.append(alarm(two, 1), start);
   const auto sent = send_all(queue);
   EXPECT_THAT(sent.attached, ElementsAre(two));
   EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(1)));
@@ -296,15 +302,15 @@ TEST(LaneQueue, ADeviceThatIsBackTakesOverFromEveryPastSessionOfItsBoot) {
   constexpr SinkSession three{3}, four{4}, other{9};
   auto queue = alarm_lane();
   queue.attach(attachment(one));
-  queue.append(alarm(one, 1));
+  queue.append(alarm(one, 1), start);
   ASSERT_TRUE(queue.answer(send_all(queue).numbers.at(0), {not_attached}, start));
   queue.detach(one);  // what it has is parked
   queue.attach(attachment(other, "urn:dev:os:32473-b"));
-  queue.append(alarm(other, 7));
+  queue.append(alarm(other, 7), start);
   queue.detach(other);
   queue.attach(attachment(two));
   EXPECT_EQ(queue.counters().superseded, 1u);
-  queue.append(alarm(two, 1));
+  queue.append(alarm(two, 1), start);
   queue.detach(two);
   queue.restart();  // the past ones that are still owed an answer are known after it too
   queue.attach(attachment(three));
@@ -321,7 +327,7 @@ TEST(LaneQueue, ADeviceThatIsBackTakesOverFromEveryPastSessionOfItsBoot) {
 TEST(LaneQueue, AlarmsOfAnEarlierBootAreKept) {  // I5: the rebooted device may not remember them
   auto queue = alarm_lane();
   queue.attach(attachment(one));
-  queue.append(alarm(one, 1));
+  queue.append(alarm(one, 1), start);
   queue.detach(one);
   queue.attach(attachment(two, "urn:dev:os:32473-a", 6));
   EXPECT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(1)));
@@ -330,7 +336,7 @@ TEST(LaneQueue, AlarmsOfAnEarlierBootAreKept) {  // I5: the rebooted device may 
 TEST(LaneQueue, AnAnswerThatFitsNoBatchIsRefused) {
   auto queue = readings();
   queue.attach(attachment(one));
-  queue.append(vitals(one, 1));
+  queue.append(vitals(one, 1), start);
   const auto sent = send_all(queue);
   EXPECT_FALSE(queue.answer(sent.numbers.at(0) + 1, {committed}, start));
   EXPECT_FALSE(queue.answer(sent.numbers.at(0), {committed, committed}, start));
@@ -341,7 +347,7 @@ TEST(LaneQueue, AuditEntriesAreSentAgainUntilALaterBatchIsAnswered) {  // I9
   auto queue = readings();
   queue.attach(attachment(one));
   queue.audit({"", "handshake", false, "first", "", 1});
-  queue.append(vitals(one, 1));
+  queue.append(vitals(one, 1), start);
   EXPECT_THAT(send_all(queue).audited, ElementsAre("first"));
   queue.restart();
   auto sent = send_all(queue);
@@ -349,7 +355,7 @@ TEST(LaneQueue, AuditEntriesAreSentAgainUntilALaterBatchIsAnswered) {  // I9
   ASSERT_TRUE(queue.answer(sent.numbers.at(0), {committed}, start));  // it went before the entry
   queue.restart();
   EXPECT_THAT(send_all(queue).audited, ElementsAre("first"));
-  queue.append(vitals(one, 2));
+  queue.append(vitals(one, 2), start);
   ASSERT_TRUE(queue.answer(send_all(queue).numbers.at(0), {committed}, start));
   queue.restart();
   EXPECT_THAT(send_all(queue).audited, IsEmpty());
@@ -362,6 +368,338 @@ TEST(LaneQueue, AuditEntriesAreBoundedAndCounted) {
   for (int i = 0; i < 5; ++i) queue.audit({});
   EXPECT_EQ(queue.counters().audits_dropped, 3u);
   EXPECT_THAT(send_all(queue).audited, SizeIs(2));
+}
+
+// -- fairness ---------------------------------------------------------------------------------------------------------
+
+std::string device_of(std::uint64_t number) { return "urn:dev:os:32473-" + std::to_string(number); }
+
+std::vector<std::uint64_t> sequences(const LaneQueue::Batch& batch) {
+  std::vector<std::uint64_t> all;
+  for (const auto& record : *batch.records) all.push_back(record.fact.sequence);
+  return all;
+}
+
+/// Sends and answers all, a second for each batch.
+std::vector<std::uint64_t> serve_all(LaneQueue& queue, coap::Instant& now) {
+  std::vector<std::uint64_t> served;
+  while (const auto outgoing = queue.next(now)) {
+    const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
+    if (batch == nullptr) continue;
+    for (std::uint64_t sequence : sequences(*batch)) served.push_back(sequence);
+    now += std::chrono::seconds{1};
+    EXPECT_TRUE(queue.answer(batch->number, std::vector(batch->records->size(), committed), now));
+  }
+  return served;
+}
+
+TEST(LaneQueueFairness, WhoSendsALotWaitsBehindItselfOnly) {  // FAIR-1
+  auto queue = readings(100'000, 256, 4);
+  queue.attach(attachment(one));
+  for (std::uint64_t i = 1; i <= 60'000; ++i) queue.append(vitals(one, i), start);
+  for (std::uint64_t other = 2; other <= 5; ++other) {
+    queue.attach(attachment(SinkSession{other}, device_of(other)));
+    queue.append(vitals(SinkSession{other}, 100'000 + other), start);
+  }
+  queue.restart();  // all wait
+  coap::Instant now = start;
+  const auto served = serve_all(queue, now);
+  ASSERT_THAT(served, SizeIs(60'004));
+  for (std::uint64_t other = 2; other <= 5; ++other)
+    EXPECT_LT(std::ranges::find(served, 100'000 + other) - served.begin(), 256) << "in the first batch";
+}
+
+TEST(LaneQueueFairness, AmongAlarmsTheSameHolds) {  // FAIR-1
+  auto queue = alarm_lane(10'000);
+  queue.attach(attachment(one));
+  queue.attach(attachment(two, device_of(2)));
+  for (std::uint64_t i = 1; i <= 1000; ++i) queue.append(alarm(one, i), start);
+  queue.append(alarm(two, 5000), start);
+  coap::Instant now = start;
+  const auto served = serve_all(queue, now);
+  ASSERT_THAT(served, SizeIs(1001));
+  EXPECT_LT(std::ranges::find(served, 5000u) - served.begin(), 256);
+}
+
+TEST(LaneQueueFairness, SessionsOfOneDeviceShareItsTurn) {  // FAIR-1: who opens many sessions gains nothing
+  auto queue = readings(100'000, 256, 4);
+  for (std::uint64_t name = 1; name <= 100; ++name) {
+    queue.attach(attachment(SinkSession{name}));
+    for (std::uint64_t i = 1; i <= 100; ++i) queue.append(vitals(SinkSession{name}, i), start);
+    queue.detach(SinkSession{name});
+  }
+  queue.attach(attachment(SinkSession{500}, device_of(2)));
+  queue.append(vitals(SinkSession{500}, 7777), start);
+  coap::Instant now = start;
+  const auto served = serve_all(queue, now);
+  EXPECT_LT(std::ranges::find(served, 7777u) - served.begin(), 256);
+}
+
+TEST(LaneQueueFairness, WithoutRoomTheGreediestIsShedFirst) {  // FAIR-1, I3
+  auto queue = readings(1000);
+  queue.attach(attachment(one));
+  queue.attach(attachment(two, device_of(2)));
+  for (std::uint64_t i = 1; i <= 10; ++i) queue.append(vitals(two, i), start);
+  std::size_t shed = 0;
+  for (std::uint64_t i = 1; i <= 5000; ++i)
+    for (const auto& answer : queue.append(vitals(one, 100 + i), start)) {
+      EXPECT_EQ(answer.session, one);
+      EXPECT_EQ(answer.result, RecordResult::shed);
+      ++shed;
+    }
+  EXPECT_EQ(shed, 5000u - 990u);
+  EXPECT_THAT(queue.append(vitals(two, 11), start), SizeIs(1)) << "the other's, again";
+  coap::Instant now = start;
+  const auto served = serve_all(queue, now);
+  for (std::uint64_t i = 1; i <= 11; ++i) EXPECT_THAT(served, ::testing::Contains(i));
+  EXPECT_EQ(served.back(), 5100u) << "the newest of the greediest remains";
+}
+
+TEST(LaneQueueFairness, OneDeviceCannotFillTheLaneOfAlarms) {  // FAIR-1
+  LaneQueue::Config config;
+  config.stream = Stream::alarms, config.device_alarms = 10;
+  LaneQueue queue(config);
+  std::size_t refused = 0;
+  for (std::uint64_t boot = 1; boot <= 5; ++boot) {  // a new start each time, so nothing is taken back
+    queue.attach(attachment(SinkSession{boot}, device_of(1), boot));
+    for (std::uint64_t i = 1; i <= 4; ++i)
+      for (const auto& answer : queue.append(alarm(SinkSession{boot}, boot * 10 + i), start))
+        refused += answer.result == RecordResult::refused ? 1 : 0;
+    queue.detach(SinkSession{boot});
+  }
+  EXPECT_EQ(refused, 10u);
+  queue.attach(attachment(SinkSession{9}, device_of(2)));
+  EXPECT_THAT(queue.append(alarm(SinkSession{9}, 7), start), IsEmpty());
+  coap::Instant now = start;
+  EXPECT_THAT(serve_all(queue, now), SizeIs(11));
+  queue.attach(attachment(SinkSession{6}, device_of(1), 6));
+  EXPECT_THAT(queue.append(alarm(SinkSession{6}, 61), start), IsEmpty()) << "answered ones make room";
+}
+
+/// What waits while storage answers: drops of what waited longer than 5 s.
+class LaneQueueWait : public ::testing::Test {
+ protected:
+  LaneQueueWait() {
+    queue.attach(attachment(one));
+    queue.append(vitals(one, 1), now);
+    serve_all(queue, now);  // caught up
+  }
+  void append(std::uint64_t from, std::uint64_t to) {
+    for (; from <= to; ++from) queue.append(vitals(one, from), now);
+  }
+  LaneQueue queue = readings(1000, 3, 2);
+  coap::Instant now = start;
+};
+
+TEST_F(LaneQueueWait, AReadingThatWaitedTooLongIsDroppedFromTheHeadAndCounted) {  // FAIR-1, I3
+  append(2, 6);
+  now += std::chrono::seconds{3};
+  append(7, 8);
+  now += std::chrono::seconds{3};
+  EXPECT_THAT(send_all(queue, now).batches, ElementsAre(ElementsAre(7, 8)));
+  EXPECT_EQ(queue.counters().waited, 5u);
+  const auto dropped = queue.take_dropped();
+  ASSERT_THAT(dropped, SizeIs(5));
+  for (const auto& answer : dropped) EXPECT_EQ(answer.result, RecordResult::shed);
+  EXPECT_THAT(queue.take_dropped(), IsEmpty());
+  EXPECT_EQ(queue.size(), 2u);
+}
+
+TEST_F(LaneQueueWait, WhatPiledUpWhileStorageWasAwayIsKept) {  // FAIR-1, I8
+  append(2, 9);
+  const auto sent = send_all(queue, now);
+  queue.restart();
+  now += std::chrono::minutes{5};
+  append(10, 12);
+  now += std::chrono::seconds{4};
+  EXPECT_THAT(serve_all(queue, now), SizeIs(11));  // slowly: the last of it waits for longer than 5 s, too
+  EXPECT_EQ(queue.counters().waited, 0u);
+}
+
+TEST_F(LaneQueueWait, NorIsItDroppedWhereABatchWasNotAnsweredInTime) {  // FAIR-1, I8
+  append(2, 4);
+  const auto sent = send_all(queue, now);
+  now += std::chrono::seconds{4};
+  append(5, 6);
+  now += std::chrono::seconds{6};
+  EXPECT_THAT(send_all(queue, now).batches, ElementsAre(ElementsAre(5, 6)));
+  EXPECT_EQ(queue.counters().waited, 0u);
+}
+
+TEST_F(LaneQueueWait, NorWhereItsSessionWasNotAttached) {  // FAIR-1
+  append(2, 2);
+  ASSERT_TRUE(queue.answer(send_all(queue, now).numbers.at(0), {not_attached}, now));
+  append(3, 4);
+  now += std::chrono::seconds{7};
+  EXPECT_THAT(send_all(queue, now).batches, ElementsAre(ElementsAre(2, 3, 4)));
+  EXPECT_EQ(queue.counters().waited, 0u);
+}
+
+TEST(LaneQueueFairness, AnAlarmIsNeverDroppedHoweverLongItWaits) {  // FAIR-1, I1, I5
+  auto queue = alarm_lane();
+  coap::Instant now = start;
+  queue.attach(attachment(one));
+  queue.append(alarm(one, 1), now);
+  serve_all(queue, now);
+  queue.append(alarm(one, 2), now);
+  now += std::chrono::hours{1};
+  EXPECT_THAT(send_all(queue, now).batches, ElementsAre(ElementsAre(2)));
+}
+
+/// Records of random length, by number of the session and sequence.
+Record random_record(SinkSession session, std::uint64_t sequence, std::mt19937_64& random) {
+  Record record = vitals(session, sequence);
+  record.ticket = Ticket{static_cast<std::uint64_t>(session) << 32 | sequence};
+  if (random() % 3 == 0)
+    record.fact.body = Quarantined{QuarantineReason::undecodable, "/vitals", coap::Bytes(random() % 1024)};
+  else
+    std::get<SignValues>(record.fact.body).values.resize(1 + random() % 10, {1, 72.0, false});
+  return record;
+}
+
+// FAIR-1: while several have something waiting, none gets a turn's worth less than another.
+TEST(LaneQueueFairness, WhoeverHasSomethingWaitingGetsItsShareOfBytes) {
+  constexpr std::size_t kQuantum = 4096, kLongest = 64 + 1024 + 7;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    std::mt19937_64 random(seed);
+    auto queue = readings(1'000'000, 64, 1);
+    const std::uint64_t devices = 2 + random() % 8;
+    std::map<SinkSession, std::size_t> left, served;
+    for (std::uint64_t name = 1; name <= devices; ++name) {
+      queue.attach(attachment(SinkSession{name}, device_of(name)));
+      left[SinkSession{name}] = 200 + random() % 2000;
+      for (std::uint64_t i = 1; i <= left[SinkSession{name}]; ++i)
+        queue.append(random_record(SinkSession{name}, i, random), start);
+    }
+    const auto size = [](const Record& record) -> std::size_t {
+      if (const auto* raw = std::get_if<Quarantined>(&record.fact.body)) return 64 + raw->payload.size() + 7;
+      return 64 + 16 * std::get<SignValues>(record.fact.body).values.size();
+    };
+    bool all_wait = true;
+    while (all_wait) {
+      const auto outgoing = queue.next(start);
+      ASSERT_TRUE(outgoing) << seed;
+      const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
+      if (batch == nullptr) continue;
+      for (const auto& record : *batch->records) {
+        served[record.session] += size(record);
+        all_wait = all_wait && --left[record.session] > 0;
+        if (!all_wait) break;
+        std::size_t least = SIZE_MAX, most = 0;
+        for (const auto& [name, waiting] : left) {
+          least = std::min(least, served[name]);
+          most = std::max(most, served[name]);
+        }
+        ASSERT_LE(most - least, 2 * kQuantum + kLongest) << "seed " << seed;
+      }
+      ASSERT_TRUE(queue.answer(batch->number, std::vector(batch->records->size(), committed), start));
+    }
+  }
+}
+
+/// All that can happen, at random: of each session records go in order, and each is answered once.
+void live_at_random(std::uint64_t seed, Stream stream) {
+  std::mt19937_64 random(seed);
+  LaneQueue::Config config;
+  config.stream = stream, config.capacity = 200, config.batch = 1 + random() % 20, config.in_flight = 1 + random() % 3;
+  config.quantum = 100 + random() % 2000, config.device_alarms = 50;
+  LaneQueue queue(config);
+  coap::Instant now = start;
+  std::map<SinkSession, std::uint64_t> last_appended, last_sent;
+  std::map<Ticket, int> answered;
+  std::vector<std::pair<std::uint64_t, std::size_t>> open;  // batches and how many are in each
+  std::size_t superseded = 0;
+  std::uint64_t sessions = 0;
+  const auto note = [&](const std::vector<RecordAnswered>& answers) {
+    for (const auto& answer : answers) {
+      ++answered[answer.ticket];
+      EXPECT_TRUE(stream != Stream::alarms || answer.result != RecordResult::shed);
+    }
+  };
+  const auto send = [&] {
+    const auto outgoing = queue.next(now);
+    note(queue.take_dropped());
+    if (!outgoing) return false;
+    const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
+    if (std::holds_alternative<Attachment>(*outgoing)) queue.attach_answered();
+    if (batch == nullptr) return true;
+    open.emplace_back(batch->number, batch->records->size());
+    for (const auto& record : *batch->records) {
+      EXPECT_LT(last_sent[record.session], record.fact.sequence) << "of session " << static_cast<int>(record.session);
+      last_sent[record.session] = record.fact.sequence;
+    }
+    return true;
+  };
+  const auto answer = [&](StorageAnswer what) {
+    const auto [number, count] = open.front();
+    open.erase(open.begin());
+    const auto answers = queue.answer(number, std::vector(count, what), now);
+    ASSERT_TRUE(answers);
+    note(*answers);
+  };
+  const auto refuse_all = [&] {  // whose sessions storage would not attach: they come again
+    while (!open.empty()) answer(not_attached);
+    last_sent.clear();
+  };
+  for (int step = 0; step < 3000; ++step) {
+    now += std::chrono::milliseconds{random() % 400};
+    switch (random() % 12) {
+      case 0:
+        if (sessions < 30) {
+          ++sessions;
+          queue.attach(attachment(SinkSession{sessions}, device_of(sessions % 5), 1 + random() % 2));
+        }
+        break;
+      case 1:
+        if (sessions > 0 && random() % 10 == 0) queue.detach(SinkSession{1 + random() % sessions});
+        break;
+      case 2:
+        if (random() % 20 == 0) {
+          queue.restart();
+          open.clear();
+          last_sent.clear();
+        }
+        break;
+      case 3:
+      case 4:
+        if (!open.empty()) random() % 8 == 0 ? refuse_all() : answer(committed);
+        break;
+      case 5:
+      case 6:
+        send();
+        break;
+      default:
+        if (sessions == 0) break;
+        for (std::uint64_t many = random() % 10; many > 0; --many) {
+          const SinkSession name{1 + random() % sessions};
+          auto record = random_record(name, ++last_appended[name], random);
+          record.fact.stream = stream;
+          answered.emplace(record.ticket, 0);
+          note(queue.append(std::move(record), now));
+        }
+    }
+    ASSERT_LE(queue.size(), config.capacity);
+    if (::testing::Test::HasFailure()) return;
+  }
+  while (!queue.drained()) {
+    now += std::chrono::seconds{2};
+    last_sent.clear();
+    while (send()) {
+    }
+    while (!open.empty()) answer(committed);
+  }
+  for (const auto& [ticket, times] : answered) {
+    superseded += times == 0 ? 1 : 0;
+    ASSERT_LE(times, 1) << "each is answered once";
+  }
+  EXPECT_EQ(superseded, queue.counters().superseded) << "or counted";
+}
+
+TEST(LaneQueueFairness, WhateverHappensRecordsGoInOrderAndAreAnsweredOnce) {  // FAIR-1, I3
+  for (std::uint64_t seed = 1; seed <= 40 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    live_at_random(seed, seed % 2 == 0 ? Stream::vitals : Stream::alarms);
+  }
 }
 
 }  // namespace

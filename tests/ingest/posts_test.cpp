@@ -448,5 +448,28 @@ TEST(Posts, NamesTheFormatsThatAPeerMayAccept) {
   EXPECT_EQ(ask("/.well-known/core", 112).code, code::not_acceptable);
 }
 
+TEST(Posts, OfAlarmsFewMayWaitAndTheRestHearsThatStorageIsAway) {  // FAIR-1
+  Talk talk;
+  talk.shared.config.posts.open_alarms = 2;
+  Posts posts(SinkSession{8}, {talk.sink, talk.stats, talk.shared.draw_ticket, talk.shared.draw_boot},
+              talk.shared.config.posts);
+  const auto take = [&](std::uint64_t exchange) {
+    coap::event::RequestReceived request{coap::ExchangeId{exchange},       code::post, "/alarms", {}, {},
+                                         coap::content_format::senml_json, {}};
+    const std::string json = kAlarm;
+    request.payload.assign(json.begin(), json.end());
+    return posts.take(Resource::alarms, request, coap::PeerIdentity{testing::urn, "f00d", 0}, talk.wall(), {}, talk.now)
+        .answer;
+  };
+  EXPECT_FALSE(take(1));
+  EXPECT_FALSE(take(2));
+  const auto beyond = take(3);
+  ASSERT_TRUE(beyond);
+  EXPECT_EQ(beyond->code, code::service_unavailable);
+  EXPECT_THAT(talk.sink.records, SizeIs(2));
+  EXPECT_TRUE(posts.settle(talk.sink.records[0].ticket, RecordResult::committed));
+  EXPECT_FALSE(take(4)) << "one was stored";
+}
+
 }  // namespace
 }  // namespace wardlink::ingest

@@ -325,5 +325,97 @@ TEST_F(ShardTest, TimersOfASessionRunWithoutAnyTraffic) {
   EXPECT_EQ(stats(0).session.observations, heard + 2);  // both were silent for longer than Max-Age
 }
 
+// -- what one session may send ----------------------------------------------------------------------------------------
+
+std::string set_of(int sequence) {
+  return R"([{"n":"q","v":)" + std::to_string(sequence) + R"(},{"n":"tk","v":0},{"n":"hr","v":72}])";
+}
+
+TEST_F(ShardTest, NotificationsBeyondTheAllowanceAreDroppedUnreadAndAlarmsHaveAPartOfIt) {  // FAIR-1
+  Device& greedy = connect(0, 40'001, named("aaaa"));
+  Device& other = connect(0, 40'002, named("bbbb"));
+  for (int i = 1; i <= 600; ++i) greedy.notify("/vitals", set_of(i), now);
+  carry();
+  const auto taken = sink(0).records.size();
+  EXPECT_EQ(taken, 192u) << "three quarters of 256";
+  EXPECT_EQ(stats(0).connections.notifications_over, 600u - taken);
+
+  const auto alarm = greedy.notify("/alarms", one_alarm, now);
+  other.notify("/vitals", one_set, now);
+  carry();
+  sink(0).answer(RecordResult::committed);
+  carry();
+  EXPECT_THAT(greedy.acknowledged, ::testing::Contains(alarm));
+  EXPECT_THAT(sink(0).records, SizeIs(taken + 2));
+
+  EXPECT_EQ(sink(0).audited("notify", false, "over_rate"), 408u);
+
+  now += seconds{5};
+  for (int i = 601; i <= 800; ++i) greedy.notify("/vitals", set_of(i), now);
+  carry();
+  EXPECT_THAT(sink(0).records, SizeIs(taken + 2 + 99)) << "20 a second, and the alarm was one";
+}
+
+TEST_F(ShardTest, AnAlarmBeyondTheAllowanceIsTakenWhenItComesAgain) {  // FAIR-1, I5
+  Device& device = connect(0, 40'001, named("aaaa"));
+  for (int i = 1; i <= 300; ++i)
+    device.connection.notify(device.observers.at("/alarms"), {coap::code::content, {}, {}, {}}, coap::Reliability::non,
+                             coap::Slot::alarm, now);
+  carry();
+  sink(0).answer(RecordResult::quarantined);
+  const auto alarm = device.notify("/alarms", one_alarm, now);
+  carry();
+  EXPECT_EQ(sink(0).unanswered(), 0u);
+  now += seconds{3};
+  device.connection.handle_timeout(now);
+  carry();
+  EXPECT_EQ(sink(0).unanswered(), 1u);
+  sink(0).answer(RecordResult::committed);
+  carry();
+  EXPECT_THAT(device.acknowledged, ::testing::Contains(alarm));
+}
+
+TEST_F(ShardTest, RequestsBeyondTheAllowanceAreNotAnsweredUntilTheyComeAgain) {  // FAIR-1
+  Device& device = connect(0, 40'001, named("aaaa"));
+  const auto before = device.answers.size();
+  for (int i = 0; i < 100; ++i) {
+    coap::Request time;
+    time.path = "/time";
+    time.queries = {"tk=0"};
+    device.connection.request(time, now);
+  }
+  carry();
+  EXPECT_EQ(device.answers.size() - before, 62u) << "64 at once, two of them to register";
+  EXPECT_EQ(stats(0).connections.requests_over, 1u);
+  now += seconds{3};
+  device.connection.handle_timeout(now);
+  carry();
+  EXPECT_EQ(device.answers.size() - before, 100u);
+}
+
+TEST_F(ShardTest, DatagramsBeyondTheAllowanceAreNotDecrypted) {  // FAIR-1
+  Device& greedy = connect(0, 40'001, named("aaaa"));
+  const auto before = stats(0).connections.messages_in;
+  for (int i = 1; i <= 1500; ++i) greedy.notify("/vitals", set_of(i), now);
+  carry();
+  const auto decrypted = stats(0).connections.messages_in - before;
+  EXPECT_GT(decrypted, 900u);
+  EXPECT_LE(decrypted, 1000u);
+  EXPECT_EQ(stats(0).listener.over_rate, 1500u - decrypted);
+  EXPECT_EQ(stats(0).listener.unauthenticated, 0u);
+}
+
+TEST_F(ShardTest, WhatIsForgedCostsTheDeviceNothingOfItsAllowance) {  // FAIR-1, DTLS-12
+  Device& device = connect(0, 40'001, named("aaaa"));
+  coap::Bytes forged{23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 40};  // a sealed record (RFC 6347 §4.1) of nobody
+  forged.resize(13 + 40, 0x5a);
+  for (int i = 0; i < 5000; ++i) threads[0].shard->handle_datagram(device.place, forged, now);
+  device.notify("/vitals", one_set, now);
+  carry();
+  EXPECT_THAT(sink(0).records, SizeIs(1));
+  EXPECT_EQ(stats(0).listener.over_rate, 0u);
+  EXPECT_EQ(stats(0).listener.unauthenticated, 5000u);
+}
+
 }  // namespace
 }  // namespace wardlink::ingest

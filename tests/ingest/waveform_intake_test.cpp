@@ -150,10 +150,10 @@ TEST(WaveformIntake, RunsAreShedBeforeVitals) {  // I3, MSG-06
   constexpr SinkSession session{1};
   queue.attach({session, "urn:dev:os:32473-a", 5, WallTime{}, "f00d"});
   const auto run = [&](std::uint64_t sequence) {
-    return queue.append({session, Ticket::none, WallTime{}, {Stream::ecg, sequence, 0, WaveformRun{}}});
+    return queue.append({session, Ticket::none, WallTime{}, {Stream::ecg, sequence, 0, WaveformRun{}}}, {});
   };
   const auto vitals = [&](std::uint64_t sequence) {
-    return queue.append({session, Ticket::none, WallTime{}, {Stream::vitals, sequence, 0, SignValues{}}});
+    return queue.append({session, Ticket::none, WallTime{}, {Stream::vitals, sequence, 0, SignValues{}}}, {});
   };
   EXPECT_THAT(run(1), IsEmpty());
   EXPECT_THAT(vitals(1), IsEmpty());
