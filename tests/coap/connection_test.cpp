@@ -184,7 +184,7 @@ TEST(Connection, RefusesACriticalOptionThatItDoesNotKnow) {  // MSG-08
 // -- observing -----------------------------------------------------------------------------------------------------
 
 struct Observed {
-  explicit Observed(AckPolicy policy = AckPolicy::at_once) {
+  explicit Observed(AckPolicy policy = AckPolicy::at_once, const Connection::Config& config = {}) : peer(config) {
     observation = peer.connection.observe({code::get, "/alarms", {}, {}, {}}, policy, peer.now);
     registration = peer.sent();
     auto first = message(Type::ack, code::content, registration.id, registration.token, "first");
@@ -262,6 +262,96 @@ TEST(Observation, HoldsTheAckUntilItIsToldTo) {
   EXPECT_EQ(peer.sent(), message(Type::ack, code::empty, 100)) << "the ACK was lost";
   peer.connection.acknowledge(received.delivery, peer.now);
   EXPECT_TRUE(peer.silent());
+}
+
+TEST(Observation, HoldsSoManyAcksAndTakesTheRestForLost) {  // FAIR-1
+  Connection::Config config;
+  config.max_held = 3;
+  Observed observed(AckPolicy::held, config);
+  auto& peer = observed.peer;
+  const auto notify = [&](std::uint16_t id) {
+    peer.receive(notification(Type::con, id, observed.registration.token, id));
+  };
+  for (std::uint16_t id = 100; id < 200; ++id) notify(id);
+  EXPECT_EQ(peer.connection.counters().held_over, 97u);
+  const auto first = peer.event<event::NotificationReceived>();
+  peer.event<event::NotificationReceived>();
+  peer.event<event::NotificationReceived>();
+  EXPECT_TRUE(peer.no_event());
+  EXPECT_TRUE(peer.silent());
+  peer.connection.acknowledge(first.delivery, peer.now);
+  EXPECT_EQ(peer.sent().id, 100);
+  notify(199);  // again
+  peer.event<event::NotificationReceived>();
+  peer.pass(248s);
+  for (std::uint16_t id = 200; id < 203; ++id) notify(id);
+  EXPECT_EQ(peer.connection.counters().held_over, 97u) << "old ones make room (EXCHANGE_LIFETIME)";
+}
+
+TEST(Observation, WhatIsDeclinedIsNewWhenItComesAgain) {  // FAIR-1, I5
+  Observed observed(AckPolicy::held);
+  auto& peer = observed.peer;
+  const auto alarm = notification(Type::con, 100, observed.registration.token, 12);
+  peer.receive(alarm);
+  const auto declined = peer.event<event::NotificationReceived>();
+  peer.connection.decline(declined.delivery);
+  peer.connection.acknowledge(declined.delivery, peer.now);
+  EXPECT_TRUE(peer.silent());
+  peer.receive(alarm);
+  const auto again = peer.event<event::NotificationReceived>();
+  peer.receive(alarm);
+  EXPECT_TRUE(peer.no_event());
+  peer.connection.acknowledge(again.delivery, peer.now);
+  EXPECT_EQ(peer.sent(), message(Type::ack, code::empty, 100));
+}
+
+TEST(Observation, TakesSoManyNotificationsASecondAndKeepsAPartForTheUrgent) {  // FAIR-1
+  Connection::Config config;
+  config.notifications = {.per_second = 2, .burst = 8};
+  for (const auto policy : {AckPolicy::at_once, AckPolicy::held}) {
+    Observed observed(policy, config);
+    auto& peer = observed.peer;
+    const auto flood = [&](std::uint16_t first) {
+      std::size_t taken = 0;
+      for (auto id = first; id < first + 100; ++id) {
+        peer.receive(notification(Type::con, id, observed.registration.token, id));
+        while (peer.connection.poll_event()) ++taken;
+        while (!peer.silent()) {
+        }
+      }
+      return taken;
+    };
+    EXPECT_EQ(flood(100), policy == AckPolicy::held ? 8u : 6u);
+    EXPECT_EQ(flood(100), 0u) << "what was taken is a duplicate, what was not is beyond still";
+    peer.pass(2s);
+    EXPECT_EQ(flood(100), 4u);
+    EXPECT_GT(peer.connection.counters().notifications_over, 200u);
+    for (std::uint16_t id = 1000; id < 1100; ++id) peer.receive(notification(Type::non, id, token("nil"), id));
+    EXPECT_EQ(peer.connection.counters().unknown_token, 0u) << "nor is what would be rejected answered beyond it";
+  }
+}
+
+TEST(Budget, IsAMeanWithABurstAfterARest) {  // FAIR-1
+  Budget budget({.per_second = 10, .burst = 5});
+  Instant now{};
+  const auto take_all = [&](unsigned kept = 0) {
+    std::size_t taken = 0;
+    while (budget.take(now, kept)) ++taken;
+    return taken;
+  };
+  EXPECT_EQ(take_all(2), 3u);
+  EXPECT_EQ(take_all(), 2u);
+  now += 99ms;
+  EXPECT_EQ(take_all(), 0u);
+  now += 1ms;
+  EXPECT_EQ(take_all(), 1u);
+  now += 350ms;
+  EXPECT_EQ(take_all(), 3u);
+  now += 1h;
+  EXPECT_EQ(take_all(), 5u);
+  EXPECT_FALSE(budget.affords(now + 1h, 5)) << "nothing is left where all is kept";
+  Budget unlimited({});
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(unlimited.take(now));
 }
 
 TEST(Observation, EndsWithAnErrorOrWithoutTheOption) {  // OBS-10
