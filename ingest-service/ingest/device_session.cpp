@@ -274,8 +274,8 @@ void DeviceSession::on(const coap::event::NotificationRejected& rejected, coap::
 
 // -- the observations -------------------------------------------------------------------------------------------------
 
-void DeviceSession::own(coap::Connection& connection, coap::Instant now) {
-  owned_ = true;
+void DeviceSession::own(coap::Connection& connection, coap::Instant now, coap::Instant from) {
+  observes_from_ = from;
   run_watches(connection, now);
 }
 
@@ -313,7 +313,7 @@ void DeviceSession::observe(Resource resource, coap::Connection& connection, coa
 }
 
 void DeviceSession::run_watches(coap::Connection& connection, coap::Instant now) {
-  if (!owned_) return;
+  if (!observes_from_ || now < *observes_from_) return;
   for (Resource resource : resources)
     if (const auto due = watch(resource).due; due && *due <= now) observe(resource, connection, now);
 }
@@ -354,9 +354,9 @@ std::optional<coap::Instant> DeviceSession::next_deadline() const {
   std::optional<coap::Instant> earliest = tally_.next_deadline();
   keep_earliest(earliest, posts_.next_deadline());
   keep_earliest(earliest, lifetime_check_);
-  if (owned_)
+  if (observes_from_)
     for (const Watch& one : watches_) {
-      keep_earliest(earliest, one.due);
+      keep_earliest(earliest, one.due ? std::optional(std::max(*one.due, *observes_from_)) : std::nullopt);
       keep_earliest(earliest, one.check);
     }
   return earliest;

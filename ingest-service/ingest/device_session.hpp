@@ -61,8 +61,8 @@ class DeviceSession {
 
   /// What the connection reports, from Opened to Closed. `connection` is this session's; after Closed it may be null.
   void handle(const coap::Event& event, coap::Connection* connection, coap::Instant now);
-  /// The device's older session is closed: from now on its resources may be observed.
-  void own(coap::Connection& connection, coap::Instant now);
+  /// The device's older session is closed: from now on, but not before `from`, its resources may be observed.
+  void own(coap::Connection& connection, coap::Instant now, coap::Instant from = coap::Instant::min());
   /// What became of one of this session's records. (Counted by the shard.)
   void handle_result(Ticket ticket, RecordResult result, coap::Connection& connection, coap::Instant now);
   void handle_storage_back(coap::Connection& connection, coap::Instant now);
@@ -130,7 +130,7 @@ class DeviceSession {
   std::optional<WallTime> anchor_;  // by the last GET /time
   WallTime attached_anchor_{};      // told to storage
   std::optional<Registration> registration_;
-  bool owned_ = false;
+  std::optional<coap::Instant> observes_from_;  // empty: does not own the device yet
   std::array<Watch, resource_count> watches_;
   AlarmDebts debts_;
   coap::Budget quarantine_;

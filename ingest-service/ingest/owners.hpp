@@ -1,11 +1,15 @@
 #pragma once
-// Which session owns a device. Shared by all shards; touched when a session opens or closes, never by a notification.
+// Which session owns a device, and how soon: who opens one session after the other is not given each time what a
+// session may send at once. Shared by all shards; touched when a session opens or closes, never by a notification.
 
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
+#include "coap/budget.hpp"
 #include "coap/listener.hpp"
 
 namespace wardlink::ingest {
@@ -21,14 +25,22 @@ class Owners {
     friend bool operator==(const Owner&, const Owner&) = default;
   };
 
-  /// Makes `mine` the device's owner and returns the one whose place it takes.
-  std::optional<Owner> claim(const std::string& device, Owner mine);
+  struct Claim {
+    std::optional<Owner> older;  // whose place it takes
+    coap::Instant from;          // before this it is not to be observed
+  };
+  /// Makes `mine` the device's owner. The first five sessions are observed at once, then one in 5 s.
+  Claim claim(const std::string& device, Owner mine, coap::Instant now);
   /// Gives the device up; nothing happens when a newer session owns it.
   void release(const std::string& device, Owner mine);
 
  private:
+  void forget_rested(coap::Instant now);
+
   std::mutex mutex_;
   std::unordered_map<std::string, Owner> owners_;
+  std::unordered_map<std::string, coap::Budget> starts_;            // also of devices that have gone since, …
+  std::deque<std::pair<coap::Instant, std::string>> until_rested_;  // … until this
 };
 
 }  // namespace wardlink::ingest

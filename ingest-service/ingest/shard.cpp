@@ -151,25 +151,25 @@ void Shard::write(const AuditTally::Line& line) {
 // -- one owner a device -----------------------------------------------------------------------------------------------
 
 void Shard::claim(coap::SessionId id, const std::string& device, coap::Instant now) {
-  const auto older = owners_.claim(device, {this, id});
-  if (!older) return own(id, now);
+  const auto [older, from] = owners_.claim(device, {this, id}, now);
+  if (!older) return own(id, now, from);
   if (older->shard == this) {
     if (auto* connection = listener_.find(older->session)) connection->close(coap::CloseReason::superseded, now);
-    return own(id, now);
+    return own(id, now, from);
   }
-  older->shard->supersede(older->session, [this, id] {
-    environment_.post([this, id] {
-      own(id, environment_.clock());
+  older->shard->supersede(older->session, [this, id, from] {
+    environment_.post([this, id, from] {
+      own(id, environment_.clock(), from);
       environment_.wake();
     });
   });
 }
 
-void Shard::own(coap::SessionId id, coap::Instant now) {
+void Shard::own(coap::SessionId id, coap::Instant now, coap::Instant from) {
   const auto at = sessions_.find(id);
   auto* connection = listener_.find(id);
   if (at == sessions_.end() || connection == nullptr) return;
-  at->second.session->own(*connection, now);
+  at->second.session->own(*connection, now, from);
   rearm(id, at->second);
 }
 

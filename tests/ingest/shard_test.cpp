@@ -417,5 +417,20 @@ TEST_F(ShardTest, WhatIsForgedCostsTheDeviceNothingOfItsAllowance) {  // FAIR-1,
   EXPECT_EQ(stats(0).listener.unauthenticated, 5000u);
 }
 
+TEST_F(ShardTest, WhoOpensSessionAfterSessionIsObservedFiveTimesAndThenOnceInFiveSeconds) {  // FAIR-1
+  for (std::uint16_t i = 0; i < 8; ++i) {
+    Device& device = connect(i % 2, static_cast<std::uint16_t>(40'001 + i), named("aaaa"));
+    EXPECT_THAT(device.observers, SizeIs(i < 5 ? 2 : 0)) << i;
+    if (i == 3) device.connection.close(coap::CloseReason::local, now);  // who closes first gains nothing
+  }
+  EXPECT_THAT(connect(0, 41'000, named("bbbb")).observers, SizeIs(2)) << "others do not wait";
+  now += seconds{5};
+  carry();
+  EXPECT_THAT(devices[7]->observers, SizeIs(2));
+  now += seconds{25};
+  for (std::uint16_t i = 10; i < 15; ++i)
+    EXPECT_THAT(connect(0, static_cast<std::uint16_t>(40'001 + i), named("aaaa")).observers, SizeIs(2));
+}
+
 }  // namespace
 }  // namespace wardlink::ingest
