@@ -34,14 +34,18 @@ grpc::Status AlarmApi::ListAlarms(grpc::ServerContext* context, const v1::ListAl
     const auto scope = guard_.admit(*context, "AlarmService.ListAlarms", roles::readers, {parent});
     auto query = query_of(*request);
     query.scope = scope;
-    const auto page_size = query.limit++;  // one more tells whether there is a next page
     const auto rows = store_.alarms(query);
-    const auto taken = std::min(rows.size(), page_size);
-    for (std::size_t i = 0; i < taken; ++i) *response->add_alarms() = to_proto(rows[i]);
-    if (taken == rows.size()) return;
-    const auto& last = rows[taken - 1];
-    response->set_next_page_token(make_page_token(
-        without_page(*request), to_place({last.at(), last.device_id, last.boot, last.stream, last.sequence})));
+    const auto taken = fill_page(rows, [&](const AlarmCondition& row) {
+      auto& alarm = *response->add_alarms();
+      alarm = to_proto(row);
+      return alarm.ByteSizeLong();
+    });
+    auto next = rows.next;
+    if (taken < rows.size()) {
+      const auto& last = rows[taken - 1];
+      next = {last.at(), last.device_id, last.boot, last.stream, last.sequence};
+    }
+    if (next) response->set_next_page_token(make_page_token(without_page(*request), to_place(*next)));
   });
 }
 

@@ -42,12 +42,16 @@ grpc::Status DeviceApi::ListDevices(grpc::ServerContext* context, const v1::List
                                     v1::ListDevicesResponse* response) {
   return answered([&] {
     const auto scope = guard_.admit(*context, "DeviceService.ListDevices", roles::readers, {"devices/-"});
-    const auto page_size = page_size_of(request->page_size());
     const v1::ListDevicesRequest whole;
     const auto after = request->page_token().empty() ? std::string() : read_page_token(whole, request->page_token());
-    const auto rows = store_.devices(scope, after, page_size + 1);
-    for (std::size_t i = 0; i < std::min(rows.size(), page_size); ++i) *response->add_devices() = to_proto(rows[i]);
-    if (rows.size() > page_size) response->set_next_page_token(make_page_token(whole, rows[page_size - 1].urn));
+    const auto rows = store_.devices(scope, after, page_size_of(request->page_size()));
+    const auto taken = fill_page(rows, [&](const DeviceRow& row) {
+      auto& device = *response->add_devices();
+      device = to_proto(row);
+      return device.ByteSizeLong();
+    });
+    const auto next = taken < rows.size() ? std::optional(rows[taken - 1].urn) : rows.next;
+    if (next) response->set_next_page_token(make_page_token(whole, *next));
   });
 }
 

@@ -43,6 +43,7 @@ grpc::Status PatientApi::CreatePatient(grpc::ServerContext* context, const v1::C
                                         {wish.ward().empty() ? "wards/" : wish.ward()});
     require_text("patient.display_name", wish.display_name());
     std::vector<Identifier> identifiers;
+    if (wish.identifiers_size() > 100) throw InvalidArgument("patient.identifiers", "must be 100 at most");
     for (const auto& each : wish.identifiers()) {
       require_text("patient.identifiers.system", each.system());
       require_text("patient.identifiers.value", each.value());
@@ -57,12 +58,16 @@ grpc::Status PatientApi::ListPatients(grpc::ServerContext* context, const v1::Li
                                       v1::ListPatientsResponse* response) {
   return answered([&] {
     const auto scope = guard_.admit(*context, "PatientService.ListPatients", roles::readers, {"patients/-"});
-    const auto page_size = page_size_of(request->page_size());
     const v1::ListPatientsRequest whole;
     const auto after = request->page_token().empty() ? std::string() : read_page_token(whole, request->page_token());
-    const auto rows = store_.patients(scope, after, page_size + 1);
-    for (std::size_t i = 0; i < std::min(rows.size(), page_size); ++i) *response->add_patients() = to_proto(rows[i]);
-    if (rows.size() > page_size) response->set_next_page_token(make_page_token(whole, rows[page_size - 1].id));
+    const auto rows = store_.patients(scope, after, page_size_of(request->page_size()));
+    const auto taken = fill_page(rows, [&](const PatientRow& row) {
+      auto& patient = *response->add_patients();
+      patient = to_proto(row);
+      return patient.ByteSizeLong();
+    });
+    const auto next = taken < rows.size() ? std::optional(rows[taken - 1].id) : rows.next;
+    if (next) response->set_next_page_token(make_page_token(whole, *next));
   });
 }
 

@@ -36,12 +36,13 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   void probe();
 
   std::unique_ptr<RecordWriter> open_writer() override;
-  std::vector<LatestRow> latest(const Scope& scope, const Subject& subject) override;
-  std::vector<ReadingRow> readings(const ReadingsQuery& query) override;
-  std::vector<AlarmCondition> alarms(const AlarmsQuery& query) override;
+  Page<LatestRow, std::int64_t> latest(const Scope& scope, const Subject& subject, std::int64_t after = 0,
+                                       std::size_t limit = 1000) override;
+  Page<ReadingRow> readings(const ReadingsQuery& query) override;
+  Page<AlarmCondition> alarms(const AlarmsQuery& query) override;
   std::vector<RunRow> runs(const RunsQuery& query) override;
   std::optional<Instant> end_of_runs(const RunsQuery& query) override;
-  std::vector<AggregateRow> aggregates(const AggregatesQuery& query) override;
+  Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override;
   std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                           const std::string& by) override;
 
@@ -53,7 +54,7 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   void wake() override;
 
   DeviceRow create_device(const std::string& urn) override;
-  std::vector<DeviceRow> devices(const Scope& scope, const std::string& after, std::size_t limit) override;
+  Page<DeviceRow, std::string> devices(const Scope& scope, const std::string& after, std::size_t limit) override;
   DeviceRow device(const Scope& scope, const std::string& urn) override;
   AssignmentRow assign(const Scope& scope, const std::string& device, const std::string& patient,
                        std::optional<Instant> from, const std::string& by) override;
@@ -61,7 +62,7 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
                         const std::string& by) override;
   PatientRow create_patient(const std::string& display_name, const std::vector<Identifier>& identifiers,
                             const std::string& ward) override;
-  std::vector<PatientRow> patients(const Scope& scope, const std::string& after, std::size_t limit) override;
+  Page<PatientRow, std::string> patients(const Scope& scope, const std::string& after, std::size_t limit) override;
   PatientRow patient(const Scope& scope, const std::string& id) override;
 
   void ensure_grants(const std::vector<Grant>& grants) override;

@@ -108,10 +108,12 @@ struct AlarmKey {
 
 /// One wearer on one device.
 struct LatestRow {
+  std::int64_t device_id = 0;
   std::string patient, patient_name;  // empty = nobody wears it
   std::string device;
   std::vector<LatestValue> values;     // by sign
-  std::vector<AlarmCondition> alarms;  // open, highest priority first, then newest
+  std::vector<AlarmCondition> alarms;  // open, highest priority first, then newest; at most 100
+  std::uint64_t open_alarms = 0;       // how many there are; counted up to 1,000
   std::optional<Instant> last_received_at;
 };
 
@@ -122,6 +124,13 @@ struct Position {
   std::uint64_t boot = 0;
   Stream stream = Stream::vitals;
   std::uint64_t sequence = 0;
+};
+
+/// Rows in their order, and the place behind which the rest follows; none: there is no rest. Fewer rows than were asked
+/// for, or none, may come with a rest: what one call reads is bounded, too.
+template <class Row, class Place = Position>
+struct Page : std::vector<Row> {
+  std::optional<Place> next;
 };
 
 struct ReadingsQuery {
@@ -149,6 +158,8 @@ struct AggregatesQuery {
   std::vector<std::uint16_t> signs;  // empty = all
   Instant start, end;                // [start, end) of measured_at
   std::chrono::microseconds bucket;
+  std::uint64_t first_bucket = 0;  // of this page
+  std::size_t limit = 1000;        // rows; a bucket is never divided
 };
 
 /// One sign in one bucket. What is implausible is counted, and nothing else.
@@ -198,13 +209,16 @@ class RecordStore {
   /// Connects at the first call to it.
   virtual std::unique_ptr<RecordWriter> open_writer() = 0;
 
-  virtual std::vector<LatestRow> latest(const Scope& scope, const Subject& subject) = 0;
+  /// By device_id, behind `after`.
+  virtual Page<LatestRow, std::int64_t> latest(const Scope& scope, const Subject& subject, std::int64_t after = 0,
+                                               std::size_t limit = 1000) = 0;
   /// Oldest first.
-  virtual std::vector<ReadingRow> readings(const ReadingsQuery& query) = 0;
+  virtual Page<ReadingRow> readings(const ReadingsQuery& query) = 0;
   /// Newest first.
-  virtual std::vector<AlarmCondition> alarms(const AlarmsQuery& query) = 0;
-  /// By bucket, then sign.
-  virtual std::vector<AggregateRow> aggregates(const AggregatesQuery& query) = 0;
+  virtual Page<AlarmCondition> alarms(const AlarmsQuery& query) = 0;
+  /// By bucket, then sign; the rest begins with the bucket `next`. precondition: one bucket holds more than ten million
+  /// values.
+  virtual Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) = 0;
   /// All or none; not_found names the first that is not there, or not in the scope. The first acknowledgement stays.
   virtual std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                                   const std::string& by) = 0;

@@ -43,7 +43,7 @@ class RegistryStore {
 
   virtual DeviceRow create_device(const std::string& urn) = 0;
   /// A scoped subject sees the devices of its wards' patients and those that nobody wears. By URN, behind `after`.
-  virtual std::vector<DeviceRow> devices(const Scope& scope, const std::string& after, std::size_t limit) = 0;
+  virtual Page<DeviceRow, std::string> devices(const Scope& scope, const std::string& after, std::size_t limit) = 0;
   virtual DeviceRow device(const Scope& scope, const std::string& urn) = 0;
 
   /// Until the device's next assignment begins, or open. Nothing = now. The same patient already wearing it then:
@@ -58,7 +58,7 @@ class RegistryStore {
   virtual PatientRow create_patient(const std::string& display_name, const std::vector<Identifier>& identifiers,
                                     const std::string& ward) = 0;
   /// By id, behind `after`.
-  virtual std::vector<PatientRow> patients(const Scope& scope, const std::string& after, std::size_t limit) = 0;
+  virtual Page<PatientRow, std::string> patients(const Scope& scope, const std::string& after, std::size_t limit) = 0;
   virtual PatientRow patient(const Scope& scope, const std::string& id) = 0;
 };
 

@@ -5,6 +5,7 @@
 #include "signs/catalogue.hpp"
 #include "storage/instants.hpp"
 #include "storage/names.hpp"
+#include "storage/opaque.hpp"
 #include "storage/page_token.hpp"
 #include "storage/status.hpp"
 #include "storage/wire_records.hpp"
@@ -12,8 +13,7 @@
 namespace wardlink::storage {
 namespace {
 
-// A page stays below what a client takes by default (4 MiB), however many signs a set has.
-constexpr std::size_t page_bytes = 3 * 1024 * 1024;
+constexpr std::size_t latest_rows_at_once = 100, most_latest_rows = 10'000;
 
 std::string requested(const std::string& parent) { return parent.empty() ? "patients/-" : parent; }
 
@@ -44,6 +44,15 @@ ReadingsQuery query_of(const v1::ListReadingsRequest& request) {
   return query;
 }
 
+/// Where the next page begins: behind a device, or with a bucket.
+template <class Request>
+std::int64_t number_of_token(const Request& request) {
+  if (request.page_token().empty()) return 0;
+  const auto number = read_numbers<1>(read_page_token(without_page(request), request.page_token()));
+  if (!number || number->front() < 0) throw InvalidArgument("page_token", "is not one of this request's");
+  return number->front();
+}
+
 AggregatesQuery query_of(const v1::AggregateReadingsRequest& request) {
   constexpr std::int64_t most_buckets = 2000;
   AggregatesQuery query;
@@ -64,6 +73,9 @@ AggregatesQuery query_of(const v1::AggregateReadingsRequest& request) {
     throw InvalidArgument("bucket",
                           "is so short that there would be more than 2,000: lengthen it, or shorten the span");
   }
+  query.limit = page_size_of(request.page_size());
+  query.first_bucket = static_cast<std::uint64_t>(number_of_token(request));
+  if (query.first_bucket > most_buckets) throw InvalidArgument("page_token", "is not one of this request's");
   return query;
 }
 
@@ -91,9 +103,36 @@ grpc::Status VitalsApi::GetLatest(grpc::ServerContext* context, const v1::GetLat
   return answered([&] {
     const auto scope =
         guard_.admit(*context, "VitalsService.GetLatest", roles::readers, {requested(request->parent())});
-    for (const auto& row : store_.latest(scope, parse_parent("parent", request->parent()))) {
-      *response->add_vitals() = to_proto(row);
+    const auto subject = parse_parent("parent", request->parent());
+    if (request->page_size() < 0) throw InvalidArgument("page_size", "must not be negative");
+    // A client that knows no pages gets all that fits.
+    const bool paged = request->page_size() > 0 || !request->page_token().empty();
+    const auto most_bytes = paged ? page_bytes : single_page_bytes;
+    const auto most = paged ? page_size_of(request->page_size()) : most_latest_rows;
+    std::vector<LatestRow> page;
+    std::size_t bytes = 0;
+    std::optional<std::int64_t> next = number_of_token(*request);
+    bool looks_on = true;
+    while (next && looks_on && page.size() < most && bytes < most_bytes) {
+      auto rows = store_.latest(scope, subject, *next, std::min(latest_rows_at_once, most - page.size()));
+      next = rows.next;
+      // Where a look found fewer than it might have, it went through many that are not the caller's to see.
+      looks_on = !paged || rows.size() >= latest_rows_at_once;
+      for (auto& row : rows) {
+        if (bytes >= most_bytes) {
+          next = page.back().device_id;
+          break;
+        }
+        bytes += to_proto(row).ByteSizeLong();
+        page.push_back(std::move(row));
+      }
     }
+    std::ranges::sort(page, {}, [](const LatestRow& row) {
+      return std::tie(row.patient_name, row.patient, row.device);
+    });
+    std::ranges::stable_partition(page, [](const LatestRow& row) { return !row.patient.empty(); });
+    for (const auto& row : page) *response->add_vitals() = to_proto(row);
+    if (next) response->set_next_page_token(make_page_token(without_page(*request), std::to_string(*next)));
   });
 }
 
@@ -104,18 +143,18 @@ grpc::Status VitalsApi::ListReadings(grpc::ServerContext* context, const v1::Lis
         guard_.admit(*context, "VitalsService.ListReadings", roles::readers, {requested(request->parent())});
     auto query = query_of(*request);
     query.scope = scope;
-    const auto page_size = query.limit++;  // one more tells whether there is a next page
     const auto rows = store_.readings(query);
-    std::size_t taken = 0, bytes = 0;
-    while (taken < std::min(rows.size(), page_size) && bytes < page_bytes) {
+    const auto taken = fill_page(rows, [&](const ReadingRow& row) {
       auto& set = *response->add_measurement_sets();
-      set = to_proto(rows[taken++], query.signs);
-      bytes += set.ByteSizeLong();
+      set = to_proto(row, query.signs);
+      return set.ByteSizeLong();
+    });
+    auto next = rows.next;
+    if (taken < rows.size()) {
+      const auto& last = rows[taken - 1];
+      next = {last.measured_at, last.device_id, last.boot, last.stream, last.sequence};
     }
-    if (taken == rows.size()) return;
-    const auto& last = rows[taken - 1];
-    response->set_next_page_token(make_page_token(
-        without_page(*request), to_place({last.measured_at, last.device_id, last.boot, last.stream, last.sequence})));
+    if (next) response->set_next_page_token(make_page_token(without_page(*request), to_place(*next)));
   });
 }
 
@@ -126,7 +165,28 @@ grpc::Status VitalsApi::AggregateReadings(grpc::ServerContext* context, const v1
         guard_.admit(*context, "VitalsService.AggregateReadings", roles::readers, {requested(request->parent())});
     auto query = query_of(*request);
     query.scope = scope;
-    for (const auto& row : store_.aggregates(query)) *response->add_aggregates() = to_proto(row, query);
+    const bool paged = request->page_size() > 0 || !request->page_token().empty();
+    std::size_t bytes = 0;
+    for (std::optional<std::uint64_t> next = query.first_bucket; next;) {
+      query.first_bucket = *next;
+      const auto rows = store_.aggregates(query);
+      for (const auto& row : rows) {
+        auto& aggregate = *response->add_aggregates();
+        aggregate = to_proto(row, query);
+        bytes += aggregate.ByteSizeLong();
+      }
+      next = rows.next;
+      if (!next) return;
+      if (paged) {
+        response->set_next_page_token(make_page_token(without_page(*request), std::to_string(*next)));
+        return;
+      }
+      if (context->IsCancelled()) return;
+      if (bytes > single_page_bytes) {
+        response->Clear();
+        throw InvalidArgument("page_size", "is required: there is more than one answer holds");
+      }
+    }
   });
 }
 

@@ -55,28 +55,19 @@ const std::string& open_conditions() {
   return text;
 }
 
-const std::string& alarms_statement(bool open_only) {
-  static const std::string filter =
-      in_scope +
-      " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
-      " AND ($4 = '' OR c.at >= instant(NULLIF($4, '')::bigint))"
-      " AND ($5 = '' OR c.at < instant(NULLIF($5, '')::bigint))"
-      " AND ($6 = '' OR (c.at, c.device_id, c.boot_id, c.stream, c.sequence)"
-      "   < (instant(NULLIF($6, '')::bigint), $7::bigint, $8::bigint, $9::smallint, $10::bigint))"
-      // AlarmState's numbers
-      " AND ($12 = '' OR 1 + (c.end_at IS NOT NULL)::int + 2 * (c.acknowledged_at IS NOT NULL)::int"
-      "   = ANY (NULLIF($12, '')::int[]))";
-  static const std::string order =
-      " ORDER BY c.at DESC, c.device_id DESC, c.boot_id DESC, c.stream DESC, c.sequence DESC LIMIT $11";
-  static const std::string all = columns + " FROM alarm_condition c" + attributed + filter + order;
-  static const std::string open = columns + open_conditions() + filter + " AND c.end_at IS NULL" + order;
-  return open_only ? open : all;
-}
-
 const std::string& open_alarms_statement() {
+  // Of a device's open alarms the first 1,000, of these those of the one who wears it now.
   static const std::string text =
-      columns + open_conditions() + in_scope +
-      " AND o.device_id = ANY ($2::bigint[]) AND c.end_at IS NULL"
+      columns +
+      ", v.open_alarms FROM unnest($1::bigint[], $2::uuid[]) k(device_id, patient_id) CROSS JOIN LATERAL ("
+      " SELECT o.*, count(*) OVER () AS open_alarms FROM ("
+      "  SELECT * FROM open_alarm o WHERE o.device_id = k.device_id ORDER BY o.priority DESC, o.measured_at DESC,"
+      "  o.boot_id DESC, o.stream DESC, o.sequence DESC LIMIT 1000) o"
+      " LEFT JOIN assignment w ON w.device_id = o.device_id AND upper_inf(w.recorded) AND w.held @> o.measured_at"
+      " WHERE w.patient_id IS NOT DISTINCT FROM k.patient_id ORDER BY o.priority DESC, o.measured_at DESC,"
+      " o.boot_id DESC, o.stream DESC, o.sequence DESC LIMIT 100) v" +
+      condition_of("v.device_id", "v.boot_id", "v.stream", "v.sequence") + attributed +
+      " WHERE c.end_at IS NULL"
       " ORDER BY c.device_id, c.priority DESC, c.at DESC, c.boot_id DESC, c.stream DESC, c.sequence DESC";
   return text;
 }

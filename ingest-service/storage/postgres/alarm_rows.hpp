@@ -23,9 +23,8 @@ std::string condition_of(const std::string& device, const std::string& boot, con
 /// FROM what stands: c, d, a and p. A WHERE of c.end_at IS NULL belongs to it.
 const std::string& open_conditions();
 
-/// $1 scope, $2 patient, $3 device, $4 start, $5 end, $6 to $10 the position before, $11 limit, $12 states.
-const std::string& alarms_statement(bool open_only);
-/// $1 scope, $2 device ids. Open ones, highest priority first, then newest.
+/// Arrays: $1 device ids, $2 who wears each now, NULL = nobody. That wearer's open ones, at most 100 of each device,
+/// highest priority first, then newest; behind alarm_columns how many the device's wearer has, counted up to 1,000.
 const std::string& open_alarms_statement();
 /// $1 scope, and arrays: $2 devices, $3 boots, $4 streams, $5 sequences. Those that there are, in the order of the
 /// arrays; behind alarm_columns the place in them, from 1.

@@ -1,5 +1,7 @@
 // Devices, and who wears them. Corrections never overwrite: they close what was believed and add what is.
 
+#include "storage/postgres/reading_rows.hpp"
+#include "storage/postgres/spans.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -8,18 +10,22 @@ namespace {
 using namespace postgres;
 using Kind = StoreError::Kind;
 
-// $1 scope. A scoped subject sees its patients' devices and those that nobody wears.
-#define WARDLINK_DEVICE_COLUMNS                                                                                    \
-  "SELECT d.urn, micros(d.created_at), p.patient_id, p.display_name,"                                              \
-  " micros((SELECT max(s.last_received_at) FROM stream_state s WHERE s.device_id = d.device_id)) FROM device d"    \
-  " LEFT JOIN assignment a ON a.device_id = d.device_id AND upper_inf(a.recorded) AND a.held @> clock_timestamp()" \
-  " LEFT JOIN patient p ON p.patient_id = a.patient_id"                                                            \
-  " WHERE ($1 = '' OR p.patient_id IS NULL OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+constexpr std::size_t most_looked_at = 2000;  // devices a call
 
-constexpr const char* device_page = WARDLINK_DEVICE_COLUMNS " AND d.urn > $2 ORDER BY d.urn LIMIT $3";
-constexpr const char* one_device = WARDLINK_DEVICE_COLUMNS " AND d.urn = $2";
+// Of devices d, $1 scope. A scoped subject sees its patients' devices and those that nobody wears.
+std::string device_rows(const std::string& devices) {
+  return "SELECT d.urn, micros(d.created_at), p.patient_id, p.display_name, micros(" + std::string(last_received_at) +
+         ") FROM (" + devices +
+         ") d LEFT JOIN assignment a ON a.device_id = d.device_id AND upper_inf(a.recorded)"
+         "  AND a.held @> statement_timestamp()"
+         " LEFT JOIN patient p ON p.patient_id = a.patient_id"
+         " WHERE ($1 = '' OR p.patient_id IS NULL OR p.ward_id = ANY (NULLIF($1, '')::text[]))";
+}
 
-#undef WARDLINK_DEVICE_COLUMNS
+// $2 the URN before, $3 how many are looked at, $4 limit.
+const std::string device_page =
+    device_rows("SELECT * FROM device WHERE urn > $2 ORDER BY urn LIMIT $3") + " ORDER BY d.urn LIMIT $4";
+const std::string one_device = device_rows("SELECT * FROM device WHERE urn = $2");
 
 DeviceRow read_device(const pqxx::row& row) {
   return {row[0].as<std::string>(), read_instant(row[1].c_str()), row[2].as<std::string>(""),
@@ -105,12 +111,21 @@ DeviceRow PostgresStore::create_device(const std::string& urn) {
   });
 }
 
-std::vector<DeviceRow> PostgresStore::devices(const Scope& scope, const std::string& after, std::size_t limit) {
+Page<DeviceRow, std::string> PostgresStore::devices(const Scope& scope, const std::string& after, std::size_t limit) {
+  const auto most = scope ? std::max(limit + 1, most_looked_at) : limit + 1;
   return impl_->pool.transact([&](pqxx::work& tx) {
-    std::vector<DeviceRow> rows;
-    for (const auto row : tx.exec_params(device_page, scope_text(scope), after, limit))
-      rows.push_back(read_device(row));
-    return rows;
+    begin_reading(tx);
+    Page<DeviceRow, std::string> page;
+    for (const auto row : tx.exec_params(device_page, scope_text(scope), after, most, limit + 1)) {
+      if (page.size() == limit) {
+        page.next = page.back().urn;
+        return page;
+      }
+      page.push_back(read_device(row));
+    }
+    const auto end = tx.exec_params("SELECT urn FROM device WHERE urn > $1 ORDER BY urn OFFSET $2 LIMIT 1", after, most - 1);
+    if (!end.empty()) page.next = end[0][0].as<std::string>();
+    return page;
   });
 }
 

@@ -35,6 +35,21 @@ Sight sight_of(pqxx::work& tx) {
   return sight;
 }
 
+/// One page of several parts, each at most as long. Behind the end of one that is as long there may be more, so what the
+/// others have behind it must wait.
+LivePage merged(std::vector<std::vector<LiveEvent>> parts, std::size_t limit) {
+  LivePage page;
+  std::optional<LivePosition> end;
+  for (auto& part : parts) {
+    if (part.size() >= limit) end = std::min(end.value_or(part.back().at), part.back().at);
+    std::ranges::move(part, std::back_inserter(page.events));
+  }
+  page.complete = !end;
+  if (end) std::erase_if(page.events, [&](const LiveEvent& event) { return event.at > *end; });
+  std::ranges::sort(page.events, {}, &LiveEvent::at);
+  return page;
+}
+
 }  // namespace
 
 std::string PostgresStore::epoch() {
@@ -82,26 +97,39 @@ Horizon PostgresStore::horizon() {
 
 LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after, std::uint64_t until,
                              std::size_t limit) {
-  const auto read = [&](pqxx::work& tx) {
-    // Else planned anew each time, for every day's partition, or for a long stretch when it is a short one.
-    tx.exec0("SET LOCAL plan_cache_mode = force_generic_plan");
-    LivePage page;
-    std::optional<LivePosition> end;
-    for (const auto kind :
-         {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution, LiveKind::waveform}) {
-      if (!filter.wants(kind)) continue;
-      const auto before = page.events.size();
-      read_live(tx, kind, filter, after, until, limit, page.events);
-      if (page.events.size() - before < limit) continue;
-      // Behind the last of these there may be more, so what other kinds have behind it must wait.
-      end = std::min(end.value_or(page.events.back().at), page.events.back().at);
-    }
-    page.complete = !end;
-    if (end) std::erase_if(page.events, [&](const LiveEvent& event) { return event.at > *end; });
-    std::ranges::sort(page.events, {}, &LiveEvent::at);
-    return page;
-  };
-  return impl_->pool.transact(read, filter.for_all ? Urgency::first : Urgency::query);
+  const auto urgency = filter.for_all ? Urgency::first : Urgency::query;
+  std::vector<std::vector<LiveEvent>> parts;
+  std::vector<std::pair<LiveKind, Window>> windows;
+  impl_->pool.transact(
+      [&](pqxx::work& tx) {
+        // Else planned anew each time, or for a long stretch when it is a short one.
+        tx.exec0("SET LOCAL plan_cache_mode = force_generic_plan");
+        parts.clear(), windows.clear();
+        for (const auto kind :
+             {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution, LiveKind::waveform}) {
+          if (!filter.wants(kind)) continue;
+          if (in_days(kind)) {
+            for (const auto& window : live_windows(tx, kind, after.transaction, until)) windows.emplace_back(kind, window);
+          } else {
+            parts.push_back(read_live(tx, kind, std::nullopt, filter, after, until, limit));
+          }
+        }
+        return 0;
+      },
+      urgency);
+  // A transaction each, which holds the locks of one window only. What is settled stays as it is meanwhile.
+  for (const auto& [kind, window] : windows) {
+    parts.push_back(impl_->pool.transact(
+        [&](pqxx::work& tx) {
+          // Planned for its window, and by transaction ids whatever the planner has heard of them.
+          tx.exec0(
+              "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off;"
+              " SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off");
+          return read_live(tx, kind, window, filter, after, until, limit);
+        },
+        urgency));
+  }
+  return merged(std::move(parts), limit);
 }
 
 PresentState PostgresStore::present(const LiveFilter& filter) {
@@ -119,7 +147,11 @@ PresentState PostgresStore::present(const LiveFilter& filter) {
     present.sight = sight_of(tx);
     present.sight.durable = std::min(durable, present.sight.settled);
     if (filter.sets) {
-      present.latest = latest_rows(tx, filter.scope, filter.subject);
+      for (std::optional<std::int64_t> after = 0; after;) {
+        auto page = latest_rows(tx, filter.scope, filter.subject, *after, 1000);
+        std::ranges::move(page, std::back_inserter(present.latest));
+        after = page.next;
+      }
     } else {
       present.alarms = read_alarms(tx.exec_params(
           "SELECT " + std::string(alarm_columns) + open_conditions() + of_filter, scope_text(filter.scope),

@@ -1,3 +1,4 @@
+#include "storage/postgres/spans.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -6,14 +7,19 @@ namespace {
 using namespace postgres;
 using Kind = StoreError::Kind;
 
-#define WARDLINK_PATIENT_COLUMNS                                                        \
-  "SELECT p.patient_id, p.display_name, micros(p.created_at), p.ward_id FROM patient p" \
-  " WHERE ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+constexpr const char* columns = "SELECT p.patient_id, p.display_name, micros(p.created_at), p.ward_id FROM patient p";
 
-constexpr const char* patient_page = WARDLINK_PATIENT_COLUMNS " AND p.patient_id::text > $2 ORDER BY 1 LIMIT $3";
-constexpr const char* one_patient = WARDLINK_PATIENT_COLUMNS " AND p.patient_id = $2::uuid";
-
-#undef WARDLINK_PATIENT_COLUMNS
+// $1 the id before, $2 limit.
+const std::string all_patients =
+    std::string(columns) + " WHERE ($1 = '' OR p.patient_id > NULLIF($1, '')::uuid) ORDER BY p.patient_id LIMIT $2";
+// $3 wards: of each so many, of these the first.
+const std::string patients_of_wards =
+    "SELECT p.* FROM unnest($3::text[]) w(ward_id) CROSS JOIN LATERAL (" + std::string(columns) +
+    " WHERE p.ward_id = w.ward_id AND ($1 = '' OR p.patient_id > NULLIF($1, '')::uuid)"
+    " ORDER BY p.patient_id LIMIT $2) p ORDER BY p.patient_id LIMIT $2";
+// $1 the id, $2 scope.
+const std::string one_patient =
+    std::string(columns) + " WHERE p.patient_id = $1::uuid AND ($2 = '' OR p.ward_id = ANY (NULLIF($2, '')::text[]))";
 
 PatientRow read_patient(const pqxx::row& row) {
   PatientRow patient;
@@ -40,7 +46,7 @@ void complete(pqxx::work& tx, std::vector<PatientRow>& patients) {
   }
   for (const auto row : tx.exec_params("SELECT a.patient_id, d.urn FROM assignment a JOIN device d USING (device_id)"
                                        " WHERE a.patient_id = ANY ($1::uuid[]) AND upper_inf(a.recorded)"
-                                       " AND a.held @> clock_timestamp() ORDER BY d.urn",
+                                       " AND a.held @> statement_timestamp() ORDER BY d.urn",
                                        all)) {
     by_id.at(row[0].as<std::string>())->devices.push_back(row[1].as<std::string>());
   }
@@ -70,19 +76,28 @@ PatientRow PostgresStore::create_patient(const std::string& display_name, const 
   });
 }
 
-std::vector<PatientRow> PostgresStore::patients(const Scope& scope, const std::string& after, std::size_t limit) {
+Page<PatientRow, std::string> PostgresStore::patients(const Scope& scope, const std::string& after,
+                                                      std::size_t limit) {
   return impl_->pool.transact([&](pqxx::work& tx) {
-    std::vector<PatientRow> rows;
-    for (const auto row : tx.exec_params(patient_page, scope_text(scope), after, limit))
-      rows.push_back(read_patient(row));
-    complete(tx, rows);
-    return rows;
+    begin_reading(tx);
+    Page<PatientRow, std::string> page;
+    const auto found = scope ? tx.exec_params(patients_of_wards, after, limit + 1, scope_text(scope))
+                             : tx.exec_params(all_patients, after, limit + 1);
+    for (const auto row : found) {
+      if (page.size() == limit) {
+        page.next = page.back().id;
+        break;
+      }
+      page.push_back(read_patient(row));
+    }
+    complete(tx, page);
+    return page;
   });
 }
 
 PatientRow PostgresStore::patient(const Scope& scope, const std::string& id) {
   return impl_->pool.transact([&](pqxx::work& tx) {
-    const auto found = tx.exec_params(one_patient, scope_text(scope), id);
+    const auto found = tx.exec_params(one_patient, id, scope_text(scope));
     if (found.empty()) throw StoreError(Kind::not_found, "patients/" + id + " does not exist");
     std::vector<PatientRow> rows{read_patient(found[0])};
     complete(tx, rows);

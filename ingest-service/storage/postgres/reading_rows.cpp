@@ -34,16 +34,4 @@ void require_known(pqxx::work& tx, const Subject& subject) {
   }
 }
 
-std::string devices_concerned(pqxx::work& tx, const Subject& subject) {
-  const auto rows = subject.kind == Subject::Kind::patient
-                        ? tx.exec_params(
-                              "SELECT DISTINCT device_id FROM assignment WHERE patient_id = $1::uuid"
-                              " AND upper_inf(recorded)",
-                              subject.id)
-                        : tx.exec_params("SELECT device_id FROM device WHERE urn = $1", subject.id);
-  ArrayText devices;
-  for (const auto row : rows) devices.add(row[0].as<std::int64_t>());
-  return devices.text();
-}
-
 }  // namespace wardlink::storage::postgres

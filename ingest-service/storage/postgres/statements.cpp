@@ -32,13 +32,10 @@ std::map<std::string, std::string> writing_statements() {
        "   $8::text[], $9::text[], $10::text[], $11::boolean[])"
        "   k(device_id, boot_id, stream, sequence, tick, measured, received, signs, amounts, qualities, late)"
        " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"},
-      // Without measured_at, so that the same sequence with another tick is found too: in whichever partition.
+      // Without measured_at, so that the same sequence with another tick is found too: on whichever day of its stream's.
       {"find_sets",
-       "SELECT k.device_id, k.boot_id, k.stream, k.sequence, m.tick_ms, m.sign_ids, m.sign_values"
-       " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) k(device_id, boot_id, stream, sequence)"
-       " CROSS JOIN LATERAL (SELECT x.tick_ms, x.sign_ids, x.sign_values FROM measurement_set x"
-       "   WHERE x.device_id = k.device_id AND x.boot_id = k.boot_id AND x.stream = k.stream"
-       "   AND x.sequence = k.sequence LIMIT 1) m"},
+       "SELECT m.device_id, m.boot_id, m.stream, m.sequence, m.tick_ms, m.sign_ids, m.sign_values"
+       " FROM stored_sets($1, $2, $3, $4) m"},
       {"advance_latest",
        "INSERT INTO latest AS l (device_id, sign_id, value, quality, measured_at, received_at, boot_id, sequence)"
        " SELECT k.device_id, k.sign, k.amount, k.quality, instant(k.measured), instant(k.received), k.boot_id, "
@@ -83,12 +80,8 @@ std::map<std::string, std::string> writing_statements() {
        " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"},
       // Without measured_at, as find_sets.
       {"find_runs",
-       "SELECT k.device_id, k.boot_id, k.stream, k.sequence, m.tick_ms, m.rate_samples, m.rate_seconds, m.scale,"
-       " m.sample_offset, m.samples"
-       " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) k(device_id, boot_id, stream, sequence)"
-       " CROSS JOIN LATERAL (SELECT x.* FROM waveform_run x"
-       "   WHERE x.device_id = k.device_id AND x.boot_id = k.boot_id AND x.stream = k.stream"
-       "   AND x.sequence = k.sequence LIMIT 1) m"},
+       "SELECT m.device_id, m.boot_id, m.stream, m.sequence, m.tick_ms, m.rate_samples, m.rate_seconds, m.scale,"
+       " m.sample_offset, m.samples FROM stored_runs($1, $2, $3, $4) m"},
       {"quarantine",
        "INSERT INTO quarantine AS q (device_id, boot_id, stream, sequence, digest, reason, resource, payload, "
        "received_at,"

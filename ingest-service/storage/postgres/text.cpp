@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cassert>
+#include <cstdio>
 #include <stdexcept>
 
 namespace wardlink::storage::postgres {
@@ -29,6 +30,18 @@ std::string to_text(double value) { return shortest(value); }
 std::string to_text(std::uint64_t value) { return shortest(value); }
 std::string to_text(std::int64_t value) { return shortest(value); }
 std::string to_text(Instant at) { return shortest(at.time_since_epoch().count()); }
+
+std::string stamp_text(Instant at) {
+  const auto day = std::chrono::floor<std::chrono::days>(at);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(at - day);
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u %02d:%02d:%02d.%06d+00", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                static_cast<int>(time.seconds().count()), static_cast<int>(time.subseconds().count()));
+  return text.data();
+}
 
 double read_double(std::string_view text) { return read<double>(text); }
 std::int64_t read_integer(std::string_view text) { return read<std::int64_t>(text); }

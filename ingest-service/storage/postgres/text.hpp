@@ -16,6 +16,9 @@ std::string to_text(double value);
 std::string to_text(std::uint64_t value);
 std::string to_text(std::int64_t value);
 std::string to_text(Instant at);
+/// A timestamptz, for parameters that bound what is read: unlike instant(), it is a constant to the planner, who then
+/// opens only the partitions that it leads to.
+std::string stamp_text(Instant at);
 
 double read_double(std::string_view text);
 std::int64_t read_integer(std::string_view text);
