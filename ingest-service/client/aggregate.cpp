@@ -7,6 +7,7 @@
 
 #include "client/commands.hpp"
 #include "client/json.hpp"
+#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
@@ -49,8 +50,11 @@ std::string mean_text(double mean) {
 
 int show_aggregates(Session& session, const AggregateArguments& arguments) {
   const auto stub = v1::VitalsService::NewStub(session.connection.channel());
-  const auto response =
-      session.connection.call(*stub, &v1::VitalsService::Stub::AggregateReadings, request_of(session, arguments));
+  v1::AggregateReadingsResponse response;
+  for_each_page(session.connection, *stub, &v1::VitalsService::Stub::AggregateReadings, request_of(session, arguments),
+                &v1::AggregateReadingsResponse::mutable_aggregates, 0, [&](const v1::AggregateReadingsResponse& page) {
+                  response.mutable_aggregates()->MergeFrom(page.aggregates());
+                });
   const auto code = response.aggregates().empty() ? exit_nothing : exit_ok;
   if (session.json) {
     print_json(session.out, response);

@@ -1,12 +1,15 @@
 // wardlink vitals latest: a line for each wearer, a pair of columns (value, age) for each sign that anybody has.
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "client/commands.hpp"
 #include "client/exit_code.hpp"
 #include "client/json.hpp"
+#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
@@ -80,11 +83,28 @@ void print_table(Session& session, const v1::GetLatestResponse& response) {
   table.print(session.out);
 }
 
+/// Of all pages: patients by name, then devices that nobody wears.
+v1::GetLatestResponse everybody(Session& session, const v1::GetLatestRequest& request) {
+  const auto stub = v1::VitalsService::NewStub(session.connection.channel());
+  v1::GetLatestResponse all;
+  for_each_page(session.connection, *stub, &v1::VitalsService::Stub::GetLatest, request,
+                &v1::GetLatestResponse::mutable_vitals, 0,
+                [&](const v1::GetLatestResponse& page) { all.mutable_vitals()->MergeFrom(page.vitals()); });
+  std::stable_sort(all.mutable_vitals()->pointer_begin(), all.mutable_vitals()->pointer_end(),
+                   [](const v1::LatestVitals* a, const v1::LatestVitals* b) {
+                     const auto key = [](const v1::LatestVitals& row) {
+                       return std::make_tuple(row.patient().empty(), std::cref(row.patient_display_name()),
+                                              std::cref(row.patient()), std::cref(row.device()));
+                     };
+                     return key(*a) < key(*b);
+                   });
+  return all;
+}
+
 int show_latest(Session& session, const std::string& parent) {
   v1::GetLatestRequest request;
   request.set_parent(parent_name(session, parent));
-  const auto stub = v1::VitalsService::NewStub(session.connection.channel());
-  const auto response = session.connection.call(*stub, &v1::VitalsService::Stub::GetLatest, request);
+  const auto response = everybody(session, request);
   if (session.json) {
     print_json(session.out, response);
   } else if (response.vitals_size() > 0) {

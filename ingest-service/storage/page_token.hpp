@@ -24,13 +24,14 @@ Position read_place(const std::string& place);
 /// 0 = 1,000; more than 10,000 is cut. InvalidArgument below 0.
 std::size_t page_size_of(std::int32_t asked);
 
-/// A page ends behind the element with which it reaches this size, the encoded elements counted: a client takes 4 MiB by
-/// default. An element is 100 KiB at most.
+/// A page ends behind the element with which it reaches this size, the encoded elements counted: a client takes 4 MiB
+/// by default. An element is 100 KiB at most.
 constexpr std::size_t page_bytes = 1024 * 1024;
 /// Where a client that knows no pages must get all that there is in one.
 constexpr std::size_t single_page_bytes = 3 * page_bytes;
 
-/// Adds rows to a page by `add(row)`, which returns the size of what it added, for as long as they fit. Returns how many.
+/// Adds rows to a page by `add(row)`, which returns the size of what it added, for as long as they fit. Returns how
+/// many.
 template <class Rows, class Add>
 std::size_t fill_page(const Rows& rows, Add add, std::size_t most_bytes = page_bytes) {
   std::size_t taken = 0;

@@ -64,6 +64,32 @@ TEST_F(Latest, AsksForOneDevice) {
   EXPECT_EQ(parent_, "devices/urn:dev:os:32473-a");
 }
 
+// FAIR-2: a hospital's pages, each in its own order, are one table.
+TEST_F(Latest, FollowsThePagesToTheEndAndSortsThem) {
+  std::vector<std::string> tokens;
+  vitals_.latest = [&](const v1::GetLatestRequest& request, v1::GetLatestResponse& response) {
+    tokens.push_back(request.page_token());
+    const auto page = tokens.size();
+    if (page == 1) {
+      response.add_vitals()->set_device("devices/urn:dev:os:32473-b");
+    } else if (page == 3) {  // the second is empty
+      for (const char* name : {"Bob", "Ann"}) {
+        auto& worn = *response.add_vitals();
+        worn.set_patient(std::string("patients/") + name);
+        worn.set_patient_display_name(name);
+        worn.set_device(std::string("devices/urn:dev:os:32473-") + name);
+      }
+    }
+    if (page < 3) response.set_next_page_token("page " + std::to_string(page + 1));
+    return grpc::Status::OK;
+  };
+  const Answer answer = ask({"vitals", "latest"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_THAT(tokens, testing::ElementsAre("", "page 2", "page 3"));
+  EXPECT_LT(answer.out.find("Ann"), answer.out.find("Bob"));
+  EXPECT_LT(answer.out.find("Bob"), answer.out.find("32473-b"));
+}
+
 TEST_F(Latest, SaysThatThereIsNothing) {
   vitals_.latest = [](const auto&, auto&) { return grpc::Status::OK; };
   const Answer answer = ask({"vitals", "latest"});

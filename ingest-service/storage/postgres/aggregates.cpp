@@ -44,9 +44,7 @@ class Aggregation {
  public:
   explicit Aggregation(const AggregatesQuery& query) : query_(query) {}
 
-  std::uint64_t bucket_of(Instant at) const {
-    return static_cast<std::uint64_t>((at - query_.start) / query_.bucket);
-  }
+  std::uint64_t bucket_of(Instant at) const { return static_cast<std::uint64_t>((at - query_.start) / query_.bucket); }
   Instant start_of(std::uint64_t bucket) const {
     return query_.start + query_.bucket * static_cast<std::int64_t>(bucket);
   }

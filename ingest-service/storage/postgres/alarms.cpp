@@ -87,10 +87,9 @@ Page<AlarmCondition> PostgresStore::alarms(const AlarmsQuery& query) {
     require_known(tx, query.subject);
     const auto ask = [&](const std::string& statement, const auto&... more) {
       return tx.exec_params(statement, text_of(query.subject, Subject::Kind::patient),
-                            text_of(query.subject, Subject::Kind::device),
-                            stamp_text(query.start.value_or(earliest)), stamp_text(query.end.value_or(newest)),
-                            stamp_text(after.at), after.device_id, after.boot, static_cast<int>(after.stream),
-                            after.sequence, most_looked_at, more...);
+                            text_of(query.subject, Subject::Kind::device), stamp_text(query.start.value_or(earliest)),
+                            stamp_text(query.end.value_or(newest)), stamp_text(after.at), after.device_id, after.boot,
+                            static_cast<int>(after.stream), after.sequence, most_looked_at, more...);
     };
     Page<AlarmCondition> page;
     for (const auto row : ask(alarms_statement(query.subject.kind, open_only), scope_text(query.scope),

@@ -123,7 +123,8 @@ Page<DeviceRow, std::string> PostgresStore::devices(const Scope& scope, const st
       }
       page.push_back(read_device(row));
     }
-    const auto end = tx.exec_params("SELECT urn FROM device WHERE urn > $1 ORDER BY urn OFFSET $2 LIMIT 1", after, most - 1);
+    const auto end =
+        tx.exec_params("SELECT urn FROM device WHERE urn > $1 ORDER BY urn OFFSET $2 LIMIT 1", after, most - 1);
     if (!end.empty()) page.next = end[0][0].as<std::string>();
     return page;
   });

@@ -77,8 +77,8 @@ Page<LatestRow, std::int64_t> postgres::latest_rows(pqxx::work& tx, const Scope&
                                                     std::int64_t after, std::size_t limit) {
   const auto most = scope ? std::max(limit + 1, most_looked_at) : limit + 1;
   const auto ask = [&](const std::string& statement, const auto&... more) {
-    return tx.exec_params(statement, text_of(subject, Subject::Kind::patient),
-                          text_of(subject, Subject::Kind::device), after, most, more...);
+    return tx.exec_params(statement, text_of(subject, Subject::Kind::patient), text_of(subject, Subject::Kind::device),
+                          after, most, more...);
   };
   Page<LatestRow, std::int64_t> page;
   for (const auto row : ask(wearers(subject.kind), scope_text(scope), limit + 1)) {

@@ -35,8 +35,8 @@ Sight sight_of(pqxx::work& tx) {
   return sight;
 }
 
-/// One page of several parts, each at most as long. Behind the end of one that is as long there may be more, so what the
-/// others have behind it must wait.
+/// One page of several parts, each at most as long. Behind the end of one that is as long there may be more, so what
+/// the others have behind it must wait.
 LivePage merged(std::vector<std::vector<LiveEvent>> parts, std::size_t limit) {
   LivePage page;
   std::optional<LivePosition> end;
@@ -109,7 +109,8 @@ LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after
              {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution, LiveKind::waveform}) {
           if (!filter.wants(kind)) continue;
           if (in_days(kind)) {
-            for (const auto& window : live_windows(tx, kind, after.transaction, until)) windows.emplace_back(kind, window);
+            for (const auto& window : live_windows(tx, kind, after.transaction, until))
+              windows.emplace_back(kind, window);
           } else {
             parts.push_back(read_live(tx, kind, std::nullopt, filter, after, until, limit));
           }

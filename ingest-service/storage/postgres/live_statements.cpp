@@ -52,8 +52,7 @@ std::string its_condition(const std::string& event) {
 std::map<std::string, std::string> live_statements() {
   const std::string alarm = std::string(alarm_columns);
   return {
-      {"live_sets",
-       live_statement(record_key, "x.late", std::string(set_columns), partitioned("measurement_set"))},
+      {"live_sets", live_statement(record_key, "x.late", std::string(set_columns), partitioned("measurement_set"))},
       {"live_waveforms", live_statement(record_key, "x.late", std::string(run_columns), partitioned("waveform_run"))},
       {"live_alarms", live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm,
                                      "alarm_event x JOIN device d ON d.device_id = x.device_id" + its_condition("x"))},

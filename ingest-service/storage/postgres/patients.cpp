@@ -76,8 +76,7 @@ PatientRow PostgresStore::create_patient(const std::string& display_name, const 
   });
 }
 
-Page<PatientRow, std::string> PostgresStore::patients(const Scope& scope, const std::string& after,
-                                                      std::size_t limit) {
+Page<PatientRow, std::string> PostgresStore::patients(const Scope& scope, const std::string& after, std::size_t limit) {
   return impl_->pool.transact([&](pqxx::work& tx) {
     begin_reading(tx);
     Page<PatientRow, std::string> page;

@@ -25,7 +25,8 @@ void require_known(pqxx::work& tx, const Subject& subject);
 /// When a record of device d last arrived: of its twenty newest starts.
 constexpr std::string_view last_received_at =
     "(SELECT max(s.last_received_at) FROM (SELECT b.boot_id FROM device_boot b WHERE b.device_id = d.device_id"
-    " ORDER BY b.first_seen_at DESC LIMIT 20) b JOIN stream_state s ON s.device_id = d.device_id AND s.boot_id = b.boot_id)";
+    " ORDER BY b.first_seen_at DESC LIMIT 20) b JOIN stream_state s ON s.device_id = d.device_id AND s.boot_id = "
+    "b.boot_id)";
 
 /// Who is how, by one snapshot: of a transaction that is REPEATABLE READ.
 Page<LatestRow, std::int64_t> latest_rows(pqxx::work& tx, const Scope& scope, const Subject& subject,

@@ -48,9 +48,9 @@ Spans::Spans(pqxx::work& tx, const Scope& scope, const Subject& subject, Window 
     }
   } else {
     const bool ascending = order == Order::oldest_first;
-    const auto found = tx.exec_params(ascending ? oldest_first : newest_first, scope_text(scope), text_of(subject, Subject::Kind::patient),
-                                      text_of(subject, Subject::Kind::device), stamp_text(window.from),
-                                      stamp_text(window.until), most_spans + 1);
+    const auto found = tx.exec_params(ascending ? oldest_first : newest_first, scope_text(scope),
+                                      text_of(subject, Subject::Kind::patient), text_of(subject, Subject::Kind::device),
+                                      stamp_text(window.from), stamp_text(window.until), most_spans + 1);
     for (const auto row : found) {
       const auto from = optional_instant(row[1]).value_or(earliest);
       if (size_ == most_spans) {

@@ -34,8 +34,8 @@ class Spans {
   bool empty() const { return size_ == 0; }
   /// [earliest, this) of what was asked for is covered.
   Instant until() const { return until_; }
-  /// From the first day of `within` on that holds a record of one of these streams: $n::smallint[]. Nothing: no day does.
-  /// As long as `longest`.
+  /// From the first day of `within` on that holds a record of one of these streams: $n::smallint[]. Nothing: no day
+  /// does. As long as `longest`.
   std::optional<Window> next_window(pqxx::work& tx, std::string_view streams, Window within,
                                     std::chrono::microseconds longest = longest_window) const;
   /// The last day of `within` that does.

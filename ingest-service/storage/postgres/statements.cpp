@@ -32,7 +32,8 @@ std::map<std::string, std::string> writing_statements() {
        "   $8::text[], $9::text[], $10::text[], $11::boolean[])"
        "   k(device_id, boot_id, stream, sequence, tick, measured, received, signs, amounts, qualities, late)"
        " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"},
-      // Without measured_at, so that the same sequence with another tick is found too: on whichever day of its stream's.
+      // Without measured_at, so that the same sequence with another tick is found too: on whichever day of its
+      // stream's.
       {"find_sets",
        "SELECT m.device_id, m.boot_id, m.stream, m.sequence, m.tick_ms, m.sign_ids, m.sign_values"
        " FROM stored_sets($1, $2, $3, $4) m"},

@@ -21,7 +21,8 @@ const std::string newest_run =
     "  ORDER BY x.measured_at DESC LIMIT 1) y) n"
     " ORDER BY n.measured_at DESC LIMIT 1";
 
-// $5 start, $6 end, $7 to $10 the position before, $11 limit, $12 the earliest that a run with a sample in there begins.
+// $5 start, $6 end, $7 to $10 the position before, $11 limit, $12 the earliest that a run with a sample in there
+// begins.
 const std::string runs_in_span =
     "SELECT " + std::string(run_columns) + " FROM (SELECT y.*" + std::string(from_spans) +
     " CROSS JOIN LATERAL (SELECT x.* FROM waveform_run x WHERE x.device_id = k.device_id AND x.stream = $4"
@@ -69,10 +70,10 @@ std::vector<RunRow> PostgresStore::runs(const RunsQuery& query) {
     const auto first = start - longest_run;
     const Spans spans(tx, query.scope, query.subject, {std::max(first, earliest), end});
     const auto after = query.after.value_or(Position{.at = earliest});
-    const auto found = tx.exec_params(
-        runs_in_span, spans.devices(), spans.since(), spans.ends(), static_cast<int>(query.stream), stamp_text(start),
-        stamp_text(std::min(end, spans.until())), stamp_text(after.at), after.device_id, after.boot, after.sequence,
-        query.limit, stamp_text(std::max(first, earliest)));
+    const auto found =
+        tx.exec_params(runs_in_span, spans.devices(), spans.since(), spans.ends(), static_cast<int>(query.stream),
+                       stamp_text(start), stamp_text(std::min(end, spans.until())), stamp_text(after.at),
+                       after.device_id, after.boot, after.sequence, query.limit, stamp_text(std::max(first, earliest)));
     std::vector<RunRow> rows;
     rows.reserve(static_cast<std::size_t>(found.size()));
     for (const auto row : found) rows.push_back(read_run(row));
