@@ -41,8 +41,11 @@ int healthcheck(const Server::Config& config) {
   options.pem_root_certs = config.credentials.authority;
   options.pem_private_key = config.credentials.key;
   options.pem_cert_chain = config.credentials.certificate;
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // whatever http_proxy and its like say
   bool serving = false;
-  const auto status = check(grpc::CreateChannel(config.address, grpc::SslCredentials(options)), serving);
+  const auto status =
+      check(grpc::CreateCustomChannel(config.address, grpc::SslCredentials(options), arguments), serving);
   if (status.ok() && serving) return 0;
   std::cerr << "wardlink-storage: the service at " << config.address
             << (status.ok() ? " runs but does not serve: its database is away." : " does not answer: ")
