@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "names/urn.hpp"
+#include "storage/certificate_end.hpp"
 #include "storage/names.hpp"
 #include "storage/status.hpp"
 
@@ -46,22 +47,22 @@ std::string subject_of(const grpc::AuthContext& peer) {
 
 Admission Guard::admit(const grpc::ServerContext& context, std::string_view method, Roles wanted,
                        const std::vector<std::string>& resources) {
-  const auto subject = subject_of(context);
-  if (gate_) gate_->arrived(subject);
-  auto call = in_progress_.begin(subject);
+  const auto caller = caller_of(context);
+  pass_gate(context, caller.subject);
+  auto call = in_progress_.begin(caller.subject);
   Scope scope;
-  const auto reason = reason_to_refuse(subject, wanted, resources, scope);
+  const auto status = judge(caller, wanted, resources, scope);
   try {
-    store_.audit({.subject = subject.empty() ? "unknown" : subject,
+    store_.audit({.subject = caller.subject.empty() ? "unknown" : caller.subject,
                   .method = std::string(method),
-                  .granted = reason.empty(),
+                  .granted = status.ok(),
                   .resources = recordable(resources),
-                  .reason = reason,
+                  .reason = status.error_message(),
                   .address = context.peer()});
   } catch (const std::exception& error) {
     throw StoreError(StoreError::Kind::away, std::string("the audit cannot be written: ") + error.what());
   }
-  if (!reason.empty()) refuse(reason);
+  if (!status.ok()) refuse(status);
   return {std::move(call), std::move(scope)};
 }
 
@@ -72,43 +73,63 @@ std::unique_ptr<Standing> Guard::admit_lasting(grpc::ServerContext& context, std
 }
 
 std::unique_ptr<Standing> Guard::admit_ingest(grpc::ServerContext& context, std::string_view method) {
-  const auto subject = subject_of(context);
-  if (gate_) gate_->arrived(subject);
+  const auto caller = caller_of(context);
+  pass_gate(context, caller.subject);
   Scope scope;
-  const auto reason = reason_to_refuse(subject, roles::ingest, {}, scope);
-  audit_if_possible({.subject = subject.empty() ? "unknown" : subject,
+  const auto status = judge(caller, roles::ingest, {}, scope);
+  audit_if_possible({.subject = caller.subject.empty() ? "unknown" : caller.subject,
                      .method = std::string(method),
-                     .granted = reason.empty(),
-                     .reason = reason,
+                     .granted = status.ok(),
+                     .reason = status.error_message(),
                      .address = context.peer()});
-  if (!reason.empty()) refuse(reason);
+  if (!status.ok()) refuse(status);
   return stand(context, method, roles::ingest, {}, std::move(scope), std::nullopt);
 }
 
 std::unique_ptr<Standing> Guard::stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
                                        const std::vector<std::string>& resources, Scope scope,
                                        std::optional<CallsInProgress::Call> call) {
-  const AuditFact refusal{.subject = subject_of(context),
+  const auto caller = caller_of(context);
+  const AuditFact refusal{.subject = caller.subject,
                           .method = std::string(method),
                           .granted = false,
                           .resources = recordable(resources),
                           .address = context.peer()};
-  auto ask = [this, refusal, wanted, resources, scope] {
+  auto ask = [this, caller, refusal, wanted, resources, scope] {
     Scope now;
-    auto reason = reason_to_refuse(refusal.subject, wanted, resources, now);
-    if (reason.empty() && now != scope) reason = "the subject's grants have changed: call again";
-    if (reason.empty()) return reason;
+    auto status = judge(caller, wanted, resources, now);
+    if (status.ok() && now != scope)
+      status = {grpc::StatusCode::PERMISSION_DENIED, "the subject's grants have changed: call again"};
+    if (status.ok()) return status;
     auto fact = refusal;
-    fact.reason = reason;
+    fact.reason = status.error_message();
     audit_if_possible(fact);
-    return reason;
+    return status;
   };
   return std::make_unique<Standing>(standing_, context, std::move(scope), std::move(ask), std::move(call));
 }
 
-void Guard::refuse(const std::string& reason) {
+void Guard::pass_gate(const grpc::ServerContext& context, const std::string& subject) {
+  if (!gate_) return;
+  std::size_t size = 0;
+  for (const auto& [name, value] : context.client_metadata()) size += name.size() + value.size();
+  gate_->pass(subject, context.peer(), size);
+}
+
+void Guard::refuse(const grpc::Status& status) {
   ++refused_;
-  throw Refused(reason);
+  throw Refused(status.error_message(), status.error_code());
+}
+
+Guard::Caller Guard::caller_of(const grpc::ServerContext& context) const {
+  return {subject_of(context), end_of_certificate(*context.auth_context())};
+}
+
+grpc::Status Guard::judge(const Caller& caller, Roles wanted, const std::vector<std::string>& resources, Scope& scope) {
+  if (calendar_() >= caller.certificate_end)
+    return {grpc::StatusCode::UNAUTHENTICATED, "the certificate has expired: connect with a new one"};
+  const auto reason = reason_to_refuse(caller.subject, wanted, resources, scope);
+  return reason.empty() ? grpc::Status::OK : grpc::Status(grpc::StatusCode::PERMISSION_DENIED, reason);
 }
 
 /// Where what is decided must not wait for the audit: ingest is let in, or somebody is refused.

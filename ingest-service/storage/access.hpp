@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,6 +31,9 @@ inline constexpr std::string_view admins[] = {"admin"};
 inline constexpr std::string_view ingest[] = {"ingest"};
 }  // namespace roles
 
+/// Now, by this process's calendar.
+using Calendar = std::function<std::chrono::system_clock::time_point()>;
+
 using Roles = std::span<const std::string_view>;
 
 /// The name urn:wardlink:… that the peer's certificate proves (names/urn.hpp); empty where it proves none.
@@ -50,10 +54,15 @@ class Guard {
   static constexpr std::size_t most_calls = 256;
 
   /// `recheck`: how often the grants of calls that stand are asked for again. `calls_at_once`: of one subject. `gate`,
-  /// if any, is told of each call.
+  /// if any, is passed by each call. `calendar` says whether a certificate has expired.
   explicit Guard(AccessStore& store, std::chrono::milliseconds recheck = std::chrono::seconds(3),
-                 std::size_t calls_at_once = 64, std::shared_ptr<CallGate> gate = {})
-      : store_(store), gate_(std::move(gate)), in_progress_(calls_at_once, most_calls), standing_(recheck) {}
+                 std::size_t calls_at_once = 64, std::shared_ptr<CallGate> gate = {},
+                 Calendar calendar = std::chrono::system_clock::now)
+      : store_(store),
+        gate_(std::move(gate)),
+        calendar_(std::move(calendar)),
+        in_progress_(calls_at_once, most_calls),
+        standing_(recheck) {}
 
   /// `resources` are the names that the request asks for, as it gives them: a subject whose grants name wards is
   /// refused those of other wards. Throws Exhausted, Refused, StoreError.
@@ -73,10 +82,18 @@ class Guard {
   std::uint64_t crowded_out() const { return in_progress_.refused(); }
 
  private:
+  struct Caller {
+    std::string subject;
+    std::chrono::system_clock::time_point certificate_end;
+  };
+  Caller caller_of(const grpc::ServerContext& context) const;
+  void pass_gate(const grpc::ServerContext& context, const std::string& subject);
   std::unique_ptr<Standing> stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
                                   const std::vector<std::string>& resources, Scope scope,
                                   std::optional<CallsInProgress::Call> call);
-  [[noreturn]] void refuse(const std::string& reason);
+  [[noreturn]] void refuse(const grpc::Status& status);
+  /// OK where the caller is let in; else with the reason.
+  grpc::Status judge(const Caller& caller, Roles wanted, const std::vector<std::string>& resources, Scope& scope);
   std::string reason_to_refuse(const std::string& subject, Roles wanted, const std::vector<std::string>& resources,
                                Scope& scope);
   std::string ward_of(const std::string& resource, bool& concerns_ward);
@@ -84,6 +101,7 @@ class Guard {
 
   AccessStore& store_;
   const std::shared_ptr<CallGate> gate_;
+  const Calendar calendar_;
   std::atomic<std::uint64_t> refused_ = 0;
   CallsInProgress in_progress_;
   StandingCalls standing_;

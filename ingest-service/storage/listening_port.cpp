@@ -62,6 +62,10 @@ int port_of(int listening) {
   return ntohs(name.sin6_port);  // at the same place in sockaddr_in
 }
 
+int port_in(const sockaddr_storage& address) {
+  return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);  // at the same place in sockaddr_in
+}
+
 /// The address without the port; one of IPv4 is the same through a socket of IPv6.
 std::string host_of(const sockaddr_storage& peer, socklen_t size) {
   std::array<char, NI_MAXHOST> text{};
@@ -169,11 +173,11 @@ void ListeningPort::accept_from(int listening) {
       if (errno != EAGAIN && errno != ECONNABORTED) std::this_thread::sleep_for(std::chrono::milliseconds(50));
       return;
     }
-    admit(connection, host_of(peer, size));
+    admit(connection, host_of(peer, size), port_in(peer));
   }
 }
 
-void ListeningPort::admit(int connection, const std::string& host) {
+void ListeningPort::admit(int connection, const std::string& host, int port) {
   const bool full = watched_.size() >= limits_.connections;
   const auto of_host = by_host_.find(host);
   const bool host_full = of_host != by_host_.end() && of_host->second >= limits_.per_host;
@@ -190,7 +194,11 @@ void ListeningPort::admit(int connection, const std::string& host) {
   setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   ++by_host_[host];
   ++taken_;
-  watched_.emplace(second, Connection{host, take_(connection)});
+  auto kept = take_(connection);
+  {
+    const std::lock_guard lock(mutex_);
+    watched_.emplace(second, Connection{host, port, std::move(kept)});
+  }
   open_ = watched_.size();
   watch(second, 0);  // EPOLLHUP is always told: both directions are shut, which gRPC does before it closes
 }
@@ -199,9 +207,23 @@ void ListeningPort::forget(int watched) {
   const auto at = watched_.find(watched);
   const auto host = by_host_.find(at->second.host);
   if (--host->second == 0) by_host_.erase(host);
-  watched_.erase(at);
+  std::shared_ptr<void> kept;  // ends after the lock
+  {
+    const std::lock_guard lock(mutex_);
+    kept = std::move(at->second.kept);
+    watched_.erase(at);
+  }
   open_ = watched_.size();
   close(watched);
+}
+
+void ListeningPort::hang_up(const std::string& peer) {
+  const auto port = peer.substr(peer.rfind(':') + 1);
+  const std::lock_guard lock(mutex_);
+  for (const auto& [second, connection] : watched_) {
+    if (std::to_string(connection.port) == port && peer.find(connection.host) != std::string::npos)
+      shutdown(second, SHUT_RDWR);
+  }
 }
 
 }  // namespace wardlink::storage

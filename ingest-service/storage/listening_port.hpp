@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -51,6 +52,8 @@ class ListeningPort {
   void start(Take take);
   /// No more is accepted. What was taken stays its taker's.
   void stop();
+  /// Closes the connection of that peer, as grpc::ServerContext names it. Any thread.
+  void hang_up(const std::string& peer);
   /// Any thread.
   Counts counts() const { return {taken_, refused_, open_}; }
 
@@ -59,7 +62,7 @@ class ListeningPort {
   void watch(int descriptor, std::uint32_t events) const;
   void run();
   void accept_from(int listening);
-  void admit(int connection, const std::string& host);
+  void admit(int connection, const std::string& host, int port);
   void forget(int watched);
 
   const Limits limits_;
@@ -69,10 +72,12 @@ class ListeningPort {
   Take take_;
   struct Connection {
     std::string host;
+    int port;
     std::shared_ptr<void> kept;  // for its taker
   };
   // By a second descriptor of each connection that gRPC has: it tells when gRPC has shut the socket down.
-  std::unordered_map<int, Connection> watched_;
+  std::unordered_map<int, Connection> watched_;  // written under mutex_, read by its own thread without
+  std::mutex mutex_;
   std::unordered_map<std::string, std::size_t> by_host_;  // connections
   std::atomic<std::uint64_t> taken_ = 0, refused_ = 0;
   std::atomic<std::size_t> open_ = 0;

@@ -18,18 +18,17 @@
 #include "storage/call_gate.hpp"
 #include "storage/ingest_api.hpp"
 #include "storage/registry_api.hpp"
+#include "storage/status.hpp"
 #include "storage/vitals_api.hpp"
 
 namespace wardlink::storage {
 namespace {
 
-std::shared_ptr<grpc::ServerCredentials> credentials(const ServerCredentials& shown, std::shared_ptr<CallGate> gate) {
+std::shared_ptr<grpc::ServerCredentials> credentials(const ServerCredentials& shown) {
   grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   options.pem_root_certs = shown.authority;
   options.pem_key_cert_pairs.push_back({shown.key, shown.certificate});
-  auto made = grpc::SslServerCredentials(options);
-  made->SetAuthMetadataProcessor(std::move(gate));
-  return made;
+  return grpc::SslServerCredentials(options);
 }
 
 /// What one peer may take of a connection. No connection has a greatest age: the streams of ingest last for months,
@@ -81,10 +80,22 @@ struct Generation {
 
 /// Stands on the API's port for an ingest whose settings still name it.
 class IngestElsewhere final : public v1::IngestService::Service {
-  grpc::Status Ingest(grpc::ServerContext*, grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>*) override {
+ public:
+  explicit IngestElsewhere(CallGate& gate) : gate_(gate) {}
+
+ private:
+  grpc::Status Ingest(grpc::ServerContext* context,
+                      grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>*) override {
+    try {
+      gate_.pass(subject_of(*context), context->peer(), 0);
+    } catch (const Exhausted& error) {
+      return status_of(error);
+    }
     return {grpc::StatusCode::FAILED_PRECONDITION,
             "this port answers people; streams from ingest go to the one of --serve ingest, 50052 by default"};
   }
+
+  CallGate& gate_;
 };
 
 /// What people and their programs ask.
@@ -98,28 +109,30 @@ struct Api {
   IngestElsewhere ingest;
 
   Api(const Server::Config& config, RecordStore& records, RegistryStore& registry, LiveStore& live, Guard& guard,
-      Tallies& tallies)
+      CallGate& gate, Tallies& tallies)
       : tail(live, config.live),
         watch(live, tail, guard, tallies),
         vitals(records, guard, watch),
         alarms(records, guard, watch),
         devices(registry, guard),
-        patients(registry, guard) {}
+        patients(registry, guard),
+        ingest(gate) {}
 };
 
 }  // namespace
 
 struct Server::Impl {
   Impl(const Config& config, RecordStore& records, RegistryStore& registry, AccessStore& access, LiveStore& live)
-      : gate(std::make_shared<CallGate>(config.calls_per_second, config.calls_at_once)),
-        guard(access, config.grant_recheck, config.calls_at_once, gate),
+      : gate(std::make_shared<CallGate>(config.calls_per_second,
+                                        [this](const std::string& peer) { port.hang_up(peer); })),
+        guard(access, config.grant_recheck, config.calls_at_once, gate, config.calendar),
         limits(config),
         port(config.address, config.limits) {
     limit_process(quota, config);
     if (for_ingest(config)) {
       ingest.emplace(records, guard, tallies, config.ingest_streams);
     } else {
-      api.emplace(config, records, registry, live, guard, tallies);
+      api.emplace(config, records, registry, live, guard, *gate, tallies);
     }
   }
 
@@ -134,7 +147,7 @@ struct Server::Impl {
     builder.SetResourceQuota(quota);
     auto made = std::make_shared<Generation>();
     made->acceptor = builder.experimental().AddExternalConnectionAcceptor(
-        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials(shown, gate));
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials(shown));
     for (grpc::Service* service : services()) builder.RegisterService(service);
     made->server = builder.BuildAndStart();
     if (!made->server) throw ListenError("The certificate and its key do not fit each other, or cannot be used.");

@@ -3,6 +3,7 @@
 // and their programs, one for ingest, so that nothing that comes to the first can hold up an alarm.
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -38,6 +39,8 @@ class Server {
     std::size_t ingest_streams = 64;
     /// How often the grants of streams that stand are asked for again: for so long a grant outlives its end.
     std::chrono::milliseconds grant_recheck = std::chrono::seconds(3);
+    /// By which a client's certificate ends; it is looked at as often as the grants are.
+    std::function<std::chrono::system_clock::time_point()> calendar = std::chrono::system_clock::now;
     LiveTail::Limits live{};
     /// At the end, what calls that still run may take to end by themselves, live streams with their last words.
     std::chrono::milliseconds farewell = std::chrono::seconds(1);

@@ -28,15 +28,16 @@ Standing::~Standing() {
 }
 
 void Standing::confirm() const {
-  if (withdrawn_) throw Refused(reason_);
+  if (withdrawn_) throw Refused(status_.error_message(), status_.error_code());
 }
 
 /// ServerContext can cancel, but not say why: the caller is owed the reason, so the call below it is told.
-void Standing::withdraw(const std::string& reason) {
+void Standing::withdraw(const grpc::Status& status) {
   if (withdrawn_) return;
-  reason_ = reason;
+  status_ = status;
   withdrawn_ = true;
-  grpc_call_cancel_with_status(context_.c_call(), GRPC_STATUS_PERMISSION_DENIED, reason_.c_str(), nullptr);
+  grpc_call_cancel_with_status(context_.c_call(), static_cast<grpc_status_code>(status_.error_code()),
+                               status_.error_message().c_str(), nullptr);
 }
 
 StandingCalls::StandingCalls(std::chrono::milliseconds period) : period_(period), thread_([this] { run(); }) {}
@@ -69,15 +70,15 @@ void StandingCalls::ask_all() {
     }
   }
   for (const auto& [name, ask] : questions) {
-    std::string reason;
+    grpc::Status status;
     try {
-      reason = (*ask)();
+      status = (*ask)();
     } catch (const std::exception&) {
       spdlog::debug("the grants of the calls that stand cannot be read now");
     }
-    if (reason.empty()) continue;
+    if (status.ok()) continue;
     const std::lock_guard lock(mutex_);
-    if (const auto call = calls_.find(name); call != calls_.end()) call->second->withdraw(reason);
+    if (const auto call = calls_.find(name); call != calls_.end()) call->second->withdraw(status);
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Calls that last. A grant is asked for when a call begins, and again every few seconds for as long as the call stands:
 // once it is gone the call ends with PERMISSION_DENIED, also while it is blocked in Read or Write, and the audit says
-// so.
+// so. The same holds of the caller's certificate: once it has expired the call ends with UNAUTHENTICATED.
 //
 // A call that streams takes one line in place of Guard::admit(), and keeps what it gets until it returns:
 //
@@ -11,6 +11,7 @@
 // Refused where the grant has gone meanwhile. While the database is away the last answer stands.
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
 
 #include <atomic>
 #include <chrono>
@@ -33,8 +34,8 @@ class StandingCalls;
 /// One call that stands. Belongs to the thread that serves the call; made by Guard.
 class Standing {
  public:
-  /// Why the call must end; empty = it goes on. Asked on a thread of its own. Throws StoreError when nobody can tell.
-  using Ask = std::function<std::string()>;
+  /// How the call must end; OK = it goes on. Asked on a thread of its own. Throws StoreError when nobody can tell.
+  using Ask = std::function<grpc::Status()>;
 
   /// `call`: its place among those in progress; streams from ingest need none.
   Standing(StandingCalls& calls, grpc::ServerContext& context, Scope scope, Ask ask,
@@ -44,19 +45,19 @@ class Standing {
   Standing& operator=(const Standing&) = delete;
 
   const Scope& scope() const { return scope_; }
-  /// Throws Refused once the grant is gone.
+  /// Throws Refused once the grant is gone, or the certificate has expired.
   void confirm() const;
 
  private:
   friend class StandingCalls;
-  void withdraw(const std::string& reason);
+  void withdraw(const grpc::Status& status);
 
   StandingCalls& calls_;
   grpc::ServerContext& context_;
   const Scope scope_;
   const std::optional<CallsInProgress::Call> call_;
   const std::shared_ptr<const Ask> ask_;
-  std::string reason_;  // written once, before `withdrawn_`
+  grpc::Status status_;  // written once, before `withdrawn_`
   std::atomic<bool> withdrawn_ = false;
   std::uint64_t name_ = 0;
 };

@@ -9,7 +9,7 @@ namespace wardlink::storage {
 
 grpc::Status status_of(const std::exception& error) {
   if (dynamic_cast<const InvalidArgument*>(&error)) return {grpc::StatusCode::INVALID_ARGUMENT, error.what()};
-  if (dynamic_cast<const Refused*>(&error)) return {grpc::StatusCode::PERMISSION_DENIED, error.what()};
+  if (const auto* refused = dynamic_cast<const Refused*>(&error)) return {refused->code(), error.what()};
   if (dynamic_cast<const OutOfRange*>(&error)) return {grpc::StatusCode::OUT_OF_RANGE, error.what()};
   if (dynamic_cast<const Exhausted*>(&error)) return {grpc::StatusCode::RESOURCE_EXHAUSTED, error.what()};
   if (dynamic_cast<const Stopping*>(&error)) return {grpc::StatusCode::UNAVAILABLE, error.what()};

@@ -17,10 +17,15 @@ class InvalidArgument : public std::runtime_error {
   InvalidArgument(const std::string& field, const std::string& why) : std::runtime_error(field + ": " + why) {}
 };
 
-/// PERMISSION_DENIED.
+/// PERMISSION_DENIED, or UNAUTHENTICATED where nothing proves any more who asks.
 class Refused : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Refused(const std::string& why, grpc::StatusCode code = grpc::StatusCode::PERMISSION_DENIED)
+      : std::runtime_error(why), code_(code) {}
+  grpc::StatusCode code() const { return code_; }
+
+ private:
+  grpc::StatusCode code_;
 };
 
 /// OUT_OF_RANGE: what the caller wants to go on from is not there any more.

@@ -190,7 +190,26 @@ TEST_F(ApiTest, IngestsOwnFactsAreAudited) {
             "refusedexpired3 refusedexpired3");
 }
 
+// ISO-1: each authority opens its own port; until it is told otherwise, the API lets services in too.
+TEST_F(ApiTest, PeopleDoNotGetToIngestsPort) {
+  v1::GetLatestResponse response;
+  EXPECT_EQ(IngestTalk(service.channel_to(service.ingest.port(), "clients/admin")).finish().error_code(),
+            StatusCode::UNAVAILABLE);
+  EXPECT_EQ(call<v1::VitalsService>(service.channel_to(service.ingest.port(), "ingest-client"),
+                                    &v1::VitalsService::Stub::GetLatest, v1::GetLatestRequest(), response)
+                .error_code(),
+            StatusCode::UNIMPLEMENTED);
+  EXPECT_TRUE(IngestTalk(service.channel_to(service.ingest.port(), "ingest-client")).finish().ok());
+}
+
+TEST_F(ApiTest, AnIngestOfBeforeIsToldWhereToGo) {
+  const auto status = IngestTalk(service.channel_to(service.server.port(), "ingest-client")).finish();
+  EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), HasSubstr("50052"));
+}
+
 TEST_F(ApiTest, GrantsDecide) {
+  test::pki().add_service("other");
   const auto ann = create_patient("Ann").name();
   v1::GetLatestResponse response;
   EXPECT_EQ(assign("viewer", ann, start).error_code(), StatusCode::PERMISSION_DENIED);

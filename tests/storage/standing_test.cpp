@@ -1,7 +1,9 @@
-// Grants that are taken away while a stream stands. GRPC-01, I9.
+// Grants that are taken away, and certificates that expire, while a stream stands. GRPC-01, ISO-2, I9.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <atomic>
 
 #include "service.hpp"
 #include "storage/access.hpp"
@@ -83,6 +85,59 @@ TEST_F(StandingTest, AStreamOutlivesADatabaseThatCannotBeAsked) {
   }
   database.ask("ALTER TABLE grants_away RENAME TO grants");
   EXPECT_THAT(talk.append(alarm(21)).results(), ElementsAre(v1::RECORD_RESULT_COMMITTED));
+}
+
+/// ISO-2: a certificate's end is the end of what it opened, on both ports, and of what was open before.
+class ExpiryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    service.store.ensure_grants(
+        {{"urn:wardlink:service:ingest", "ingest", ""}, {"urn:wardlink:client:admin", "admin", ""}});
+  }
+  /// From here on every certificate of the tests has expired; the connections stand.
+  void let_certificates_expire() { ahead = std::chrono::hours(24 * 400); }
+
+  test::ScratchDatabase database;
+  std::atomic<std::chrono::hours> ahead = std::chrono::hours(0);
+  test::Service service{database.connection(), [this](Server::Config& config) {
+                          config.grant_recheck = 20ms;
+                          config.calendar = [this] { return std::chrono::system_clock::now() + ahead.load(); };
+                        }};
+};
+
+TEST_F(ExpiryTest, AStreamFromIngestEndsWithItsCertificate) {
+  IngestTalk talk(service.channel("ingest-client"));
+  talk.attach(1, device, 7, start);
+  let_certificates_expire();
+  EXPECT_FALSE(talk.hear().has_append_result());  // returns when the stream has ended
+  const auto status = talk.finish();
+  EXPECT_EQ(status.error_code(), StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(status.error_message(), HasSubstr("expired"));
+  EXPECT_THAT(database.ask("SELECT reason FROM audit WHERE outcome = 'refused'"), HasSubstr("expired"));
+}
+
+TEST_F(ExpiryTest, AWatchEndsWithItsCertificate) {
+  grpc::ClientContext context;
+  const auto stub = v1::VitalsService::NewStub(service.channel("clients/admin"));
+  const auto watch = stub->Watch(&context, v1::WatchRequest());
+  v1::WatchResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  let_certificates_expire();
+  while (watch->Read(&response)) {
+  }
+  EXPECT_EQ(watch->Finish().error_code(), StatusCode::UNAUTHENTICATED);
+}
+
+TEST_F(ExpiryTest, ACallOnAConnectionThatStandsIsRefused) {
+  const auto stub = v1::VitalsService::NewStub(service.channel("clients/admin"));
+  const auto ask = [&] {
+    grpc::ClientContext context;
+    v1::GetLatestResponse response;
+    return stub->GetLatest(&context, v1::GetLatestRequest(), &response).error_code();
+  };
+  EXPECT_EQ(ask(), StatusCode::OK);
+  let_certificates_expire();
+  EXPECT_EQ(ask(), StatusCode::UNAUTHENTICATED);
 }
 
 /// A call that streams, as one that watches would be: it is let in, says so, and writes until it is told to stop.
