@@ -71,8 +71,7 @@ TEST(Durability, StorageKilledBetweenAnAlarmsArrivalAndItsCommit) {
   // Whatever the dead storage left in the database has ended before the new one starts.
   ASSERT_TRUE(eventually([&] {
     return stack.sql(
-               "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND "
-               "pid <> pg_backend_pid()") == "0";
+               "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'wardlink-storage-ingest'") == "0";
   }));
   EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event"), "0") << "nothing was committed yet";
   EXPECT_EQ(device.status().alarms_acknowledged, 0u);

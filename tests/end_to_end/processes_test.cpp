@@ -1,0 +1,232 @@
+// wardlink-storage is two processes, and a third that keeps them running: what becomes of the others when one ends, and
+// whom each lets in. ISO-1, GRPC-01, NET-1.
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "alarm_books.hpp"
+#include "places.hpp"
+#include "stack.hpp"
+
+namespace wardlink::testing {
+namespace {
+
+constexpr int kDevices = 3;
+
+/// One stack for all tests; each leaves it running as it was.
+Stack& stack() {
+  static Stack one;
+  return one;
+}
+
+std::vector<pid_t> children_of(pid_t pid) {
+  const auto number = std::to_string(pid);
+  std::istringstream words(read_file("/proc/" + number + "/task/" + number + "/children"));
+  std::vector<pid_t> all;
+  for (pid_t child = 0; words >> child;) all.push_back(child);
+  return all;
+}
+
+bool gone(pid_t pid) { return kill(pid, 0) != 0; }
+
+std::size_t times(const std::string& text, const std::string& what) {
+  std::size_t count = 0;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
+  return count;
+}
+
+/// wardlink-storage --healthcheck, of the API or of ingest's port.
+bool is_well(const std::string& serve, std::uint16_t port) {
+  const bool ingest = serve == "ingest";
+  const auto name = stack().pki() + (ingest ? "/ingest-client" : "/clients/admin");
+  Process asked({places::program("wardlink-storage"), "--healthcheck", "--serve", serve,
+                 ingest ? "--listen-ingest" : "--listen", "localhost:" + std::to_string(port), "--cert", name + ".pem",
+                 "--key", name + ".key", "--ca", stack().pki() + "/service-ca.pem"},
+                stack().path("healthcheck.log"));
+  return asked.wait() == 0;
+}
+
+/// --serve all on the stack's database.
+class Supervised : public ::testing::Test {
+ protected:
+  static Process start(const std::string& listen = "127.0.0.1:0") {
+    const auto ready = stack().path("all.ready");
+    std::filesystem::remove(ready);
+    std::filesystem::remove(stack().path("all.log"));
+    return Process({places::program("wardlink-storage"),
+                    "--listen",
+                    listen,
+                    "--listen-ingest=127.0.0.1:0",
+                    "--metrics-port",
+                    "0",
+                    "--metrics-port-ingest",
+                    "0",
+                    "--database",
+                    stack().database(),
+                    "--cert",
+                    stack().pki() + "/storage.pem",
+                    "--key",
+                    stack().pki() + "/storage.key",
+                    "--ca",
+                    stack().pki() + "/service-ca.pem",
+                    "--people-ca",
+                    stack().pki() + "/people-ca.pem",
+                    "--ready-file",
+                    ready},
+                   stack().path("all.log"));
+  }
+  static bool is_ready() {
+    return eventually([] { return std::filesystem::exists(stack().path("all.ready")); });
+  }
+  static std::uint16_t port(const char* name) {
+    return nlohmann::json::parse(read_file(stack().path("all.ready"))).at(name);
+  }
+};
+
+TEST_F(Supervised, WhatEndsIsStartedAgainOnItsPort) {
+  auto all = start();
+  ASSERT_TRUE(is_ready()) << all.log();
+  const auto api = port("port"), ingest = port("ingest_port");
+  EXPECT_TRUE(is_well("api", api) && is_well("ingest", ingest)) << all.log();
+  for (std::size_t which = 0; which < 2; ++which) {
+    const auto before = children_of(all.pid());
+    ASSERT_EQ(before.size(), 2u);
+    const auto told = times(all.log(), "serving ");
+    kill(before[which], SIGKILL);
+    ASSERT_TRUE(eventually([&] { return times(all.log(), "serving ") == told + 1; })) << all.log();
+    const auto after = children_of(all.pid());
+    EXPECT_EQ(after.size(), 2u);
+    EXPECT_NE(std::ranges::find(after, before[1 - which]), after.end()) << "the other one went on";
+    EXPECT_TRUE(is_well("api", api) && is_well("ingest", ingest)) << all.log();
+  }
+}
+
+TEST_F(Supervised, AReloadAndTheEndReachBoth) {
+  auto all = start();
+  ASSERT_TRUE(is_ready()) << all.log();
+  all.signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return times(all.log(), "certificates were read again: ") == 2; })) << all.log();
+  const auto both = children_of(all.pid());
+  all.signal(SIGTERM);
+  EXPECT_EQ(all.wait(), 0) << all.log();
+  EXPECT_TRUE(gone(both.at(0)) && gone(both.at(1)));
+  EXPECT_EQ(times(all.log(), "stopping"), 2u);
+}
+
+TEST_F(Supervised, AChildThatCannotStartEndsAllWithItsSentence) {
+  auto all = start("127.0.0.1:" + std::to_string(stack().storage_port()));
+  EXPECT_EQ(all.wait(), 1);
+  EXPECT_EQ(times(all.log(), "wardlink-storage: Cannot listen on 127.0.0.1:"), 1u) << all.log();
+}
+
+TEST_F(Supervised, ChildrenEndWithTheirSupervisor) {
+  auto all = start();
+  ASSERT_TRUE(is_ready()) << all.log();
+  const auto both = children_of(all.pid());
+  all.signal(SIGKILL);
+  all.wait();
+  EXPECT_TRUE(eventually([&] { return gone(both.at(0)) && gone(both.at(1)); }));
+}
+
+// ISO-1, I1: the API dies again and again, and what takes the records a few times; alarms go on.
+TEST(Processes, AlarmsGoOnWhateverEnds) {
+  stack().make_pki("devices", {std::to_string(kDevices)});
+  const auto journals = stack().path("journals");
+  std::filesystem::create_directory(journals);
+  Process ward({places::program("alarm_ward"), std::to_string(stack().ingest_port()), stack().pki(), journals,
+                std::to_string(kDevices), "1"},
+               stack().path("alarm_ward.log"));
+  const auto rows = [] { return std::stoll(stack().sql("SELECT count(*) FROM alarm_event")); };
+  for (int round = 0; round < 6; ++round) {
+    const auto before = rows();
+    auto& victim = round % 3 == 2 ? stack().storage : stack().api;
+    victim.signal(SIGKILL);
+    victim.wait();
+    // Without the API they are committed; without the other, once it is back.
+    if (round % 3 == 2) stack().start_storage();
+    EXPECT_TRUE(eventually([&] { return rows() > before; })) << round;
+    if (round % 3 != 2) stack().start_api();
+  }
+  ward.signal(SIGTERM);
+  EXPECT_EQ(ward.wait(), 0) << ward.log();
+  const auto books = compare_books(stack(), journals);
+  EXPECT_EQ(books.missing, 0u);
+  EXPECT_EQ(books.doubled, 0u);
+  EXPECT_EQ(books.early, 0u) << "an ACK left before its COMMIT";
+  EXPECT_GT(books.compared.size(), 20u) << "the load was no load";
+}
+
+TEST(Processes, AnIngestThatStillNamesTheApiIsToldWhereToGo) {
+  const auto& pki = stack().pki();
+  Process ingest({places::program("wardlink-ingest"),
+                  "--listen",
+                  "127.0.0.1",
+                  "--port",
+                  "0",
+                  "--shards",
+                  "1",
+                  "--cert",
+                  pki + "/ingest.pem",
+                  "--key",
+                  pki + "/ingest.key",
+                  "--device-ca",
+                  pki + "/device-ca.pem",
+                  "--storage",
+                  "localhost:" + std::to_string(stack().storage_port()),
+                  "--storage-cert",
+                  pki + "/ingest-client.pem",
+                  "--storage-key",
+                  pki + "/ingest-client.key",
+                  "--storage-ca",
+                  pki + "/service-ca.pem",
+                  "--metrics-port",
+                  "0"},
+                 stack().path("elsewhere.log"));
+  EXPECT_TRUE(eventually([&] {
+    return ingest.log().find("streams from ingest go to the one of --serve ingest, 50052") != std::string::npos;
+  })) << ingest.log();
+}
+
+/// A proxy that nobody answers at, under every name that a program might look for.
+class DeadProxy {
+ public:
+  DeadProxy() {
+    for (const auto* name : names) setenv(name, "http://127.0.0.1:1", 1);
+  }
+  ~DeadProxy() {
+    for (const auto* name : names) unsetenv(name);
+  }
+  DeadProxy(const DeadProxy&) = delete;
+  DeadProxy& operator=(const DeadProxy&) = delete;
+
+ private:
+  static constexpr const char* names[] = {"http_proxy",  "https_proxy", "grpc_proxy", "all_proxy",
+                                          "HTTPS_PROXY", "HTTP_PROXY",  "ALL_PROXY"};
+};
+
+// NET-1: each program that opens a gRPC channel: ingest, both health checks, the client.
+TEST(Processes, AProxyOfTheEnvironmentIsNeverUsed) {
+  const DeadProxy dead;
+  stack().ingest.signal(SIGTERM);
+  EXPECT_EQ(stack().ingest.wait(), 0);
+  stack().start_ingest();
+  EXPECT_TRUE(
+      eventually([] { return stack().metric_sum("wardlink_ingest_sink_connected") == 4; }, std::chrono::seconds{60}))
+      << stack().ingest.log();
+  EXPECT_TRUE(is_well("api", stack().storage_port()));
+  EXPECT_TRUE(is_well("ingest", stack().storage_ingest_port()));
+  EXPECT_NO_THROW(stack().client({"vitals", "latest"}));
+  EXPECT_EQ(Process({places::program("wardlink-ingest"), "--healthcheck", "--ready-file", stack().path("ingest.ready"),
+                     "--metrics-port", "0"},
+                    stack().path("ingest-health.log"))
+                .wait(),
+            0);
+}
+
+}  // namespace
+}  // namespace wardlink::testing
