@@ -186,7 +186,8 @@ TEST_F(PowerLoss, TakesNothingThatWasPromisedWhereverARotationIs) {  // DUR-2
     raise(1 + random() % 3);
     settle(next);
   }
-  raise(1);
+  raise(2);
+  check();
   after_each_step = {};
   EXPECT_NE(number_of(path_), first) << "it was not written anew";
   EXPECT_LT(bytes().size(), 64u << 10);
