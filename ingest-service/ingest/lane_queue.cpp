@@ -245,7 +245,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
   unpark(now);
   if (auto records = next_batch(now)) return records;
   if (auto control = next_control()) return control;
-  return next_audits();
+  return next_audits(now);
 }
 
 std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
@@ -289,10 +289,11 @@ void LaneQueue::attach_answered() {
   if (attaching_ > 0) --attaching_;
 }
 
-std::optional<LaneQueue::Outgoing> LaneQueue::next_audits() {
-  if (audits_.empty()) return std::nullopt;
+std::optional<LaneQueue::Outgoing> LaneQueue::next_audits(coap::Instant now) {
+  if (audits_.empty() || now < audits_due_) return std::nullopt;
+  audits_due_ = now + config_.audit_pause;
   std::vector<AuditEntry> entries;
-  for (; !audits_.empty() && entries.size() < config_.batch; audits_.pop_front()) {
+  for (; !audits_.empty() && entries.size() < config_.audit_batch; audits_.pop_front()) {
     entries.push_back(audits_.front());
     audits_sent_.emplace_back(last_batch_, std::move(audits_.front()));
     if (audits_sent_.size() > config_.audit_capacity) audits_sent_.pop_front();
@@ -328,8 +329,10 @@ void LaneQueue::stage(coap::Instant now) {
 }
 
 std::optional<coap::Instant> LaneQueue::next_deadline() const {
-  if (parked_.empty()) return std::nullopt;
-  return parked_.begin()->first;
+  std::optional<coap::Instant> earliest;
+  if (!audits_.empty()) earliest = audits_due_;
+  if (!parked_.empty() && (!earliest || parked_.begin()->first < *earliest)) earliest = parked_.begin()->first;
+  return earliest;
 }
 
 void LaneQueue::park(Session& session, coap::Instant now) {
@@ -428,6 +431,7 @@ void LaneQueue::restart() {
   caught_up_.reset();
   for (auto at = audits_sent_.rbegin(); at != audits_sent_.rend(); ++at) audits_.push_front(std::move(at->second));
   audits_sent_.clear();
+  audits_due_ = {};
   control_.clear();
   stream_begun_ = false;
   attaching_ = 0;

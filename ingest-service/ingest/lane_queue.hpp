@@ -47,6 +47,9 @@ class LaneQueue {
     std::size_t in_flight = 4;          // Appends that are not answered yet
     std::size_t audit_capacity = 4096;  // entries; beyond it the newest is dropped and counted
     std::size_t attach_batch = 512;     // sessions that are attached at once
+    /// Between two messages of audit entries, each a COMMIT at storage before which the records behind it wait.
+    coap::Duration audit_pause = std::chrono::milliseconds{250};
+    std::size_t audit_batch = 1024;  // entries in such a message
     /// How long a session that storage would not attach waits before it is tried again.
     coap::Duration park = std::chrono::seconds{1};
   };
@@ -156,7 +159,7 @@ class LaneQueue {
   void tell(Session& session, Attachments& attachments);
   std::optional<Outgoing> send(Attachments attachments);
   std::optional<Outgoing> next_control();
-  std::optional<Outgoing> next_audits();
+  std::optional<Outgoing> next_audits(coap::Instant now);
   std::optional<Outgoing> next_batch(coap::Instant now);
   void settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered);
 
@@ -181,6 +184,7 @@ class LaneQueue {
   std::optional<coap::Instant> caught_up_;  // since when it has answered all the time, with nothing left from before
   std::vector<RecordAnswered> dropped_;
   std::deque<AuditEntry> audits_;  // waiting
+  coap::Instant audits_due_{};     // not before
   // Sent, with the last batch sent before. The stream is handled in order, so a later batch's answer tells that they
   // arrived; until then they are sent again on a new stream.
   std::deque<std::pair<std::uint64_t, AuditEntry>> audits_sent_;

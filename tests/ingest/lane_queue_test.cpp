@@ -205,6 +205,31 @@ TEST(LaneQueue, WhatWasMeasuredGoesBeforeTheFormalitiesOfAWholeWard) {  // I3, I
   EXPECT_THAT(send_all(queue).at_once, ElementsAre(512)) << "nobody will answer on the stream that is lost";
 }
 
+// FAIR-2: entries that come one by one are few messages, each of which is a COMMIT that records wait behind.
+TEST(LaneQueue, AuditEntriesThatTrickleInAreGathered) {
+  for (const std::size_t count : {10, 300, 1000}) {
+    auto queue = readings();
+    std::size_t messages = 0, entries = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      queue.audit({"", "register", true, std::to_string(i), "", 1});
+      const auto sent = queue.next(start + std::chrono::milliseconds{i} / 4);
+      if (!sent) continue;
+      ++messages;
+      entries += std::get<std::vector<AuditEntry>>(*sent).size();
+    }
+    EXPECT_EQ(messages, 1u);
+    ASSERT_TRUE(queue.next_deadline());
+    const auto rest = queue.next(*queue.next_deadline());
+    ASSERT_TRUE(rest);
+    EXPECT_EQ(entries + std::get<std::vector<AuditEntry>>(*rest).size(), count);
+    EXPECT_FALSE(queue.next_deadline());
+    queue.audit({"", "register", true, "more", "", 1});
+    EXPECT_FALSE(queue.next(start));
+    queue.restart();
+    EXPECT_THAT(send_all(queue).audited, SizeIs(count + 1)) << "a new stream waits for nothing";
+  }
+}
+
 // FAIR-2: those that a batch needs are attached at once, whatever their number.
 TEST(LaneQueue, ABatchNeedsOneAttachmentOfAllItsSessions) {
   for (const std::uint64_t count : {1, 10, 300}) {

@@ -285,8 +285,12 @@ void Batch::advance_latest() {
     boots.add(number(value.record->session->boot));
     sequences.add(number(value.record->sequence));
   }
-  tx_.exec_prepared0("advance_latest", devices.text(), signs.text(), values.text(), qualities.text(), measured.text(),
-                     received.text(), boots.text(), sequences.text());
+  const auto write = [&](const char* statement) {
+    return tx_.exec_prepared0(statement, devices.text(), signs.text(), values.text(), qualities.text(), measured.text(),
+                              received.text(), boots.text(), sequences.text());
+  };
+  // What is left is new, or has a newer value already.
+  if (static_cast<std::size_t>(write("move_latest").affected_rows()) < newest.size()) write("advance_latest");
 }
 
 void Batch::advance_streams() {
