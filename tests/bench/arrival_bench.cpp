@@ -1,6 +1,6 @@
 // A crowd that arrives at once: how soon its samples are rows, what it costs PostgreSQL to attach a session, and what
 // an alarm beside it waits.
-//   arrival_bench SECONDS SESSIONS…
+//   arrival_bench [SESSIONS]...      default: 5000 10000
 // All handshakes first; then all register in the same second, and each sends a set a second from then on. Prints a
 // Markdown table for each number of sessions.
 
@@ -260,15 +260,14 @@ int measure(std::size_t sessions, std::chrono::seconds time) {
 }  // namespace
 
 int main(int count, char** words) {
-  const int seconds = count >= 3 ? std::atoi(words[1]) : 0;
-  bool good = seconds >= 5;
-  for (int i = 2; i < count; ++i) good = good && std::atoi(words[i]) >= 10 && std::atoi(words[i]) <= 15'000;
-  if (!good) {
-    std::cerr << "arrival_bench SECONDS SESSIONS…: at least 5 seconds, 10 to 15000 sessions.\n";
+  std::vector<int> crowds{5000, 10'000};
+  if (count > 1) crowds.clear();
+  for (int i = 1; i < count; ++i) crowds.push_back(std::atoi(words[i]));
+  if (std::ranges::any_of(crowds, [](int each) { return each < 10 || each > 15'000; })) {
+    std::cerr << "arrival_bench SESSIONS...: 10 to 15000 sessions.\n";
     return 2;
   }
   int code = 0;
-  for (int i = 2; i < count; ++i)
-    code |= measure(static_cast<std::size_t>(std::atoi(words[i])), std::chrono::seconds{seconds});
+  for (const int each : crowds) code |= measure(static_cast<std::size_t>(each), std::chrono::seconds{20});
   return code;
 }
