@@ -49,6 +49,24 @@ grpc::Status AlarmApi::ListAlarms(grpc::ServerContext* context, const v1::ListAl
   });
 }
 
+grpc::Status AlarmApi::ListSystemAlarms(grpc::ServerContext* context, const v1::ListSystemAlarmsRequest* request,
+                                        v1::ListSystemAlarmsResponse* response) {
+  return answered([&] {
+    const auto admission = guard_.admit(*context, "AlarmService.ListSystemAlarms", roles::readers, {});
+    SystemAlarmsQuery query{
+        .open_only = request->open_only(), .after = {}, .limit = page_size_of(request->page_size())};
+    const auto whole = without_page(*request);
+    if (!request->page_token().empty()) query.after = read_place(read_page_token(whole, request->page_token()));
+    const auto page_size = query.limit++;
+    const auto alarms = store_.system_alarms(query);
+    const auto taken = std::min(alarms.size(), page_size);
+    for (std::size_t i = 0; i < taken; ++i) *response->add_system_alarms() = to_proto(alarms[i]);
+    if (taken == alarms.size()) return;
+    const auto& last = alarms[taken - 1];
+    response->set_next_page_token(make_page_token(whole, to_place({.at = last.raised_at, .device_id = last.id})));
+  });
+}
+
 grpc::Status AlarmApi::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                              grpc::ServerWriter<v1::WatchResponse>* stream) {
   return live_.serve(*context, *request, *stream, {.method = "AlarmService.Watch", .sets = false});

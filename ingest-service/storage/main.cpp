@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "daemon/metrics_port.hpp"
@@ -75,6 +76,7 @@ void look_after(PostgresStore& store, Server& server, const ProgramConfig& confi
   using Clock = std::chrono::steady_clock;
   auto maintained = Clock::now();
   bool serving = true;
+  std::string told;  // each cause once, also when one follows another
   for (;;) {
     const auto came = signals.wait(std::chrono::seconds(2));
     if (came == Signals::Came::end) return;
@@ -83,13 +85,16 @@ void look_after(PostgresStore& store, Server& server, const ProgramConfig& confi
     bool answers = false;
     try {
       store.probe();
+      if (config.serve == Serve::ingest) store.watch_durability();
       if (config.serve == Serve::ingest && Clock::now() - maintained >= std::chrono::hours(1)) {
         store.maintain();
         maintained = Clock::now();
       }
       answers = true;
+      told.clear();
     } catch (const std::exception& error) {
-      if (serving) spdlog::error(error.what());
+      if (told != error.what()) spdlog::error(error.what());
+      told = error.what();
     }
     if (answers != serving) {
       server.set_serving(answers);

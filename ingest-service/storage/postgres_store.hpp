@@ -34,12 +34,16 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   void maintain();
   /// Throws StoreError when the database is away, or takes no writes.
   void probe();
+  /// To be called every few seconds, by the processes that take records: whether commits last. Where they may not, no
+  /// record is said to be committed, the system alarm `durability` stands, and this throws StoreUnfit with the reason.
+  void watch_durability();
 
   std::unique_ptr<RecordWriter> open_writer() override;
   Page<LatestRow, std::int64_t> latest(const Scope& scope, const Subject& subject, std::int64_t after = 0,
                                        std::size_t limit = 1000) override;
   Page<ReadingRow> readings(const ReadingsQuery& query) override;
   Page<AlarmCondition> alarms(const AlarmsQuery& query) override;
+  std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override;
   std::vector<RunRow> runs(const RunsQuery& query) override;
   std::optional<Instant> end_of_runs(const RunsQuery& query) override;
   Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override;

@@ -181,6 +181,29 @@ struct AlarmsQuery {
   std::size_t limit = 1000;
 };
 
+/// What is wrong with the system itself: nothing of a patient.
+struct SystemAlarmFact {
+  std::string code;
+  std::string subject{};  // what it is about, where a code may stand for several things
+  AlarmPriority priority = AlarmPriority::high;
+  std::string detail;  // one sentence that says what to do
+};
+
+struct SystemAlarm {
+  std::int64_t id = 0;
+  std::string code, subject;
+  AlarmPriority priority = AlarmPriority::high;
+  std::string detail, source;  // the program and host that saw it first
+  Instant raised_at;
+  std::optional<Instant> ended_at;
+};
+
+struct SystemAlarmsQuery {
+  bool open_only = false;
+  std::optional<Position> after{};  // its instant, and the alarm's id as device_id
+  std::size_t limit = 1000;
+};
+
 struct RunsQuery {
   Scope scope;
   Subject subject;  // patient or device
@@ -216,6 +239,8 @@ class RecordStore {
   virtual Page<ReadingRow> readings(const ReadingsQuery& query) = 0;
   /// Newest first.
   virtual Page<AlarmCondition> alarms(const AlarmsQuery& query) = 0;
+  /// Newest first.
+  virtual std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) = 0;
   /// By bucket, then sign; the rest begins with the bucket `next`. precondition: one bucket holds more than ten million
   /// values.
   virtual Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) = 0;

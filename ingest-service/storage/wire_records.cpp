@@ -127,6 +127,19 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   return message;
 }
 
+v1::SystemAlarm to_proto(const SystemAlarm& alarm) {
+  v1::SystemAlarm message;
+  message.set_name("systemAlarms/" + std::to_string(alarm.id));
+  message.set_code(alarm.code);
+  message.set_subject(alarm.subject);
+  message.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  message.set_detail(alarm.detail);
+  message.set_source(alarm.source);
+  *message.mutable_start_time() = to_stamp(alarm.raised_at);
+  if (alarm.ended_at) *message.mutable_end_time() = to_stamp(*alarm.ended_at);
+  return message;
+}
+
 v1::LatestVitals to_proto(const LatestRow& row) {
   v1::LatestVitals vitals;
   vitals.set_patient(patient_name(row.patient));

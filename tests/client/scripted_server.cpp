@@ -74,6 +74,10 @@ grpc::Status ScriptedAlarms::Acknowledge(Context*, const v1::AcknowledgeRequest*
 grpc::Status ScriptedAlarms::ListAlarms(Context*, const v1::ListAlarmsRequest* q, v1::ListAlarmsResponse* a) {
   return answer(alarms, q, a);
 }
+grpc::Status ScriptedAlarms::ListSystemAlarms(Context*, const v1::ListSystemAlarmsRequest* q,
+                                              v1::ListSystemAlarmsResponse* a) {
+  return answer(system_alarms, q, a);
+}
 grpc::Status ScriptedPatients::CreatePatient(Context*, const v1::CreatePatientRequest* q, v1::Patient* a) {
   return answer(create, q, a);
 }

@@ -50,8 +50,11 @@ struct ScriptedVitals : v1::VitalsService::Service {
 
 struct ScriptedAlarms : v1::AlarmService::Service {
   Script<v1::ListAlarmsRequest, v1::ListAlarmsResponse> alarms;
+  Script<v1::ListSystemAlarmsRequest, v1::ListSystemAlarmsResponse> system_alarms;
   Script<v1::AcknowledgeRequest, v1::AcknowledgeResponse> acknowledge;
   grpc::Status ListAlarms(grpc::ServerContext*, const v1::ListAlarmsRequest*, v1::ListAlarmsResponse*) override;
+  grpc::Status ListSystemAlarms(grpc::ServerContext*, const v1::ListSystemAlarmsRequest*,
+                                v1::ListSystemAlarmsResponse*) override;
   grpc::Status Acknowledge(grpc::ServerContext*, const v1::AcknowledgeRequest*, v1::AcknowledgeResponse*) override;
 };
 

@@ -90,5 +90,78 @@ TEST(Durability, StorageKilledBetweenAnAlarmsArrivalAndItsCommit) {
   EXPECT_TRUE(device.stop(std::chrono::seconds{60}));
 }
 
+void reload(const Stack& stack, const std::string& statement) {
+  pqxx::connection connection(stack.database());
+  pqxx::nontransaction work(connection);
+  work.exec0(statement);
+  work.exec1("SELECT pg_reload_conf()");
+}
+
+Alarm high_heart_rate() {
+  Alarm alarm;
+  alarm.code = "hr-high";
+  alarm.sign = 1;
+  alarm.value = 140;
+  alarm.limit = 131;
+  return alarm;
+}
+
+// DUR-1, I1: PostgreSQL's administrator lets commits be lost, then fsync, while alarms come; then PostgreSQL crashes.
+TEST(Durability, CommitsThatMayBeLostAreNotAcknowledged) {
+  Stack stack;
+  stack.make_pki("device", {"bed"});
+  DeviceOptions options;
+  options.port = stack.ingest_port();
+  options.credentials = stack.credentials("devices/bed");
+  Device device(options);
+  device.start();
+  ASSERT_TRUE(eventually([&] { return device.status().connected; })) << device.status().last_problem;
+
+  // An ACK goes on meaning a row on the disk: what waits in memory is gone with a crash, and for long here.
+  reload(stack, "ALTER SYSTEM SET wal_writer_delay = '10s'");
+  reload(stack, "ALTER SYSTEM SET synchronous_commit = off");
+  constexpr std::uint64_t alarms = 5;
+  for (std::uint64_t i = 1; i <= alarms; ++i) {
+    ASSERT_TRUE(device.raise(high_heart_rate()));
+    ASSERT_TRUE(eventually([&] { return device.status().alarms_acknowledged == i; }, std::chrono::seconds{120}));
+  }
+  const auto victim = std::stoi(
+      stack.sql("SELECT pid::text FROM pg_stat_activity WHERE application_name = 'wardlink-storage' LIMIT 1"));
+  ASSERT_EQ(kill(victim, SIGKILL), 0);  // PostgreSQL then starts anew, from its log
+  const auto rows = [&]() -> std::string {
+    try {
+      return stack.sql("SELECT count(*)::text FROM alarm_event");
+    } catch (const std::exception&) {
+      return "";
+    }
+  };
+  ASSERT_TRUE(eventually([&] { return !rows().empty(); }));
+  EXPECT_EQ(rows(), std::to_string(alarms));
+
+  ASSERT_TRUE(eventually([&] { return stack.metric("wardlink_storage_serving") == 1; }));
+
+  // Without fsync nothing is acknowledged, and whoever looks is told why.
+  reload(stack, "ALTER SYSTEM SET fsync = off");
+  ASSERT_TRUE(eventually([&] { return stack.metric("wardlink_storage_serving") == 0; }));
+  ASSERT_TRUE(device.raise(high_heart_rate()));
+  ASSERT_TRUE(eventually([&] { return stack.metric("wardlink_ingest_held_acks") >= 1; }));
+  EXPECT_NE(stack.client({"alarms", "list", "--system", "--open"}).find("fsync=off"), std::string::npos);
+  EXPECT_EQ(device.status().alarms_acknowledged, alarms);
+  const std::string said = "[error] PostgreSQL runs with fsync=off";
+  const auto log = stack.storage.log();
+  EXPECT_NE(log.find(said), std::string::npos) << log;
+  EXPECT_EQ(log.find(said), log.rfind(said)) << "said once\n" << log;
+
+  // Mended, all goes on by itself.
+  reload(stack, "ALTER SYSTEM SET fsync = on");
+  ASSERT_TRUE(eventually([&] { return device.status().alarms_acknowledged == alarms + 1; }, std::chrono::seconds{120}));
+  EXPECT_EQ(rows(), std::to_string(alarms + 1));
+  EXPECT_EQ(stack.sql("SELECT count(*)::text FROM system_alarm WHERE ended_at IS NULL"), "0");
+  EXPECT_NE(stack.client({"alarms", "list", "--system"}).find("durability"), std::string::npos);
+  EXPECT_TRUE(eventually([&] { return stack.metric("wardlink_storage_serving") == 1; }));
+  EXPECT_EQ(device.status().handshakes, 1u) << "a held ACK is not a dead gateway";
+  EXPECT_TRUE(device.stop(std::chrono::seconds{60}));
+}
+
 }  // namespace
 }  // namespace wardlink::testing

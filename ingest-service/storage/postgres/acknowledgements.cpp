@@ -54,7 +54,7 @@ void note(pqxx::work& tx, std::vector<AlarmCondition> conditions, const std::str
 
 std::vector<AlarmCondition> PostgresStore::acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                                        const std::string& by) {
-  auto conditions = impl_->pool.transact([&](pqxx::work& tx) {
+  auto conditions = impl_->pool.change([&](pqxx::work& tx) {
     note(tx, conditions_of(tx, scope, alarms), by);
     return conditions_of(tx, scope, alarms);
   });

@@ -3,37 +3,16 @@
 #include <array>
 #include <string_view>
 
+#include "storage/postgres/session.hpp"
 #include "storage/postgres/statements.hpp"
 
 namespace wardlink::storage::postgres {
-namespace {
-
-void refuse_unfit(pqxx::connection& connection) {
-  pqxx::nontransaction tx(connection);
-  const auto row = tx.exec1(
-      "SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit')");
-  constexpr std::array<const char*, 3> names = {"fsync", "full_page_writes", "synchronous_commit"};
-  for (pqxx::row::size_type i = 0; i < 3; ++i) {
-    if (row[i].as<std::string>() != "off") continue;
-    throw StoreUnfit(std::string("PostgreSQL runs with ") + names[static_cast<std::size_t>(i)] +
-                     "=off, so that a commit may be lost; switch it on.");
-  }
-}
-
-}  // namespace
 
 std::unique_ptr<Connection> Database::open() const {
   auto connection = translated([&] { return std::make_unique<Connection>(connection_, patience_); });
   in_turn(*connection, [&] {
-    refuse_unfit(*connection);
-    pqxx::nontransaction tx(*connection);
-    tx.exec0("SET client_min_messages = error");
-    tx.exec0("SET timezone = 'UTC'");
-    tx.exec0("SET extra_float_digits = 1");
-    // A statement that hangs must not hold a stream, nor a transaction the locks and every live stream, for ever.
-    tx.exec0("SET statement_timeout = '15s'");
-    tx.exec0("SET lock_timeout = '10s'");
-    tx.exec0("SET idle_in_transaction_session_timeout = '20s'");
+    begin_session(*connection, connection_);
+    Durability::prepare(*connection);
     for (const auto& [name, text] : statements()) connection->prepare(name, text);
   });
   return connection;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "storage/postgres/durability.hpp"
 #include "storage/postgres/patience.hpp"
 #include "storage/store_error.hpp"
 
@@ -18,15 +19,18 @@ struct Connection : pqxx::connection {
   Patience& patience;
 };
 
-/// Opens connections whose commits are durable. Any thread.
+/// Opens connections that stand on no setting of anybody else's (session.hpp). Any thread.
 class Database {
  public:
   explicit Database(std::string connection) : connection_(std::move(connection)) {}
-  /// StoreError away; StoreUnfit when fsync, full_page_writes or synchronous_commit is off.
+  /// StoreError away; StoreUnfit where the database will not do.
   std::unique_ptr<Connection> open() const;
+  /// Of all its connections.
+  Durability& durability() const { return durability_; }
 
  private:
   std::string connection_;
+  mutable Durability durability_;
   mutable Patience patience_{std::chrono::seconds{20}};  // longer than any statement may take
 };
 

@@ -103,7 +103,7 @@ void stop_believing(pqxx::work& tx, std::int64_t device_id, const Believed& what
 }  // namespace
 
 DeviceRow PostgresStore::create_device(const std::string& urn) {
-  return impl_->pool.transact([&](pqxx::work& tx) {
+  return impl_->pool.change([&](pqxx::work& tx) {
     const auto made =
         tx.exec_params("INSERT INTO device (urn) VALUES ($1) ON CONFLICT DO NOTHING RETURNING micros(created_at)", urn);
     if (made.empty()) throw StoreError(Kind::exists, "devices/" + urn + " exists already");
@@ -140,7 +140,7 @@ DeviceRow PostgresStore::device(const Scope& scope, const std::string& urn) {
 
 AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& device, const std::string& patient,
                                     std::optional<Instant> from, const std::string& by) {
-  const auto assignment = impl_->pool.transact([&](pqxx::work& tx) {
+  const auto assignment = impl_->pool.change([&](pqxx::work& tx) {
     const auto device_id = lock_device(tx, device);
     require_patient(tx, scope, patient);
     const Instant at = from.value_or(now());
@@ -158,7 +158,7 @@ AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& devic
 
 AssignmentRow PostgresStore::release(const Scope& scope, const std::string& device, std::optional<Instant> until,
                                      const std::string& by) {
-  const auto assignment = impl_->pool.transact([&](pqxx::work& tx) {
+  const auto assignment = impl_->pool.change([&](pqxx::work& tx) {
     const auto device_id = lock_device(tx, device);
     const Instant at = until.value_or(now());
     const auto standing = holding_at(tx, device_id, at);

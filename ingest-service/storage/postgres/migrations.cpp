@@ -17,6 +17,16 @@ int current_version(pqxx::transaction_base& tx) {
                    ") is newer than this program; run the newer wardlink-storage.");
 }
 
+/// Functions of ours look for tables in the schema that they lie in, also when that has got another name.
+void pin_functions(pqxx::work& tx) {
+  const auto astray = tx.exec(
+      "SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = quote_ident(current_schema())::regnamespace"
+      " AND EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search_path=%, pg_temp'"
+      "   AND c <> 'search_path=' || current_setting('search_path'))");
+  for (const auto row : astray)
+    tx.exec0("ALTER FUNCTION " + row[0].as<std::string>() + " SET search_path FROM CURRENT");
+}
+
 }  // namespace
 
 void expect_schema(pqxx::connection& connection) {
@@ -32,16 +42,17 @@ void migrate(pqxx::connection& connection) {
   // Any constant will do that no other program of this database takes: "ward" in ASCII.
   tx.exec1("SELECT pg_advisory_xact_lock(2002874980)");
   const int current = current_version(tx);
-  if (current == migrations().back().version) return;
-  tx.exec0(
-      "CREATE TABLE IF NOT EXISTS schema_migration (version int PRIMARY KEY, name text NOT NULL,"
-      " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
+  if (current == 0)
+    tx.exec0(
+        "CREATE TABLE IF NOT EXISTS schema_migration (version int PRIMARY KEY, name text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
   for (const auto& migration : migrations()) {
     if (migration.version <= current) continue;
     tx.exec(std::string(migration.sql));
     tx.exec_params0("INSERT INTO schema_migration (version, name) VALUES ($1, $2)", migration.version,
                     std::string(migration.name));
   }
+  pin_functions(tx);
   tx.commit();
 }
 

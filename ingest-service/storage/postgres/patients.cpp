@@ -56,7 +56,7 @@ void complete(pqxx::work& tx, std::vector<PatientRow>& patients) {
 
 PatientRow PostgresStore::create_patient(const std::string& display_name, const std::vector<Identifier>& identifiers,
                                          const std::string& ward) {
-  return impl_->pool.transact([&](pqxx::work& tx) {
+  return impl_->pool.change([&](pqxx::work& tx) {
     if (!ward.empty()) tx.exec_params0("INSERT INTO ward (ward_id) VALUES ($1) ON CONFLICT DO NOTHING", ward);
     const auto made = tx.exec_params1(
         "INSERT INTO patient (display_name, ward_id) VALUES ($1, NULLIF($2, ''))"

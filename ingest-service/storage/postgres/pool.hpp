@@ -24,18 +24,32 @@ class Pool {
   /// again, once. StoreError away; other SQL errors as they are.
   template <typename Work>
   auto transact(Work&& work, Urgency urgency = Urgency::query) {
+    return run(work, urgency, false);
+  }
+
+  /// The same for what somebody is told to have been done: it lasts, or StoreError away, or StoreUnfit.
+  template <typename Work>
+  auto change(Work&& work) {
+    return run(work, Urgency::query, true);
+  }
+
+ private:
+  template <typename Work>
+  auto run(Work& work, Urgency urgency, bool lasting) {
     for (bool last = false;; last = true) {
       Lease lease(*this, urgency);
       bool committing = false;
       try {
-        return in_turn(*lease.connection, [&] {
+        auto made = in_turn(*lease.connection, [&] {
           pqxx::work tx(*lease.connection);
           auto result = work(tx);
           committing = true;
           tx.commit();
-          lease.sound = true;
           return result;
         });
+        if (lasting) in_turn(*lease.connection, [&] { database_.durability().confirm(*lease.connection); });
+        lease.sound = true;
+        return made;
       } catch (const StoreError& error) {
         if (error.kind() != StoreError::Kind::away) {
           lease.sound = true;
@@ -51,7 +65,6 @@ class Pool {
     }
   }
 
- private:
   struct Lease {
     Lease(Pool& owner, Urgency urgency);
     ~Lease();

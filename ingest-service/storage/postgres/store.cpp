@@ -8,6 +8,10 @@ PostgresStore::PostgresStore(Config config) : impl_(std::make_unique<Impl>(confi
   const auto connection = impl_->database.open();
   postgres::translated([&] {
     if (!impl_->keeps_schema) return postgres::expect_schema(*connection);
+    {
+      pqxx::nontransaction tx(*connection);
+      if (const auto why = postgres::obstacle(tx); !why.empty()) throw StoreUnfit(why);
+    }
     postgres::migrate(*connection);
     impl_->partitions.ensure(*connection, postgres::now(), postgres::now());
   });
@@ -26,6 +30,12 @@ void PostgresStore::probe() {
       [](pqxx::work& tx) { return tx.exec1("SELECT current_setting('transaction_read_only') = 'off'")[0].as<bool>(); },
       postgres::Urgency::first);
   if (!writes) throw StoreError(StoreError::Kind::away, "the database is away: it is read-only");
+}
+
+void PostgresStore::watch_durability() {
+  const auto why = impl_->pool.transact([&](pqxx::work& tx) { return impl_->database.durability().watch(tx); },
+                                        postgres::Urgency::first);
+  if (!why.empty()) throw StoreUnfit(why);
 }
 
 std::unique_ptr<RecordWriter> PostgresStore::open_writer() {

@@ -19,6 +19,7 @@ std::unique_ptr<Connection> Writer::open() const {
                                 "enable_mergejoin = off", "jit = off"})
       tx.exec0(std::string("SET ") + setting);
   });
+  in_turn(*connection, [&] { database_.durability().require(*connection); });
   return connection;
 }
 
@@ -116,6 +117,7 @@ bool Writer::write_once(std::span<const Record* const> records, std::span<Record
   if (!made) return false;
   tx.commit();
   bell_.ring();
+  database_.durability().confirm(*connection_);
   std::ranges::copy(*made, results.begin());
   return true;
 }
@@ -149,6 +151,7 @@ void Writer::quarantine_refused(const Record& record) {
     quarantine(tx, {&aside, 1});
     tx.commit();
     bell_.ring();
+    database_.durability().confirm(*connection_);
   });
 }
 

@@ -33,7 +33,7 @@ $$ SELECT day::timestamp AT TIME ZONE 'UTC' $$;
 
 -- Whoever inserts, the days are noted. Waits for nobody but a writer of the same stream, whom its row of stream_state holds
 -- off before.
-CREATE FUNCTION note_days() RETURNS trigger LANGUAGE plpgsql AS
+CREATE FUNCTION note_days() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$ DECLARE
   own   bigint := pg_current_xact_id()::text::bigint;
   block bigint := own - own % 16384;
@@ -106,7 +106,7 @@ GROUP BY 1, 2;
 -- one: a statement for all of them would open every partition that there is.
 CREATE FUNCTION stored_keys(devices bigint[], boots bigint[], streams smallint[], sequences bigint[])
 RETURNS TABLE (day date, device_ids bigint[], boot_ids bigint[], stream_ids smallint[], sequence_ids bigint[])
-LANGUAGE sql STABLE AS
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS
 $$ SELECT d.day, array_agg(k.device_id), array_agg(k.boot_id), array_agg(k.stream), array_agg(k.sequence)
    FROM unnest(devices, boots, streams, sequences) k(device_id, boot_id, stream, sequence)
    JOIN stream_day d ON d.device_id = k.device_id AND d.boot_id = k.boot_id AND d.stream = k.stream
@@ -114,7 +114,7 @@ $$ SELECT d.day, array_agg(k.device_id), array_agg(k.boot_id), array_agg(k.strea
    GROUP BY d.day $$;
 
 CREATE FUNCTION stored_sets(devices bigint[], boots bigint[], streams smallint[], sequences bigint[])
-RETURNS SETOF measurement_set LANGUAGE plpgsql STABLE AS
+RETURNS SETOF measurement_set LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS
 $$ DECLARE k record;
 BEGIN
   FOR k IN SELECT * FROM stored_keys(devices, boots, streams, sequences) LOOP
@@ -127,7 +127,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION stored_runs(devices bigint[], boots bigint[], streams smallint[], sequences bigint[])
-RETURNS SETOF waveform_run LANGUAGE plpgsql STABLE AS
+RETURNS SETOF waveform_run LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS
 $$ DECLARE k record;
 BEGIN
   FOR k IN SELECT * FROM stored_keys(devices, boots, streams, sequences) LOOP
@@ -154,7 +154,7 @@ CREATE INDEX open_alarm_order ON open_alarm (measured_at, device_id, boot_id, st
 CREATE INDEX open_alarm_device_order ON open_alarm (device_id, measured_at, boot_id, stream, sequence);
 CREATE INDEX open_alarm_priority ON open_alarm (device_id, priority, measured_at, boot_id, stream, sequence);
 
-CREATE OR REPLACE FUNCTION note_open_alarms() RETURNS trigger LANGUAGE plpgsql AS
+CREATE OR REPLACE FUNCTION note_open_alarms() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$ BEGIN
   DELETE FROM open_alarm o USING added e
   WHERE e.event = 2 AND o.device_id = e.device_id AND o.boot_id = e.boot_id AND o.stream = e.stream
@@ -176,7 +176,7 @@ DROP INDEX patient_ward;
 CREATE INDEX device_boot_newest ON device_boot (device_id, first_seen_at);
 
 -- As before; the ids of another home cover no day of this one.
-CREATE OR REPLACE FUNCTION begin_live_epoch() RETURNS void LANGUAGE plpgsql AS
+CREATE OR REPLACE FUNCTION begin_live_epoch() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS
 $$ DECLARE name text;
 BEGIN
   FOREACH name IN ARRAY ARRAY['measurement_set', 'alarm_event', 'alarm_acknowledgement', 'assignment_change',

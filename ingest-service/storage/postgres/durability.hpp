@@ -1,0 +1,45 @@
+#pragma once
+// Whether what is committed lasts. fsync and full_page_writes change while PostgreSQL runs, and so does the schema: it
+// is asked after each COMMIT that somebody is told of, and every few seconds.
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+
+namespace wardlink::storage::postgres {
+
+/// What keeps commits from lasting, in one sentence that says what to do; empty where nothing does.
+std::string obstacle(pqxx::transaction_base& tx);
+
+/// Any thread; one for all connections of a process.
+///
+/// Once something was in the way, what was committed meanwhile is told to nobody before it is on the disk for certain:
+/// the system alarm `durability` stands from the first sight until a checkpoint that began after the mending, and while
+/// it stands no process says of any record that it is committed.
+class Durability {
+ public:
+  /// Once a connection.
+  static void prepare(pqxx::connection& connection);
+  /// After COMMIT, before its success is told: StoreUnfit where it may not last. Asked in a command of its own, because
+  /// a backend reads changed settings between commands only, and another backend may have written our commit to the log
+  /// with settings that ours had not read yet.
+  void confirm(pqxx::connection& connection);
+  /// Before the first COMMIT of a connection: the same, with all that obstacle() looks at.
+  void require(pqxx::connection& connection);
+  /// Every few seconds: raises the system alarm, and ends it once the reason is gone. Returns why it stands, or empty.
+  std::string watch(pqxx::work& tx);
+
+ private:
+  [[noreturn]] void refuse(pqxx::nontransaction& tx, std::string why);
+  void remember(const std::string& why);
+  void forget();
+  std::string reason() const;
+
+  mutable std::mutex mutex_;
+  std::string reason_;                        // seen, and perhaps not in the database yet
+  std::optional<std::uint64_t> settle_from_;  // a checkpoint from this place in the log on settles it
+};
+
+}  // namespace wardlink::storage::postgres
