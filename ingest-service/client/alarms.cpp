@@ -18,7 +18,7 @@ namespace {
 
 struct AlarmArguments {
   std::string parent;
-  bool open = false;
+  bool open = false, system = false;
   std::string from, to;
   std::uint64_t limit = 0;
 };
@@ -34,6 +34,40 @@ std::vector<std::string> row_of(const v1::Alarm& alarm, Zone zone) {
           alarm.has_limit() ? number_text(alarm.limit()) : "",
           alarm.patient_display_name().empty() ? alarm.patient() : alarm.patient_display_name(),
           device_urn(alarm.device())};
+}
+
+int list_system_alarms(Session& session, const AlarmArguments& arguments) {
+  if (!arguments.parent.empty() || !arguments.from.empty() || !arguments.to.empty()) {
+    throw Failure{exit_usage, "--system takes --open and --limit only: these are nobody's alarms."};
+  }
+  v1::ListSystemAlarmsRequest request;
+  request.set_open_only(arguments.open);
+  const auto stub = v1::AlarmService::NewStub(session.connection.channel());
+  const auto walk = [&](auto take) {
+    return for_each_page(session.connection, *stub, &v1::AlarmService::Stub::ListSystemAlarms, request,
+                         &v1::ListSystemAlarmsResponse::mutable_system_alarms, arguments.limit,
+                         [&](const v1::ListSystemAlarmsResponse& page) {
+                           for (const v1::SystemAlarm& alarm : page.system_alarms()) take(alarm);
+                         });
+  };
+  if (session.json) {
+    JsonList list(session.out, "systemAlarms");
+    const auto count = walk([&](const v1::SystemAlarm& alarm) { list.add(alarm); });
+    list.close();
+    return count > 0 ? exit_ok : exit_nothing;
+  }
+  Table table({{"ONSET"}, {"END"}, {"PRIORITY"}, {"CODE"}, {"SUBJECT"}, {"WHAT"}, {"SEEN BY"}});
+  const auto count = walk([&](const v1::SystemAlarm& alarm) {
+    table.add({to_text(from_proto(alarm.start_time()), session.zone),
+               alarm.has_end_time() ? to_text(from_proto(alarm.end_time()), session.zone) : "open",
+               priority_text(alarm.priority()), alarm.code(), alarm.subject(), alarm.detail(), alarm.source()});
+  });
+  if (count == 0) {
+    session.err << "wardlink: No system alarm matches.\n";
+    return exit_nothing;
+  }
+  table.print(session.out);
+  return exit_ok;
 }
 
 int list_alarms(Session& session, const AlarmArguments& arguments) {
@@ -83,10 +117,13 @@ void add_alarms(CLI::App& alarms, Command& chosen) {
   auto arguments = std::make_shared<AlarmArguments>();
   verb.add("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody");
   verb.add("--open", arguments->open, "only those that have not ended");
+  verb.add("--system", arguments->system, "what is wrong with the system itself, instead of patients' alarms");
   verb.add("--from", arguments->from, "begun then or later", {.type = "TIME"});
   verb.add("--to", arguments->to, "begun before then", {.type = "TIME"});
   verb.add("--limit", arguments->limit, "stop after so many; 0 = all", {.type = "N", .shows_default = true});
-  verb.runs(chosen, [arguments](Session& session) { return list_alarms(session, *arguments); });
+  verb.runs(chosen, [arguments](Session& session) {
+    return arguments->system ? list_system_alarms(session, *arguments) : list_alarms(session, *arguments);
+  });
 }
 
 }  // namespace wardlink::client

@@ -71,5 +71,32 @@ TEST_F(Alarms, SaysThatNoneMatches) {
   EXPECT_EQ(answer.out, "");
 }
 
+// DUR-1
+TEST_F(Alarms, ListsTheSystemsOwn) {
+  v1::ListSystemAlarmsRequest asked;
+  alarms_.system_alarms = [&](const v1::ListSystemAlarmsRequest& request, v1::ListSystemAlarmsResponse& response) {
+    asked = request;
+    v1::SystemAlarm& alarm = *response.add_system_alarms();
+    alarm.set_name("systemAlarms/7");
+    alarm.set_code("durability");
+    alarm.set_priority(v1::ALARM_PRIORITY_HIGH);
+    alarm.set_detail("Switch it on.");
+    alarm.set_source("wardlink-storage at b");
+    alarm.mutable_start_time()->set_seconds(1'700'000'000);
+    return grpc::Status::OK;
+  };
+  const Answer table = ask({"alarms", "list", "--system", "--open", "--limit", "3"});
+  EXPECT_EQ(table.code, 0);
+  EXPECT_TRUE(asked.open_only());
+  EXPECT_EQ(asked.page_size(), 3);
+  for (const auto* word : {"open", "high", "durability", "Switch it on.", "wardlink-storage at b"})
+    EXPECT_NE(table.out.find(word), std::string::npos) << word << " in\n" << table.out;
+  v1::ListSystemAlarmsResponse whole;
+  const Answer json = ask({"alarms", "list", "--system", "--json"});
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json.out, &whole).ok()) << json.out;
+  EXPECT_EQ(whole.system_alarms(0).name(), "systemAlarms/7");
+  EXPECT_EQ(ask({"alarms", "list", "--system", "urn:dev:os:32473-a"}).code, 2) << "they are nobody's";
+}
+
 }  // namespace
 }  // namespace wardlink::client
