@@ -91,7 +91,9 @@ std::optional<Window> Spans::last_day(pqxx::work& tx, std::string_view streams, 
 }
 
 void begin_reading(pqxx::work& tx) {
-  tx.exec0("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off");
+  tx.exec0(
+      "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off;"
+      " SET LOCAL max_parallel_workers_per_gather = 0");
 }
 
 }  // namespace wardlink::storage::postgres
