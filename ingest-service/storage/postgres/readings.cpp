@@ -80,18 +80,21 @@ Page<ReadingRow> PostgresStore::readings(const ReadingsQuery& query) {
     return Spans(tx, query.scope, query.subject, asked);
   });
   auto from = asked.from;
+  // The first windows are short: a device that measures all the time fills its page in a day.
+  std::chrono::days length{1};
   for (int i = 0; i < windows_a_call && from < spans.until(); ++i) {
     const auto before = page.size();
     // A transaction each: it holds the locks of one window only.
     const auto window = impl_->pool.transact([&](pqxx::work& tx) {
       page.resize(before);
-      begin_reading(tx);
-      auto found = spans.next_window(tx, "{1,3}", {from, spans.until()});
+      begin_walking(tx);
+      auto found = spans.next_window(tx, "{1,3}", {from, spans.until()}, length);
       if (found) read_window(tx, query, spans, *found, page);
       return found;
     });
     if (page.next) return page;
     from = window ? window->until : spans.until();
+    length = std::min(4 * length, longest_window);
   }
   if (from < asked.until) page.next = place_of(from);
   return page;

@@ -96,4 +96,9 @@ void begin_reading(pqxx::work& tx) {
       " SET LOCAL max_parallel_workers_per_gather = 0");
 }
 
+void begin_walking(pqxx::work& tx) {
+  begin_reading(tx);
+  tx.exec0("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off");
+}
+
 }  // namespace wardlink::storage::postgres

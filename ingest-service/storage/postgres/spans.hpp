@@ -58,5 +58,8 @@ constexpr std::string_view from_spans =
 
 /// One snapshot for a transaction's statements; nothing of what they plan is worth compiling.
 void begin_reading(pqxx::work& tx);
+/// The same for statements that want the first rows of an index's order: the planner, who may think that there are few,
+/// must not read all of them and sort.
+void begin_walking(pqxx::work& tx);
 
 }  // namespace wardlink::storage::postgres

@@ -49,7 +49,7 @@ std::optional<Instant> PostgresStore::end_of_runs(const RunsQuery& query) {
   for (;;) {
     std::optional<Window> day;
     const auto found = impl_->pool.transact([&](pqxx::work& tx) -> std::optional<Instant> {
-      begin_reading(tx);
+      begin_walking(tx);
       day = spans.last_day(tx, stream_array(query.stream), within);
       if (!day) return std::nullopt;
       const auto rows = tx.exec_params(newest_run, spans.devices(), spans.since(), spans.ends(),
@@ -64,7 +64,7 @@ std::optional<Instant> PostgresStore::end_of_runs(const RunsQuery& query) {
 
 std::vector<RunRow> PostgresStore::runs(const RunsQuery& query) {
   return impl_->pool.transact([&](pqxx::work& tx) {
-    begin_reading(tx);
+    begin_walking(tx);
     require_known(tx, query.subject);
     const auto start = query.start.value(), end = query.end.value();
     const auto first = start - longest_run;
