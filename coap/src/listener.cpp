@@ -345,7 +345,7 @@ void Listener::Impl::drain(Session& session) {
     if (!event) break;
     if (std::holds_alternative<event::Opened>(*event)) promote(session);
     closed = closed || std::holds_alternative<event::Closed>(*event);
-    events.push_back({session.id, std::move(*event), session.address});
+    events.push_back({session.id, std::move(*event), session.address, session.connection->counters()});
   }
   if (closed) {
     forget(session);

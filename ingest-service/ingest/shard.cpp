@@ -122,7 +122,7 @@ void Shard::dispatch(const coap::ListenerEvent& event, coap::Instant now) {
   }
   Entry& entry = at->second;
   auto* connection = listener_.find(event.session);
-  if (connection != nullptr) entry.counters = connection->counters();
+  entry.counters = event.counters;
   entry.session->handle(event.event, connection, now);
   if (closing != nullptr) return closed(event.session, entry, *closing);
   rearm(event.session, entry);

@@ -541,6 +541,17 @@ TEST_F(LaneQueueWait, WhatPiledUpWhileStorageWasAwayIsKept) {  // FAIR-1, I8
   EXPECT_EQ(queue.counters().waited, 0u);
 }
 
+TEST_F(LaneQueueWait, SoIsWhatCameWhileItWasStillBeingSent) {  // FAIR-1, I8
+  append(2, 40);
+  queue.restart();
+  const auto sent = send_all(queue, now);
+  ASSERT_TRUE(queue.answer(sent.numbers.at(0), {committed, committed, committed}, now));
+  append(41, 43);
+  ASSERT_TRUE(queue.answer(sent.numbers.at(1), {committed, committed, committed}, now));
+  EXPECT_THAT(serve_all(queue, now), ::testing::IsSupersetOf({41, 42, 43})) << "a second for each batch";
+  EXPECT_EQ(queue.counters().waited, 0u);
+}
+
 TEST_F(LaneQueueWait, NorIsItDroppedWhereABatchWasNotAnsweredInTime) {  // FAIR-1, I8
   append(2, 4);
   const auto sent = send_all(queue, now);

@@ -300,6 +300,15 @@ TEST_F(ShardTest, CountersOfPastSessionsStay) {
   EXPECT_EQ(stats(0).connections.con_in, before.con_in);
 }
 
+TEST_F(ShardTest, SoDoThoseOfWhatASessionSentLast) {
+  Device& device = connect(0, 40'001, named("aaaa"));
+  for (int i = 1; i <= 500; ++i) device.notify("/vitals", one_set, now);
+  device.connection.close(coap::CloseReason::local, now);
+  carry();
+  EXPECT_EQ(stats(0).sessions, 0u);
+  EXPECT_EQ(stats(0).connections.notifications_over, 308u);
+}
+
 TEST_F(ShardTest, AtTheEndEverySessionIsClosedAndDetached) {
   Device& a = connect(0, 40'001, named("aaaa"));
   Device& b = connect(0, 40'002, named("bbbb"));

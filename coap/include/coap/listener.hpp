@@ -23,8 +23,9 @@ enum class SessionId : std::uint64_t {};
 
 struct ListenerEvent {
   SessionId session;
-  Event event;      // Opened first; Closed last. Closed without Opened: a handshake that was refused
-  Address address;  // for the audit; never an identity
+  Event event;                  // Opened first; Closed last. Closed without Opened: a handshake that was refused
+  Address address;              // for the audit; never an identity
+  ConnectionCounters counters;  // of its connection so far: after Closed there is no other way to them
 };
 
 /// Monotonic counts since the listener was made.
