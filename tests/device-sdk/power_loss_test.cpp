@@ -187,7 +187,7 @@ TEST_F(PowerLoss, TakesNothingThatWasPromisedWhereverARotationIs) {  // DUR-2
     settle(next);
   }
   raise(2);
-  check();
+  step();
   after_each_step = {};
   EXPECT_NE(number_of(path_), first) << "it was not written anew";
   EXPECT_LT(bytes().size(), 64u << 10);
