@@ -8,9 +8,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "bedside.hpp"
 #include "cluster.hpp"
+#include "places.hpp"
 #include "storage/store_error.hpp"
 
 namespace wardlink::storage {
@@ -250,6 +252,31 @@ TEST_F(Settings, FunctionsFindTheirTables) {
   EXPECT_EQ(sql.ask("SELECT public.make_measurement_partition('2035-02-02'::date)"), "t") << "they meet, and no more";
   EXPECT_EQ(sql.ask("SELECT public.live_home() = home FROM public.live_epoch"), "t");
   sql.ask("SELECT public.begin_live_epoch()");
+}
+
+// DUR-1: a database of an earlier release, with an open alarm, gets the pins and the system's alarms.
+TEST_F(Settings, ADatabaseOfAnEarlierReleaseIsBroughtUpToDate) {
+  sql.ask(
+      "CREATE TABLE schema_migration (version int PRIMARY KEY, name text NOT NULL,"
+      " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
+  for (const std::string step : {"001_registry", "002_records", "005_live", "006_waveforms", "007_open_alarms"}) {
+    std::ifstream file(places::source("ingest-service/storage/schema/" + step + ".sql"));
+    sql.ask(std::string(std::istreambuf_iterator<char>(file), {}));
+    sql.ask("INSERT INTO schema_migration VALUES (" + step.substr(0, 3) + ", '" + step + "')");
+  }
+  sql.ask("INSERT INTO device (urn) VALUES ('urn:dev:os:32473-a')");
+  sql.ask("INSERT INTO device_boot (device_id, boot_id, anchor) SELECT device_id, 7, now() FROM device");
+  sql.ask(
+      "INSERT INTO alarm_event (device_id, boot_id, stream, sequence, event, kind, priority, code, tick_ms,"
+      " measured_at, received_at, source) SELECT device_id, 7, 2, 1, 1, 1, 3, 'hr-high', 1, now(), now(), 'device'"
+      " FROM device");
+  Bedside bedside(database.connection());
+  EXPECT_EQ(bedside.alarm(2), RecordResult::committed);
+  EXPECT_EQ(bedside.store.alarms({}).size(), 2U);
+  EXPECT_NO_THROW(bedside.store.watch_durability());
+  EXPECT_EQ(sql.ask("SELECT 'search_path=public, pg_temp' = ANY (proconfig) FROM pg_proc"
+                    " WHERE proname = 'note_open_alarms'"),
+            "t");
 }
 
 // DUR-1
