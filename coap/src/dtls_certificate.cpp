@@ -18,7 +18,7 @@ namespace coap::dtls {
 namespace {
 
 constexpr std::string_view device_prefix = "urn:dev:";  // RFC 9039
-constexpr int largest_certificate = 4096;  // bytes of DER
+constexpr int largest_certificate = 4096;               // bytes of DER
 
 struct FreeBio {
   void operator()(BIO* bio) const { BIO_free_all(bio); }
@@ -44,6 +44,12 @@ std::vector<std::string> san_uris(X509* leaf) {
                       static_cast<std::size_t>(ASN1_STRING_length(uri)));
   }
   return uris;
+}
+
+/// notAfter; 0 where it cannot be read, which is long past.
+std::int64_t end_of(const X509* certificate) {
+  std::tm time{};
+  return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1 ? timegm(&time) : 0;
 }
 
 bool has_usage(X509* leaf, std::uint32_t usage) {
@@ -147,9 +153,13 @@ PeerIdentity identity_of(X509* leaf) {
       identity.fingerprint += digits[digest[i] & 0xf];
     }
   }
-  std::tm time{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &time) == 1) identity.not_after = timegm(&time);
+  identity.not_after = end_of(leaf);
   return identity;
+}
+
+std::int64_t earliest_end(const STACK_OF(X509) * chain, std::int64_t end) {
+  for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) end = std::min(end, end_of(sk_X509_value(chain, i)));
+  return end;
 }
 
 bool is_p256(EVP_PKEY* key) {

@@ -41,7 +41,8 @@ std::string subject_of(const grpc::AuthContext& peer) {
   // peer_uri holds the SANs of type URI only, so a DNS name that looks like one of ours is not taken for it; each with
   // its length, so that a NUL does not end it.
   std::vector<std::string> uris;
-  for (const auto& uri : peer.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME)) uris.emplace_back(uri.data(), uri.size());
+  for (const auto& uri : peer.FindPropertyValues(GRPC_PEER_URI_PROPERTY_NAME))
+    uris.emplace_back(uri.data(), uri.size());
   return names::name_among(uris, "urn:wardlink:").value_or("");
 }
 

@@ -126,7 +126,8 @@ Grant parse_grant(const std::string& text) {
   }
   const auto subject = names::name_among(std::array{grant.subject}, "urn:wardlink:");
   if (!subject) {
-    throw std::runtime_error("The grant " + text + " has a subject that is not urn:wardlink:... of at most 63 characters.");
+    throw std::runtime_error("The grant " + text +
+                             " has a subject that is not urn:wardlink:... of at most 63 characters.");
   }
   grant.subject = *subject;
   constexpr std::array<std::string_view, 4> known = {"ingest", "viewer", "clinician", "admin"};

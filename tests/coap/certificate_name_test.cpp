@@ -17,7 +17,8 @@ class BadNameTest : public ::testing::TestWithParam<BadName> {};
 
 TEST_P(BadNameTest, IsRefusedAtTheDtlsPort) {  // ISO-2, DTLS-14
   Server server(server_context());
-  ForeignClient client({.pair = Authorities::get().devices.issue(CertificateSpec::named(GetParam().uris)), .chain = {}});
+  ForeignClient client(
+      {.pair = Authorities::get().devices.issue(CertificateSpec::named(GetParam().uris)), .chain = {}});
   carry(client, server);
   ASSERT_TRUE(server.channel);
   EXPECT_STREQ(to_string(server.reason()), "bad_identity");

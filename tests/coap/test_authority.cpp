@@ -177,7 +177,7 @@ TestAuthority::TestAuthority(const std::string& name) : own_(make(name, authorit
 Pair TestAuthority::issue(const CertificateSpec& spec) const { return make("leaf", spec, &own_); }
 
 TestAuthority TestAuthority::subordinate(const std::string& name, std::string comment, Extensions extensions,
-                                        long to_seconds) const {
+                                         long to_seconds) const {
   CertificateSpec spec = authority_spec();
   spec.comment = std::move(comment);
   spec.extensions = std::move(extensions);

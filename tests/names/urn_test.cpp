@@ -1,9 +1,10 @@
 // The one judgment of names. ISO-2
 
+#include "names/urn.hpp"
+
 #include <gtest/gtest.h>
 
 #include "names/bad_names.hpp"
-#include "names/urn.hpp"
 
 namespace names {
 namespace {

@@ -15,7 +15,7 @@ namespace coap {
 struct PeerIdentity {
   std::string uri;             // the SAN URI, e.g. urn:dev:os:32473-…, as names/urn.hpp spells it; empty for a server
   std::string fingerprint;     // SHA-256 of the certificate, lower-case hex
-  std::int64_t not_after = 0;  // seconds since 1970-01-01, UTC
+  std::int64_t not_after = 0;  // of the chain, whichever ends first; seconds since 1970-01-01, UTC
 };
 
 /// Why a handshake ended without a session, or a session ended. Each has its own counter and its own word in the audit.
