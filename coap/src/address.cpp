@@ -23,7 +23,8 @@ std::string to_string(const Address& address) {
     return text + port;
   }
   ::inet_ntop(AF_INET6, address.ip.data(), text, sizeof text);
-  return "[" + std::string(text) + "]" + port;
+  const std::string scope = address.scope == 0 ? "" : "%" + std::to_string(address.scope);
+  return "[" + std::string(text) + scope + "]" + port;
 }
 
 }  // namespace coap

@@ -32,6 +32,7 @@ inline Address from_socket_address(const SocketAddress& from) {
   } else {
     std::memcpy(address.ip.data(), &from.sin6_addr, 16);
     address.port = ntohs(from.sin6_port);
+    address.scope = from.sin6_scope_id;
   }
   return address;
 }
@@ -43,6 +44,7 @@ inline socklen_t to_socket_address(const Address& address, int family, SocketAdd
     to.sin6_family = AF_INET6;
     std::memcpy(&to.sin6_addr, address.ip.data(), 16);
     to.sin6_port = htons(address.port);
+    to.sin6_scope_id = address.scope;
     return sizeof(sockaddr_in6);
   }
   if (!is_mapped(address)) return 0;

@@ -44,7 +44,7 @@ Instant EventLoop::now() {
 // -- the driver -------------------------------------------------------------------------------------------------------
 
 struct UdpDriver::Impl {
-  Impl(EventLoop& loop, std::unique_ptr<UdpSocket> bound, Endpoint& driven)
+  Impl(EventLoop& loop, std::shared_ptr<UdpSocket> bound, Endpoint& driven)
       : socket(std::move(bound)),
         endpoint(driven),
         readable(loop.impl().context, socket->descriptor()),
@@ -57,7 +57,7 @@ struct UdpDriver::Impl {
   void arm();
   void expire();
 
-  const std::unique_ptr<UdpSocket> socket;
+  const std::shared_ptr<UdpSocket> socket;
   Endpoint& endpoint;
   asio::posix::stream_descriptor readable;
   asio::steady_timer timer;
@@ -126,14 +126,26 @@ void UdpDriver::Impl::expire() {
   pump();
 }
 
-Result<std::unique_ptr<UdpDriver>, std::string> UdpDriver::open(EventLoop& loop, const Config& config,
-                                                                Endpoint& endpoint) {
+Result<std::shared_ptr<UdpSocket>, std::string> UdpDriver::bind(const Config& config) {
   auto socket = UdpSocket::open(config);
   if (!socket) return socket.error();
-  auto impl = std::make_unique<Impl>(loop, std::move(*socket), endpoint);
+  return std::shared_ptr<UdpSocket>(std::move(*socket));
+}
+
+std::uint16_t UdpDriver::port_of(const UdpSocket& bound) { return bound.port(); }
+
+std::unique_ptr<UdpDriver> UdpDriver::drive(EventLoop& loop, std::shared_ptr<UdpSocket> bound, Endpoint& endpoint) {
+  auto impl = std::make_unique<Impl>(loop, std::move(bound), endpoint);
   impl->wait_for_datagrams();
   impl->pump();
   return std::unique_ptr<UdpDriver>(new UdpDriver(std::move(impl)));
+}
+
+Result<std::unique_ptr<UdpDriver>, std::string> UdpDriver::open(EventLoop& loop, const Config& config,
+                                                                Endpoint& endpoint) {
+  auto socket = bind(config);
+  if (!socket) return socket.error();
+  return drive(loop, std::move(*socket), endpoint);
 }
 
 UdpDriver::UdpDriver(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

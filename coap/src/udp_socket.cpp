@@ -53,23 +53,43 @@ bool set(int descriptor, int level, int option, int value) {
   return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
 }
 
+bool is_wildcard(const addrinfo& local) {
+  SocketAddress address{};
+  std::memcpy(&address, local.ai_addr, std::min<std::size_t>(local.ai_addrlen, sizeof address));
+  const auto ip = from_socket_address(address).ip;
+  std::array<std::uint8_t, 16> all_ipv4{};
+  std::copy(mapped_prefix.begin(), mapped_prefix.end(), all_ipv4.begin());
+  return ip == std::array<std::uint8_t, 16>{} || ip == all_ipv4;
+}
+
 /// A bound socket, or minus the error number.
 int bind_to(const addrinfo& local, const UdpDriver::Config& config) {
+  using Sharing = UdpDriver::Sharing;
   const int made = socket(local.ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
   if (made < 0) return -errno;
   if (local.ai_family == AF_INET6) set(made, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  if (config.reuse_port) set(made, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (config.sharing == Sharing::joins) set(made, SOL_SOCKET, SO_REUSEPORT, 1);
   const int size = static_cast<int>(std::min<std::size_t>(config.receive_buffer, 1u << 30));
   if (!set(made, SOL_SOCKET, SO_RCVBUFFORCE, size)) set(made, SOL_SOCKET, SO_RCVBUF, size);
-  if (bind(made, local.ai_addr, local.ai_addrlen) == 0) return made;
+  const bool told = !config.tells_local || !is_wildcard(local) || ask_for_packet_info(made, local.ai_family);
+  // The option counts when somebody binds: set behind the first one's own bind, it lets in who binds from then on.
+  if (told && bind(made, local.ai_addr, local.ai_addrlen) == 0 &&
+      (config.sharing != Sharing::first || set(made, SOL_SOCKET, SO_REUSEPORT, 1))) {
+    return made;
+  }
   const int error = errno;
   close(made);
   return -error;
 }
 
+/// Not here: another address of the same name may be. One that is in use is no reason to go to another, where two
+/// programs would then live under one name.
+bool is_elsewhere(int made) { return made == -EAFNOSUPPORT || made == -EADDRNOTAVAIL; }
+
 }  // namespace
 
-UdpSocket::UdpSocket(int descriptor, int family) : descriptor_(descriptor), family_(family) {
+UdpSocket::UdpSocket(int descriptor, int family, bool tells_local)
+    : descriptor_(descriptor), family_(family), tells_local_(tells_local) {
   for (std::size_t i = 0; i < batch; ++i) {
     Slot& slot = slots_[i];
     slot.part = {slot.bytes.data(), slot.bytes.size()};
@@ -85,16 +105,19 @@ Result<std::unique_ptr<UdpSocket>, std::string> UdpSocket::open(const UdpDriver:
   int error = 0;
   Results local = look_up(config.host, config.port, AI_PASSIVE, error);
   if (!local) return "The address " + config.host + " to listen on is not known: " + gai_strerror(error) + ".";
-  int family = local->ai_family;
-  int made = bind_to(*local, config);
-  const bool without_ipv6 = made == -EAFNOSUPPORT || made == -EADDRNOTAVAIL;
-  if (without_ipv6 && config.host == "::") {  // a machine without IPv6: all of IPv4
+  const addrinfo* at = local.get();
+  int made = bind_to(*at, config);
+  while (is_elsewhere(made) && at->ai_next != nullptr) {
+    at = at->ai_next;
+    made = bind_to(*at, config);
+  }
+  if (is_elsewhere(made) && config.host == "::") {  // a machine without IPv6: all of IPv4
     local = look_up("0.0.0.0", config.port, AI_PASSIVE, error);
-    family = AF_INET;
-    if (local) made = bind_to(*local, config);
+    at = local.get();
+    if (local) made = bind_to(*at, config);
   }
   if (made < 0) return explain(-made, config);
-  return std::unique_ptr<UdpSocket>(new UdpSocket(made, family));
+  return std::unique_ptr<UdpSocket>(new UdpSocket(made, at->ai_family, config.tells_local && is_wildcard(*at)));
 }
 
 std::uint16_t UdpSocket::port() const {
@@ -112,13 +135,20 @@ std::uint64_t UdpSocket::kernel_drops() const {
 }
 
 bool UdpSocket::receive(const std::function<void(const Address&, ByteView)>& take) {
-  for (auto& message : incoming_) message.msg_hdr.msg_namelen = sizeof(SocketAddress);
+  for (std::size_t i = 0; i < batch; ++i) {
+    auto& header = incoming_[i].msg_hdr;
+    header.msg_namelen = sizeof(SocketAddress);
+    header.msg_control = tells_local_ ? slots_[i].asked.bytes.data() : nullptr;
+    header.msg_controllen = tells_local_ ? slots_[i].asked.bytes.size() : 0;
+  }
   const int got = recvmmsg(descriptor_, incoming_.data(), batch, MSG_DONTWAIT, nullptr);
   for (int i = 0; i < got; ++i) {
     const auto index = static_cast<std::size_t>(i);
-    const mmsghdr& message = incoming_[index];
+    mmsghdr& message = incoming_[index];
     if ((message.msg_hdr.msg_flags & MSG_TRUNC) != 0) continue;
-    take(from_socket_address(slots_[index].from), ByteView(slots_[index].bytes).first(message.msg_len));
+    Address from = from_socket_address(slots_[index].from);
+    if (tells_local_) from.local = read_local(message.msg_hdr);
+    take(from, ByteView(slots_[index].bytes).first(message.msg_len));
   }
   return got == static_cast<int>(batch);
 }
@@ -127,6 +157,7 @@ void UdpSocket::send(std::span<const Datagram> datagrams) {
   std::array<mmsghdr, batch> outgoing{};
   std::array<SocketAddress, batch> addresses;
   std::array<iovec, batch> parts;
+  std::array<PacketInfo, batch> asked;
   unsigned count = 0;
   for (const Datagram& datagram : datagrams.first(std::min(datagrams.size(), batch))) {
     auto& header = outgoing[count].msg_hdr;
@@ -139,6 +170,7 @@ void UdpSocket::send(std::span<const Datagram> datagrams) {
     header.msg_name = &addresses[count];
     header.msg_iov = &parts[count];
     header.msg_iovlen = 1;
+    write_local(datagram.to, family_, asked[count], header);
     ++count;
   }
   for (unsigned sent = 0; sent < count;) {

@@ -11,6 +11,7 @@
 
 #include "coap/result.hpp"
 #include "coap/udp_driver.hpp"
+#include "packet_info.hpp"
 #include "socket_address.hpp"
 
 namespace coap {
@@ -37,15 +38,17 @@ class UdpSocket {
   void send(std::span<const Datagram> datagrams);
 
  private:
-  UdpSocket(int descriptor, int family);
+  UdpSocket(int descriptor, int family, bool tells_local);
 
   struct Slot {
     std::array<std::uint8_t, largest_datagram> bytes;
     SocketAddress from;
     iovec part;
+    PacketInfo asked;
   };
   int descriptor_;
   int family_;
+  bool tells_local_;
   std::vector<Slot> slots_{batch};
   std::array<mmsghdr, batch> incoming_{};
   std::uint64_t send_drops_ = 0;

@@ -21,7 +21,8 @@ constexpr const char* footer =
 
 void describe(daemon::Settings& settings, Config& config) {
   CredentialFiles& files = config.files;
-  settings.add("--listen", config.listen, "Address to listen on; :: takes IPv4 too");
+  settings.add("--listen", config.listen,
+               "Address to listen on, or a name: its first address that this machine has; :: takes IPv4 too");
   settings.add("--port", config.port, "UDP port for DTLS; 0 = any that is free");
   settings.add("--shards", config.shards, "Threads that share the port; 0 = one a core", daemon::IntegerRange{0, 256});
   settings.add("--cert", files.cert, "PEM: this server's certificate towards devices");

@@ -26,19 +26,28 @@ coap::Bytes draw_secret() {
   return secret;
 }
 
-/// Nobody: for finding out whether a port is free.
-class NoEndpoint final : public coap::Endpoint {
- public:
-  void handle_datagram(const coap::Address&, coap::ByteView, coap::Instant) override {}
-  void handle_timeout(coap::Instant) override {}
-  std::optional<coap::Datagram> poll_datagram() override { return std::nullopt; }
-  std::optional<coap::Instant> next_deadline() const override { return std::nullopt; }
-};
-
 template <class T>
 T checked(coap::Result<T, std::string> result) {
   if (!result) throw std::runtime_error(result.error());
   return std::move(*result);
+}
+
+/// A socket for each shard, all on one port. The first one is alone with it, so of two programs that begin at once one
+/// ends here.
+std::vector<std::shared_ptr<coap::UdpSocket>> bind_sockets(const Config& config, unsigned shards) {
+  using Sharing = coap::UdpDriver::Sharing;
+  coap::UdpDriver::Config socket;
+  socket.host = config.listen;
+  socket.port = config.port;
+  socket.tells_local = true;
+  socket.sharing = shards > 1 ? Sharing::first : Sharing::none;
+  std::vector<std::shared_ptr<coap::UdpSocket>> sockets;
+  while (sockets.size() < shards) {
+    sockets.push_back(checked(coap::UdpDriver::bind(socket)));
+    socket.port = coap::UdpDriver::port_of(*sockets.front());
+    socket.sharing = Sharing::joins;
+  }
+  return sockets;
 }
 
 }  // namespace
@@ -69,9 +78,10 @@ Service::Service(const Config& config) {
   dtls_options_.allow_ccm_8 = config.allow_ccm_8;
   dtls_options_.key_log = config.key_log;
   const auto context = checked(coap::DtlsContext::server(config.credentials.dtls, dtls_options_));
-  port_ = find_port(config);
   const auto secret = draw_secret();
   const unsigned shards = config.shards != 0 ? config.shards : std::max(1u, std::thread::hardware_concurrency());
+  const auto sockets = bind_sockets(config, shards);
+  port_ = coap::UdpDriver::port_of(*sockets.front());
   GrpcSink::Config sink{config.storage, config.credentials.storage, config.readings_capacity};
   for (unsigned i = 0; i < shards; ++i) {
     Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
@@ -84,30 +94,12 @@ Service::Service(const Config& config) {
                                    [&worker] { worker.driver->wake(); }, [] { malloc_trim(0); }};
     worker.shard = std::make_unique<Shard>(context, secret, Shard::Config{}, coap::secure_random(), *worker.sink,
                                            owners_, std::move(environment));
+    worker.driver = coap::UdpDriver::drive(worker.loop, sockets[i], *worker.shard);
   }
-  open_sockets(config);
   for (auto& worker : workers_) worker->thread = std::thread([&loop = worker->loop] { loop.run(); });
 }
 
 Service::~Service() { stop(std::chrono::milliseconds{0}); }
-
-/// A socket that shares its port shares it with another program too: the first one is alone, to find out.
-std::uint16_t Service::find_port(const Config& config) {
-  coap::UdpDriver::Config socket;
-  socket.host = config.listen;
-  socket.port = config.port;
-  coap::EventLoop loop;
-  NoEndpoint nobody;
-  return checked(coap::UdpDriver::open(loop, socket, nobody))->port();
-}
-
-void Service::open_sockets(const Config& config) {
-  coap::UdpDriver::Config socket;
-  socket.host = config.listen;
-  socket.port = port_;
-  socket.reuse_port = workers_.size() > 1;
-  for (auto& worker : workers_) worker->driver = checked(coap::UdpDriver::open(worker->loop, socket, *worker->shard));
-}
 
 void Service::tell(const GrpcLane::Change& change) {
   const std::lock_guard lock(telling_);

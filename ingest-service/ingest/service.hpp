@@ -44,20 +44,18 @@ class Service {
 
  private:
   struct Worker;
-  static std::uint16_t find_port(const Config& config);
-  void open_sockets(const Config& config);
   void tell(const GrpcLane::Change& change);
   ServiceStats collect(std::chrono::steady_clock::time_point until) const;
 
   coap::DtlsOptions dtls_options_;
   Owners owners_;
-  std::vector<std::unique_ptr<Worker>> workers_;
   std::uint16_t port_ = 0;
   std::mutex telling_;
   std::array<std::size_t, lane_count> away_{};
   mutable std::mutex collecting_;
   bool stopped_ = false;
   ServiceStats final_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // ends first: its threads call tell()
 };
 
 }  // namespace wardlink::ingest

@@ -2,9 +2,17 @@
 
 #include "coap/udp_driver.hpp"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cstring>
 #include <thread>
 
 #include "coap/listener.hpp"
@@ -167,11 +175,158 @@ TEST(UdpDriver, ShardsShareAPort) {
   EventLoop loop;
   Echo first, second;
   auto config = local();
-  config.reuse_port = true;
+  config.sharing = UdpDriver::Sharing::first;
   const auto one = opened(loop, first, config);
   config.port = one->port();
+  config.sharing = UdpDriver::Sharing::joins;
   const auto two = opened(loop, second, config);
   EXPECT_EQ(one->port(), two->port());
+}
+
+TEST(UdpDriver, ShardsShareWhatArrives) {  // the first one too, which lets the others in behind its own bind
+  EventLoop loop;
+  Echo first, second, client;
+  first.answers = second.answers = client.answers = false;
+  auto config = local();
+  config.sharing = UdpDriver::Sharing::first;
+  const auto one = opened(loop, first, config);
+  config.port = one->port();
+  config.sharing = UdpDriver::Sharing::joins;
+  const auto two = opened(loop, second, config);
+  constexpr std::size_t callers = 64;
+  std::vector<std::unique_ptr<UdpDriver>> calling;  // the kernel chooses by the caller's port
+  first.on_datagram = second.on_datagram = [&] {
+    if (first.heard.size() + second.heard.size() == callers) loop.stop();
+  };
+  for (std::size_t i = 0; i < callers; ++i) {
+    client.out.push_back({loopback(one->port()), bytes("hello")});
+    calling.push_back(opened(loop, client));
+  }
+  loop.run();
+  EXPECT_FALSE(first.heard.empty());
+  EXPECT_FALSE(second.heard.empty());
+}
+
+/// Where the first program listens, and where the second would.
+using Pair = std::pair<const char*, const char*>;
+class TakenPortTest : public ::testing::TestWithParam<std::pair<Pair, UdpDriver::Sharing>> {};
+
+TEST_P(TakenPortTest, IsNotSharedWithASecondProgram) {  // NET-1
+  EventLoop loop;
+  Echo first, second;
+  auto config = local(GetParam().first.first);
+  config.sharing = UdpDriver::Sharing::first;
+  const auto one = opened(loop, first, config);
+  config.port = one->port();
+  config.sharing = UdpDriver::Sharing::joins;
+  const auto shard = opened(loop, first, config);
+  config.host = GetParam().first.second;
+  config.sharing = GetParam().second;
+  const auto refused = UdpDriver::open(loop, config, second);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error(), HasSubstr("is in use by another program"));
+}
+
+std::vector<std::pair<Pair, UdpDriver::Sharing>> takers() {
+  std::vector<std::pair<Pair, UdpDriver::Sharing>> all;
+  for (const Pair& hosts : {Pair{"127.0.0.1", "127.0.0.1"}, Pair{"127.0.0.1", "0.0.0.0"}, Pair{"0.0.0.0", "127.0.0.1"},
+                            Pair{"::", "::"}, Pair{"::", "127.0.0.1"}, Pair{"127.0.0.1", "::"}, Pair{"0.0.0.0", "::"},
+                            Pair{"::", "0.0.0.0"}, Pair{"127.0.0.1", "localhost"}, Pair{"::", "localhost"}})
+    for (const auto sharing : {UdpDriver::Sharing::none, UdpDriver::Sharing::first}) all.push_back({hosts, sharing});
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Hosts, TakenPortTest, ::testing::ValuesIn(takers()));
+
+TEST(UdpDriver, AnswersFromTheAddressThatWasAsked) {  // NET-1
+  for (const char* listens : {"::", "0.0.0.0"}) {
+    for (const std::uint8_t last : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}}) {
+      EventLoop loop;
+      Echo server, client;
+      auto config = local(listens);
+      config.tells_local = true;
+      const auto listening = opened(loop, server, config);
+      client.answers = false;
+      client.on_datagram = [&] { loop.stop(); };
+      Address asked = loopback(listening->port());
+      asked.ip[15] = last;
+      client.out.push_back({asked, bytes("who are you")});
+      const auto calling = opened(loop, client, local("0.0.0.0"));
+      loop.run();
+      EXPECT_EQ(to_string(client.heard.at(0).to), to_string(asked)) << listens;
+      EXPECT_EQ(server.heard.at(0).to.local, asked.ip) << listens;
+      EXPECT_EQ(listening->send_drops(), 0u);
+    }
+  }
+}
+
+/// Makes the calling thread's network one of its own, with these addresses on its loopback. False: it may not.
+bool enter_network_of_its_own(const std::vector<std::string>& ipv6) {
+  if (unshare(CLONE_NEWNET) != 0) return false;
+  const int control = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ifreq up{};
+  std::strcpy(up.ifr_name, "lo");
+  bool done = ioctl(control, SIOCGIFFLAGS, &up) == 0;
+  up.ifr_flags |= IFF_UP | IFF_RUNNING;
+  done = done && ioctl(control, SIOCSIFFLAGS, &up) == 0;
+  for (const std::string& text : ipv6) {
+    struct {
+      in6_addr address;
+      std::uint32_t prefix;
+      int interface;
+    } request{{}, text.starts_with("fe80") ? 64u : 128u, static_cast<int>(if_nametoindex("lo"))};
+    done =
+        done && inet_pton(AF_INET6, text.c_str(), &request.address) == 1 && ioctl(control, SIOCSIFADDR, &request) == 0;
+  }
+  close(control);
+  return done;
+}
+
+/// "[fd00::2]:…" for each address that is asked: where the answer came from, without the port.
+std::vector<std::string> answerers(const std::vector<std::string>& asked) {
+  std::vector<std::string> from;
+  for (const std::string& host : asked) {
+    EventLoop loop;
+    Echo server, client;
+    auto config = local("::");
+    config.tells_local = true;
+    const auto listening = opened(loop, server, config);
+    client.answers = false;
+    client.on_datagram = [&] { loop.stop(); };
+    const auto calling = opened(loop, client, local("::"));
+    client.out.push_back({*resolve(host, listening->port()), bytes("who are you")});
+    calling->wake();
+    if (calling->send_drops() == 0) loop.run();
+    for (const Datagram& datagram : client.heard)
+      from.push_back(datagram.to == *resolve(host, listening->port()) ? host : to_string(datagram.to));
+  }
+  return from;
+}
+
+TEST(UdpDriver, AnswersOverIPv6FromTheAddressThatWasAsked) {  // NET-1; link-local too, which has a scope
+  bool may = false;
+  std::vector<std::string> from;
+  const std::vector<std::string> asked{"::1",       "fd00::2",   "fd00::3",  "fe80::4%lo",
+                                       "fe80::5%1", "127.0.0.2", "127.0.0.1"};
+  std::thread([&] {
+    may = enter_network_of_its_own({"fd00::2", "fd00::3", "fe80::4", "fe80::5"});
+    if (may) from = answerers(asked);
+  }).join();
+  if (!may) GTEST_SKIP() << "no network namespace can be made here";
+  EXPECT_EQ(from, asked);
+}
+
+TEST(UdpDriver, TellsNoLocalAddressWhereThereIsOneOnly) {
+  EventLoop loop;
+  Echo server, client;
+  client.answers = false;
+  auto config = local();
+  config.tells_local = true;
+  const auto listening = opened(loop, server, config);
+  client.on_datagram = [&] { loop.stop(); };
+  client.out.push_back({loopback(listening->port()), bytes("hello")});
+  const auto calling = opened(loop, client);
+  loop.run();
+  EXPECT_EQ(server.heard.at(0).to, loopback(calling->port()));
 }
 
 TEST(UdpDriver, CountsWhatTheKernelDrops) {
@@ -243,6 +398,21 @@ TEST(Resolve, KnowsAddressesAndNames) {
   const auto unknown = resolve("no such host!", 1);
   ASSERT_FALSE(unknown);
   EXPECT_THAT(unknown.error(), HasSubstr("no such host!"));
+}
+
+TEST(Resolve, KeepsAllOfAnAddress) {  // NET-1
+  for (const char* host : {"10.1.2.3", "2001:db8::1", "fe80::1%1", "::1"}) {
+    const auto address = resolve(host, 5684);
+    ASSERT_TRUE(address) << host;
+    const std::string text = to_string(*address);
+    const auto bare = text.substr(text.front() == '[', text.rfind(':') - (text.front() == '[' ? 2 : 0));
+    EXPECT_EQ(bare, host);
+    EXPECT_EQ(*resolve(bare, 5684), *address);
+  }
+  EXPECT_EQ(resolve("fe80::1%1", 1)->scope, 1u);
+  EXPECT_EQ(*resolve("::ffff:127.0.0.1", 1), loopback(1));
+  EXPECT_NE(*resolve("fe80::1%1", 1), *resolve("fe80::1", 1));
+  EXPECT_NE(std::hash<Address>{}(*resolve("fe80::1%1", 1)), std::hash<Address>{}(*resolve("fe80::1", 1)));
 }
 
 }  // namespace

@@ -43,18 +43,30 @@ class EventLoop {
   std::unique_ptr<Impl> impl_;
 };
 
+class UdpSocket;
+
 /// One UDP socket that carries an endpoint's datagrams in batches (recvmmsg, sendmmsg), and its timer.
 /// Make, wake and destroy it on the loop's thread (or before run()).
 class UdpDriver {
  public:
+  /// Whether several sockets share the port (SO_REUSEPORT), as one a shard does. The first binds alone, which fails
+  /// wherever another program has the port, one of our own that shares it too; then it lets the others join.
+  enum class Sharing : std::uint8_t { none, first, joins };
   struct Config {
-    std::string host = "::";                // local address to bind; "::" takes IPv4 too
-    std::uint16_t port = 0;                 // 0: the kernel picks
-    bool reuse_port = false;                // one socket a shard (SO_REUSEPORT)
+    std::string host = "::";  // local address to bind, of a name the first that this machine has; "::" takes IPv4 too
+    std::uint16_t port = 0;   // 0: the kernel picks
+    Sharing sharing = Sharing::none;
+    bool tells_local = false;               // a server: Address::local is filled in where it listens on many addresses
     std::size_t receive_buffer = 8u << 20;  // bytes; SO_RCVBUFFORCE where permitted, else SO_RCVBUF
   };
 
-  /// Binds. The error is one sentence for an administrator ("UDP port 5684 on … is in use …").
+  /// Binds, and reads nothing yet: who has the socket has the port. The error is one sentence for an administrator
+  /// ("UDP port 5684 on … is in use …").
+  static Result<std::shared_ptr<UdpSocket>, std::string> bind(const Config& config);
+  static std::uint16_t port_of(const UdpSocket& bound);
+  /// Reads from now on.
+  static std::unique_ptr<UdpDriver> drive(EventLoop& loop, std::shared_ptr<UdpSocket> bound, Endpoint& endpoint);
+  /// Both.
   static Result<std::unique_ptr<UdpDriver>, std::string> open(EventLoop& loop, const Config& config,
                                                               Endpoint& endpoint);
   ~UdpDriver();
