@@ -8,17 +8,20 @@
 #include <array>
 #include <cassert>
 
+#include "client_hello.hpp"
 #include "dtls_record.hpp"
 
 namespace coap::dtls {
 namespace {
 
 constexpr std::size_t largest_plaintext = 1500;  // one UDP datagram without fragments; the write buffer holds 2,048
-constexpr std::size_t largest_record_plaintext = 16'384;    // RFC 5246 §6.2.1
-constexpr int ccm_8_forgery_limit = 128;                    // RFC 9147 §4.5.3: an 8-byte tag bears no more
-constexpr std::size_t explicit_nonce = 8;                   // RFC 5288 §3, RFC 6655 §3
-constexpr std::size_t tag = 16, short_tag = 8;              // the same, and RFC 6655 §4
-constexpr unsigned longest_retransmission_us = 60'000'000;  // RFC 6347 §4.2.4.1
+constexpr std::size_t largest_record_plaintext = 16'384;        // RFC 5246 §6.2.1
+constexpr int ccm_8_forgery_limit = 128;                        // RFC 9147 §4.5.3: an 8-byte tag bears no more
+constexpr std::size_t explicit_nonce = 8;                       // RFC 5288 §3, RFC 6655 §3
+constexpr std::size_t tag = 16, short_tag = 8;                  // the same, and RFC 6655 §4
+constexpr std::array<std::uint16_t, 2> smaller_mtus{548, 256};  // UDP payload: of IPv4's 576 bytes; OpenSSL's least
+constexpr std::uint16_t least_mtu_of_a_hello = 548;             // in one piece, or the server will not hear it
+constexpr unsigned longest_retransmission_us = 60'000'000;      // RFC 6347 §4.2.4.1
 
 Channel* channel_of(const SSL* ssl) { return ssl == nullptr ? nullptr : static_cast<Channel*>(SSL_get_app_data(ssl)); }
 
@@ -68,6 +71,16 @@ unsigned timer_callback(SSL* ssl, unsigned last) {
   return channel == nullptr ? 1'000'000 : channel->next_retransmission(last);
 }
 
+void extension_callback(SSL* ssl, int, int type, const unsigned char*, int, void*) {
+  if (Channel* channel = channel_of(ssl)) channel->saw_extension(type);
+}
+
+/// RFC 7627 §5.2, §5.3.
+Refusal no_extended_master_secret() {
+  return {CloseReason::protocol, "the peer does not offer the extended master secret",
+          X509_V_ERR_APPLICATION_VERIFICATION};
+}
+
 struct FreeAddress {
   void operator()(BIO_ADDR* address) const { BIO_ADDR_free(address); }
 };
@@ -82,8 +95,15 @@ int verify_callback(int ok, X509_STORE_CTX* store) {
   return channel != nullptr && channel->verify(ok != 0, store) ? 1 : 0;
 }
 
+int client_hello_callback(SSL* ssl, int* alert, void*) {
+  Channel* channel = channel_of(ssl);
+  if (channel != nullptr && channel->judge_hello()) return SSL_CLIENT_HELLO_SUCCESS;
+  *alert = SSL_AD_HANDSHAKE_FAILURE;
+  return SSL_CLIENT_HELLO_ERROR;
+}
+
 Channel::Channel(std::unique_ptr<SSL, FreeSsl> ssl, const DtlsOptions& options)
-    : ssl_(std::move(ssl)), first_retransmission_(options.first_retransmission) {
+    : ssl_(std::move(ssl)), first_retransmission_(options.first_retransmission), mtu_(options.mtu) {
   if (!attach(options)) end(CloseReason::protocol, "no memory for a session");
 }
 
@@ -103,28 +123,61 @@ bool Channel::attach(const DtlsOptions& options) {
 void Channel::start_client(Instant now) {
   if (state_ == State::closed) return;
   SSL_set_connect_state(ssl_.get());
-  advance_handshake();
+  if (SSL_set_tlsext_debug_callback(ssl_.get(), extension_callback) == 1) {
+    advance_handshake();
+  } else {
+    end(CloseReason::protocol, "the ServerHello could not be looked at");
+  }
   arm(now);
 }
 
-/// A fresh server stalls on a ClientHello with message_seq 1 unless DTLSv1_listen has seen that datagram; the cookie
-/// callback there agrees to all, since HelloCookie has judged it.
 void Channel::start_server(ByteView hello, Instant now) {
   if (state_ == State::closed) return;
-  const std::unique_ptr<BIO_ADDR, FreeAddress> nobody(BIO_ADDR_new());
   SSL_set_accept_state(ssl_.get());
-  ERR_clear_error();
   const auto record = next_record(hello);
-  if (record) incoming_ = record->bytes;
-  const bool taken = record && nobody && DTLSv1_listen(ssl_.get(), nobody.get()) == 1;
-  incoming_ = {};
-  if (taken) {
+  const bool whole = record && record->body.size() >= handshake_header;
+  if (whole && (message_number(*record) <= 1 ? listen(*record) : catch_up(*record))) {
     advance_handshake();
+    incoming_ = {};
   } else {
     ERR_clear_error();
     end(CloseReason::protocol, "the ClientHello cannot be used");
   }
   arm(now);
+}
+
+/// A fresh server stalls on a ClientHello with message_seq 1 unless DTLSv1_listen has seen that datagram; the cookie
+/// callback there agrees to all, since HelloCookie has judged it.
+bool Channel::listen(const Record& hello) {
+  const std::unique_ptr<BIO_ADDR, FreeAddress> nobody(BIO_ADDR_new());
+  incoming_ = hello.bytes;
+  ERR_clear_error();
+  const bool taken = nobody && DTLSv1_listen(ssl_.get(), nobody.get()) == 1;
+  incoming_ = {};
+  return taken;
+}
+
+/// The hello of a client that was challenged more than once: its messages have numbers that DTLSv1_listen does not
+/// know, and each number goes into the Finished. So the library is led through the same exchange: as many hellos
+/// without a cookie, whose challenges the client has long had, and then the real one.
+bool Channel::catch_up(const Record& hello) {
+  const unsigned challenges = message_number(hello);
+  SSL_set_options(ssl_.get(), SSL_OP_COOKIE_EXCHANGE);
+  for (unsigned number = 0; number < challenges; ++number) {
+    const auto earlier = without_cookie(hello, number);
+    if (!earlier) return false;
+    incoming_ = *earlier;
+    ERR_clear_error();
+    const bool challenged = SSL_get_error(ssl_.get(), SSL_do_handshake(ssl_.get())) == SSL_ERROR_WANT_READ;
+    incoming_ = {};
+    datagrams_.clear();
+    if (!challenged) return false;
+  }
+  // The challenges that the client has had bore its own record numbers, all below this one's.
+  const std::uint64_t sequence = read_uint(hello.sequence);
+  first_sequence_ = sequence > challenges ? sequence - challenges : 0;
+  incoming_ = hello.bytes;
+  return true;
 }
 
 bool Channel::handle_datagram(ByteView datagram, Instant now) {
@@ -184,12 +237,13 @@ bool Channel::complete_handshake() {
     end(CloseReason::no_certificate, "the handshake ended without a verified certificate");
     return false;
   }
-  if (SSL_get_extms_support(ssl_.get()) != 1) {  // RFC 7627 §5.3
+  if (SSL_get_extms_support(ssl_.get()) != 1) {  // has been refused before it comes to this
     say_goodbye();
-    end(CloseReason::protocol, "the peer does not offer the extended master secret");
+    end(CloseReason::protocol, no_extended_master_secret().detail);
     return false;
   }
   peer_ = identity_of(leaf.get());
+  peer_.not_after = earliest_end(SSL_get0_verified_chain(ssl_.get()), peer_.not_after);
   state_ = State::open;
   if (has_short_tag()) forgeries_left_ = ccm_8_forgery_limit;
   read_plaintexts();
@@ -217,12 +271,26 @@ bool Channel::read_plaintexts() {
 
 void Channel::handle_timeout(Instant now) {
   if (state_ == State::handshaking) {
+    lower_mtu();
     ERR_clear_error();
     if (DTLSv1_handle_timeout(ssl_.get()) < 0)
       end(CloseReason::handshake_deadline, "no answer to any repetition of a handshake flight");
     ERR_clear_error();
   }
   arm(now);
+}
+
+/// A flight that went unanswered may have been too large for the path: the next try is in smaller pieces
+/// (RFC 6347 §4.1.1.1). The library's own clock says whether there is a next try.
+void Channel::lower_mtu() {
+  timeval left{};
+  if (DTLSv1_get_timeout(ssl_.get(), &left) != 1 || left.tv_sec != 0 || left.tv_usec != 0) return;
+  const bool unanswered_hello = SSL_get_state(ssl_.get()) == TLS_ST_CW_CLNT_HELLO;
+  for (const std::uint16_t mtu : smaller_mtus) {
+    if (mtu >= mtu_ || (unanswered_hello && mtu < least_mtu_of_a_hello)) continue;
+    if (SSL_set_mtu(ssl_.get(), mtu) != 0) mtu_ = mtu;
+    return;
+  }
 }
 
 bool Channel::send(ByteView plaintext) {
@@ -261,7 +329,27 @@ std::size_t Channel::read_record(std::span<std::uint8_t> to) {
   return record.size();
 }
 
-void Channel::write_datagram(ByteView datagram) { datagrams_.emplace_back(datagram.begin(), datagram.end()); }
+void Channel::write_datagram(ByteView datagram) {
+  Bytes& made = datagrams_.emplace_back(datagram.begin(), datagram.end());
+  if (first_sequence_ == 0) return;
+  while (const auto record = next_record(datagram)) {
+    if (record->epoch != 0) continue;
+    const std::size_t at = made.size() - datagram.size() - record->bytes.size();
+    put_uint(made, at + 5, read_uint(record->sequence) + first_sequence_, 6);
+  }
+}
+
+void Channel::saw_extension(int type) {
+  if (type == TLSEXT_TYPE_extended_master_secret) extended_master_secret_ = true;
+}
+
+bool Channel::judge_hello() {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl_.get(), TLSEXT_TYPE_extended_master_secret, &data, &size) == 1) return true;
+  refusal_ = no_extended_master_secret();
+  return false;
+}
 
 unsigned Channel::next_retransmission(unsigned last) const {
   if (last == 0) return static_cast<unsigned>(first_retransmission_.count());
@@ -272,7 +360,9 @@ bool Channel::verify(bool ok, X509_STORE_CTX* store) {
   const int depth = X509_STORE_CTX_get_error_depth(store);
   const auto role = SSL_is_server(ssl_.get()) == 1 ? PeerRole::device : PeerRole::server;
   X509* leaf = X509_STORE_CTX_get0_cert(store);
-  Refusal refusal = judge_size(X509_STORE_CTX_get_current_cert(store));
+  Refusal refusal;
+  if (role == PeerRole::server && !extended_master_secret_) refusal = no_extended_master_secret();
+  if (refusal.reason == CloseReason::none) refusal = judge_size(X509_STORE_CTX_get_current_cert(store));
   if (refusal.reason == CloseReason::none && !ok)
     refusal = refusal_of(X509_STORE_CTX_get_error(store), depth, leaf, role);
   else if (refusal.reason == CloseReason::none && depth == 0)

@@ -50,9 +50,16 @@ class Channel final : public SecureChannel {
   unsigned next_retransmission(unsigned last) const;
   /// The verification of the peer's chain arrived at one of its certificates, or at a fault. False ends it.
   bool verify(bool ok, X509_STORE_CTX* store);
+  /// Client: what the ServerHello holds.
+  void saw_extension(int type);
+  /// Server: an answer to the ClientHello's extensions; false ends the handshake with a fatal handshake_failure.
+  bool judge_hello();
 
  private:
   bool attach(const DtlsOptions& options);
+  bool listen(const Record& hello);
+  bool catch_up(const Record& hello);
+  void lower_mtu();
   bool handle_record(ByteView record);
   bool may_be_sealed(const Record& record) const;
   bool has_short_tag() const;
@@ -72,6 +79,9 @@ class Channel final : public SecureChannel {
   std::vector<Bytes> datagrams_, plaintexts_;
   std::optional<Instant> deadline_;
   Duration first_retransmission_;
+  std::uint16_t mtu_;
+  std::uint64_t first_sequence_ = 0;     // added to record sequence numbers in clear (catch_up)
+  bool extended_master_secret_ = false;  // client: the ServerHello grants it
   Refusal refusal_;
   PeerIdentity peer_;
   CloseReason reason_ = CloseReason::none;
@@ -81,5 +91,8 @@ class Channel final : public SecureChannel {
 
 /// SSL_CTX_set_verify's callback.
 int verify_callback(int ok, X509_STORE_CTX* store);
+/// SSL_CTX_set_client_hello_cb's: no session without the extended master secret, and the client is told at once
+/// (RFC 7627 §5.2).
+int client_hello_callback(SSL* ssl, int* alert, void*);
 
 }  // namespace coap::dtls

@@ -26,6 +26,13 @@ using Context = std::unique_ptr<SSL_CTX, FreeContext>;
 /// HelloCookie has judged the cookie before OpenSSL sees it.
 int accept_cookie(SSL*, const unsigned char*, unsigned) { return 1; }
 
+/// Of challenges that nobody is sent (Channel::catch_up).
+int any_cookie(SSL*, unsigned char* cookie, unsigned* size) {
+  *cookie = 0;
+  *size = 1;
+  return 1;
+}
+
 /// RSA is offered to clients only so that a device with such a key is refused for its key, not for silence.
 constexpr const char* server_signatures = "ECDSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA256:rsa_pss_pss_sha256:RSA+SHA256";
 constexpr const char* client_signatures = "ECDSA+SHA256:ECDSA+SHA384";
@@ -64,7 +71,11 @@ bool configure(SSL_CTX* context, bool is_server, const DtlsOptions& options) {
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, dtls::verify_callback);
   SSL_CTX_set_verify_depth(context, intermediates_at_most);
   SSL_CTX_set_max_cert_list(context, largest_certificate_list);
-  if (is_server) SSL_CTX_set_cookie_verify_cb(context, accept_cookie);
+  if (is_server) {
+    SSL_CTX_set_cookie_verify_cb(context, accept_cookie);
+    SSL_CTX_set_cookie_generate_cb(context, any_cookie);
+    SSL_CTX_set_client_hello_cb(context, dtls::client_hello_callback, nullptr);
+  }
   return log_keys(context, options.key_log) && SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION) == 1 &&
          SSL_CTX_set_max_proto_version(context, DTLS1_2_VERSION) == 1 &&
          SSL_CTX_set_cipher_list(context, suites.c_str()) == 1 && SSL_CTX_set1_groups_list(context, "P-256") == 1 &&

@@ -11,6 +11,7 @@
 #include <cassert>
 #include <cstdlib>
 
+#include "client_hello.hpp"
 #include "coap/dtls.hpp"
 #include "dtls_record.hpp"
 
@@ -148,6 +149,8 @@ struct HelloCookie::Hash {
   Cookie cookie(const Address& from, std::uint64_t slot) {
     Bytes text(from.ip.begin(), from.ip.end());
     append(text, big_endian<2>(from.port));
+    append(text, big_endian<4>(from.scope));
+    append(text, from.local);
     append(text, big_endian<8>(slot));
     return of(text);
   }
@@ -182,9 +185,9 @@ Verdict HelloCookie::judge(const Address& from, ByteView datagram, Instant now) 
     const Cookie previous = hash_->cookie(from, slot - 1);
     const bool good = CRYPTO_memcmp(hello->cookie.data(), current.data(), cookie_size) == 0 ||
                       CRYPTO_memcmp(hello->cookie.data(), previous.data(), cookie_size) == 0;
-    // OpenSSL's server takes the exchange up at message 1 and no later. A client that was challenged twice (the secret
-    // changed in between) is left to begin again: another challenge would only lead to a message 3.
-    if (good && hello->message_seq > 1) return {.kind = Verdict::Kind::drop, .reply = {}, .why = "late_hello"};
+    // A client that was challenged more than once has numbered its hellos on; each number costs a step (Channel).
+    if (good && hello->message_seq > dtls::most_challenges)
+      return {.kind = Verdict::Kind::drop, .reply = {}, .why = "late_hello"};
     if (good) return {.kind = Verdict::Kind::good, .reply = {}, .why = ""};
   }
   Bytes reply = hello_verify_request(*hello, current);

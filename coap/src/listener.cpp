@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <set>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -172,7 +173,7 @@ void Listener::Impl::handle_hello(const Address& from, const dtls::Record& hello
   auto verdict = cookie.judge(from, hello.bytes, now);
   switch (verdict.kind) {
     case HelloCookie::Verdict::Kind::drop:
-      ++counters.bad_hello;
+      ++(std::string_view(verdict.why) == "fragmented" ? counters.fragmented_hello : counters.bad_hello);
       return;
     case HelloCookie::Verdict::Kind::challenge:
       ++counters.challenges;

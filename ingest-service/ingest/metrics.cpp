@@ -17,6 +17,7 @@ void add_network(MetricFamilies& to, const ShardStats& s) {
       .sample(s.listener.no_session, {{"reason", "no_session"}})
       .sample(s.listener.unauthenticated, {{"reason", "unauthenticated"}})
       .sample(s.listener.bad_hello, {{"reason", "bad_hello"}})
+      .sample(s.listener.fragmented_hello, {{"reason", "fragmented_hello"}})
       .sample(s.listener.hellos_dropped, {{"reason", "crowded_out"}})
       .sample(s.listener.over_rate, {{"reason", "session_rate"}});
   to.gauge("sessions", "Sessions that stand").sample(s.sessions);

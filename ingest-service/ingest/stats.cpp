@@ -36,6 +36,7 @@ void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
   add(sum.unauthenticated, one.unauthenticated);
   add(sum.bad_hello, one.bad_hello);
   add(sum.over_rate, one.over_rate);
+  add(sum.fragmented_hello, one.fragmented_hello);
   add(sum.hellos_dropped, one.hellos_dropped);
   add(sum.handshakes, one.handshakes);
   add(sum.handshakes_failed, one.handshakes_failed);

@@ -64,7 +64,7 @@ TEST(Connection, TakesAPiggybackedResponse) {
   EXPECT_FALSE(peer.connection.next_deadline());
 }
 
-TEST(Connection, IgnoresAPiggybackedResponseUnderAnotherToken) {  // OBS-12
+TEST(Connection, IgnoresAPiggybackedResponseUnderAnotherToken) {  // OBS-12, SEC-ATK-3
   Lockstep peer;
   peer.connection.request({code::get, "/time", {}, {}, {}}, peer.now);
   const auto asked = peer.sent();
@@ -215,7 +215,7 @@ TEST(Observation, TakesNotificationsAndTellsStaleOnesApart) {  // OBS-02
   EXPECT_TRUE(peer.silent());
 }
 
-TEST(Observation, ResetsATokenThatWasNeverIssued) {  // OBS-06, OBS-12
+TEST(Observation, ResetsATokenThatWasNeverIssued) {  // OBS-06, OBS-12, SEC-ATK-3
   for (const auto type : {Type::con, Type::non}) {
     Observed observed;
     auto& peer = observed.peer;

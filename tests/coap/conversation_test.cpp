@@ -179,7 +179,7 @@ TEST(Alarms, AreAcknowledgedWhenTheyAreCommitted) {                             
                                                      "ingest   ACK w3"));
 }
 
-TEST(Alarms, AreCommittedWhateverTheNetworkDoes) { replay_with_faults(alarms); }  // MSG-09, OBS-05
+TEST(Alarms, AreCommittedWhateverTheNetworkDoes) { replay_with_faults(alarms); }  // MSG-09, OBS-05, SEC-ATK-1
 
 void alarms_while_storage_is_away(Conversation& it) {
   it.observe("/alarms");

@@ -484,7 +484,7 @@ TEST(DtlsChannel, GivesUpInTheEnd) {  // DTLS-20
 
 // -- what a stranger sends --------------------------------------------------------------------------------------------
 
-TEST(DtlsChannel, DropsReplayedRecords) {  // DTLS-06
+TEST(DtlsChannel, DropsReplayedRecords) {  // DTLS-06, SEC-ATK-2
   Session session;
   const Bytes record = session.sealed("once");
   session.server.give(record);

@@ -52,6 +52,7 @@ ForeignClient::ForeignClient(const Options& options) : context_(SSL_CTX_new(DTLS
   SSL_set_bio(ssl_.get(), in_, out_);
   SSL_set_mtu(ssl_.get(), 1200);
   SSL_set_connect_state(ssl_.get());
+  if (options.session != nullptr) must(SSL_set_session(ssl_.get(), options.session) == 1, "session");
   advance();
 }
 

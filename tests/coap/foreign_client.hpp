@@ -21,6 +21,7 @@ class ForeignClient {
     std::string ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0";
     int newest_version = DTLS1_2_VERSION;
     bool extended_master_secret = true;
+    SSL_SESSION* session = nullptr;  // offers to resume it
   };
   explicit ForeignClient(const Options& options);
 
@@ -30,6 +31,9 @@ class ForeignClient {
   bool open() const { return open_; }
   /// What the library said when the handshake failed.
   const std::string& failure() const { return failure_; }
+  /// What it would resume by.
+  SSL_SESSION* session() const { return SSL_get0_session(ssl_.get()); }
+  bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
   void write(const std::string& text);
   /// Begins a second handshake inside the session.
   void renegotiate();

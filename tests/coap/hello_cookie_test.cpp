@@ -118,10 +118,26 @@ TEST_F(HelloCookieTest, AFirstHelloWithAnOldCookieIsChallengedAgain) {
 
 TEST_F(HelloCookieTest, AHelloThatComesTooLateInTheExchangeIsDropped) {
   Bytes second = answer_to(client, cookie.judge(device, hello, start).reply);
-  second[message_seq_at + 1] = 2;
+  for (const std::uint8_t challenges :
+       std::array<std::uint8_t, 3>{1, 2, 8}) {  // of a server that was restarted on the way, or cookies grown old
+    second[message_seq_at + 1] = challenges;
+    EXPECT_EQ(cookie.judge(device, second, start).kind, Kind::good);
+  }
+  second[message_seq_at + 1] = 9;
   const auto verdict = cookie.judge(device, second, start);
   EXPECT_EQ(verdict.kind, Kind::drop);
   EXPECT_STREQ(verdict.why, "late_hello");
+}
+
+TEST_F(HelloCookieTest, IsOfTheWholePath) {  // NET-1
+  const Bytes second = answer_to(client, cookie.judge(device, hello, start).reply);
+  Address elsewhere = device;
+  elsewhere.local[15] = 1;  // as if it had asked another address of ours
+  EXPECT_EQ(cookie.judge(elsewhere, second, start).kind, Kind::challenge);
+  elsewhere = device;
+  elsewhere.scope = 2;  // the same link-local address on another link
+  EXPECT_EQ(cookie.judge(elsewhere, second, start).kind, Kind::challenge);
+  EXPECT_EQ(cookie.judge(device, second, start).kind, Kind::good);
 }
 
 TEST_F(HelloCookieTest, AFragmentedHelloIsDropped) {  // DTLS-03

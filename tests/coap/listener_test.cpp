@@ -188,7 +188,7 @@ TEST_F(ListenerTest, DropsWhatBelongsToNobody) {
   Bytes fragment = device.take().at(0);
   fragment[dtls::record_header + 11]--;
   give(at(1), fragment);
-  EXPECT_EQ(listener.counters().bad_hello, 1u);  // DTLS-03
+  EXPECT_EQ(listener.counters().fragmented_hello, 1u);  // DTLS-03
   EXPECT_EQ(listener.poll_datagram(), std::nullopt);
   EXPECT_THAT(events(), IsEmpty());
 }
@@ -328,6 +328,29 @@ TEST_F(ListenerTest, NothingOfTheOldDeviceIsCreditedToTheNewOne) {  // DTLS-12 (
   EXPECT_THAT(events(), IsEmpty());
   EXPECT_EQ(listener.counters().unauthenticated, 2u);
   EXPECT_TRUE(lives(other));
+}
+
+TEST_F(ListenerTest, AnotherPortIsNobodyUntilItHasShakenHands) {  // DTLS-22: a NAT that maps anew
+  const auto device = connected(at(1, 50'000), named("a"));
+  give(at(1, 50'001), device->post());
+  EXPECT_THAT(events(), IsEmpty());
+  EXPECT_EQ(listener.counters().no_session, 1u);
+  const auto again = connected(at(1, 50'001), named("a"));
+  EXPECT_TRUE(lives(*again));
+  EXPECT_TRUE(lives(*device)) << "two peers: who owns the device is decided above";
+}
+
+TEST_F(ListenerTest, WhoAsksAnotherOfOurAddressesIsAnotherPeer) {  // NET-1
+  Address asked = at(1), other = at(1);
+  asked.local[15] = 1;
+  other.local[15] = 2;
+  const auto device = connected(asked, named("a"));
+  give(other, device->post());
+  EXPECT_THAT(events(), IsEmpty());
+  EXPECT_EQ(listener.counters().no_session, 1u);
+  const auto beside = connected(other, named("b"));
+  EXPECT_TRUE(lives(*device));
+  EXPECT_TRUE(lives(*beside));
 }
 
 TEST_F(ListenerTest, TheOldSessionSpeaksUntilTheNewOneStands) {  // DTLS-12
@@ -728,10 +751,11 @@ TEST_F(ListenerTest, ClosesASessionThatIsSilent) {
 TEST_F(ListenerTest, LivesThroughForgedRecords) {  // DTLS-18
   const auto device = connected(at(1));
   Bytes forged = device->post();
+  const auto genuine = forged.back();
   for (int i = 0; i < 1000; ++i) {
     forged[9] = static_cast<std::uint8_t>(i >> 8);
     forged[10] = static_cast<std::uint8_t>(i);
-    forged.back() = static_cast<std::uint8_t>(i);
+    forged.back() = static_cast<std::uint8_t>(genuine ^ (1 + i % 255));
     give(at(1), forged);
   }
   EXPECT_EQ(listener.counters().unauthenticated, 1000u);

@@ -56,9 +56,9 @@ class DtlsContext {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The stateless exchange before anything is allocated (RFC 6347 §4.2.1). cookie = HMAC-SHA-256(secret, address, port,
-/// slot of 60 s), truncated to 16 bytes; the secret is shared by all shards, this slot's and the last one's cookies are
-/// good. No reply is longer than what it answers. Not thread-safe.
+/// The stateless exchange before anything is allocated (RFC 6347 §4.2.1). cookie = HMAC-SHA-256(secret, peer, our
+/// address, slot of 60 s), truncated to 16 bytes; the secret is shared by all shards, this slot's and the last one's
+/// cookies are good. No reply is longer than what it answers. Not thread-safe.
 class HelloCookie {
  public:
   /// secret: 32 random bytes.

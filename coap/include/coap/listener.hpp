@@ -34,7 +34,8 @@ struct ListenerCounters {
   std::uint64_t challenges = 0;         // HelloVerifyRequests sent
   std::uint64_t no_session = 0;         // neither a ClientHello nor of a session, or after close_all()
   std::uint64_t unauthenticated = 0;    // records for a session that it could not authenticate: forged or replayed
-  std::uint64_t bad_hello = 0;          // fragmented or malformed ClientHello
+  std::uint64_t bad_hello = 0;          // malformed ClientHello
+  std::uint64_t fragmented_hello = 0;   // ClientHello in pieces, which has no answer
   std::uint64_t over_rate = 0;          // of sessions that had sent more than Config::datagrams; not decrypted
   std::uint64_t hellos_dropped = 0;     // good ones too many or too soon: answered when they are repeated
   std::uint64_t handshakes = 0;         // completed
