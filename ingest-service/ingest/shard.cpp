@@ -12,6 +12,8 @@ constexpr coap::SessionId session_id(SinkSession session) {
   return coap::SessionId{static_cast<std::uint64_t>(base(session))};
 }
 
+constexpr std::int64_t longest_expiry_pause = 10;  // seconds until the calendar is asked again: it may have stepped
+
 /// The address without its port, for counting refusals by peer.
 std::string host_of(coap::Address address) {
   address.port = 0;
@@ -58,6 +60,7 @@ void Shard::handle_datagram(const coap::Address& from, coap::ByteView datagram, 
 void Shard::handle_timeout(coap::Instant now) {
   listener_.handle_timeout(now);
   run_sessions(now);
+  end_expired(now);
   for (const auto& line : tally_.due(now)) write(line);
   drain(now);
   give_back_after_a_crowd();
@@ -82,6 +85,7 @@ std::optional<coap::Instant> Shard::next_deadline() const {
   };
   if (!deadlines_.empty()) keep(deadlines_.begin()->first);
   keep(tally_.next_deadline());
+  keep(expiry_check_);
   return earliest;
 }
 
@@ -96,6 +100,21 @@ void Shard::run_sessions(coap::Instant now) {
     entry.session->handle_timeout(*connection, now);
     if (connection->state() != coap::SecureChannel::State::closed) rearm(id, entry);
   }
+}
+
+/// A session ends with its certificates (RFC 5280 §4.1.2.5). The calendar is asked anew each time, since it may step.
+void Shard::end_expired(coap::Instant now) {
+  if (!expiry_check_ || now < *expiry_check_) return;
+  const auto today = std::chrono::floor<std::chrono::seconds>(environment_.calendar().time_since_epoch()).count();
+  for (auto at = expiries_.begin(); at != expiries_.end() && at->first <= today; at = expiries_.erase(at))
+    if (auto* connection = listener_.find(at->second)) connection->close(coap::CloseReason::certificate_expired, now);
+  expiry_check_.reset();
+  if (!expiries_.empty()) check_expiries(now, expiries_.begin()->first - today);
+}
+
+void Shard::check_expiries(coap::Instant now, std::int64_t seconds) {
+  const auto at = now + std::chrono::seconds{std::clamp<std::int64_t>(seconds, 0, longest_expiry_pause)};
+  expiry_check_ = std::min(at, expiry_check_.value_or(at));
 }
 
 void Shard::rearm(coap::SessionId id, Entry& entry) {
@@ -118,7 +137,7 @@ void Shard::dispatch(const coap::ListenerEvent& event, coap::Instant now) {
   if (at == sessions_.end()) {
     if (closing != nullptr) return refused(event, *closing, now);
     auto session = std::make_unique<DeviceSession>(sink_session(event.session), shared_, to_string(event.address));
-    at = sessions_.emplace(event.session, Entry{std::move(session), {}, {}}).first;
+    at = sessions_.emplace(event.session, Entry{std::move(session), {}, 0, {}}).first;
   }
   Entry& entry = at->second;
   auto* connection = listener_.find(event.session);
@@ -127,6 +146,11 @@ void Shard::dispatch(const coap::ListenerEvent& event, coap::Instant now) {
   if (closing != nullptr) return closed(event.session, entry, *closing);
   rearm(event.session, entry);
   const bool opened = std::holds_alternative<coap::event::Opened>(event.event) && connection != nullptr;
+  if (opened) {
+    entry.not_after = connection->peer().not_after;
+    expiries_.emplace(entry.not_after, event.session);
+    check_expiries(now, 0);
+  }
   if (opened) claim(event.session, entry.session->device(), now);
 }
 
@@ -139,6 +163,7 @@ void Shard::closed(coap::SessionId id, Entry& entry, const coap::event::Closed& 
   ++stats_.closed_sessions[static_cast<std::size_t>(closed.reason)];
   add(stats_.connections, entry.counters);
   if (entry.deadline) deadlines_.erase({*entry.deadline, id});
+  expiries_.erase({entry.not_after, id});
   owners_.release(entry.session->device(), {this, id});
   sessions_.erase(id);
 }

@@ -68,6 +68,7 @@ class Shard final : public coap::Endpoint {
   struct Entry {
     std::unique_ptr<DeviceSession> session;
     std::optional<coap::Instant> deadline;  // as it stands in deadlines_
+    std::int64_t not_after;                 // of its certificates, as it stands in expiries_
     coap::ConnectionCounters counters;      // as last seen: a closed connection may be gone before its end is told
   };
   using Deadline = std::pair<coap::Instant, coap::SessionId>;
@@ -81,6 +82,8 @@ class Shard final : public coap::Endpoint {
   void answered(const RecordAnswered& answer, coap::Instant now);
   void run_sessions(coap::Instant now);
   void rearm(coap::SessionId id, Entry& entry);
+  void end_expired(coap::Instant now);
+  void check_expiries(coap::Instant now, std::int64_t seconds);
   void give_back_after_a_crowd();
   void write(const AuditTally::Line& line);
 
@@ -93,7 +96,9 @@ class Shard final : public coap::Endpoint {
   coap::Listener listener_;
   std::unordered_map<coap::SessionId, Entry> sessions_;
   std::set<Deadline> deadlines_;
-  bool crowded_ = false;  // many handshakes were under way
+  std::set<std::pair<std::int64_t, coap::SessionId>> expiries_;
+  std::optional<coap::Instant> expiry_check_;  // none: nobody is here
+  bool crowded_ = false;                       // many handshakes were under way
   AuditTally tally_{1024};
 };
 
