@@ -13,9 +13,10 @@ namespace {
 using namespace std::chrono_literals;
 
 // RFC 7641 §4.5.1: one Non-confirmable notification per round-trip time, 3 s while that is not known. Ingest takes 20
-// notifications a second of a session (docs/wire.md, "What one session may send"): alarms have half of them.
+// notifications a second of a session (docs/wire.md, "What one session may send"): these are 16, the rest is for
+// alarms.
 constexpr coap::Duration kUnknownRoundTrip = 3s;
-constexpr coap::Duration kShortestInterval = 100ms;
+constexpr coap::Duration kShortestInterval = 60ms;
 // Beyond one datagram's worth of sets, a round trip this long is worth measuring again: it may have been a busy moment.
 constexpr coap::Duration kLongRoundTrip = 50ms;
 constexpr coap::Duration kNeverRetransmittedBefore = 2s;  // RFC 7252 §4.8, ACK_TIMEOUT

@@ -15,7 +15,7 @@ namespace wardlink::testing {
 enum class Flood : std::uint8_t {
   one_alarm,    // Confirmable notifications of one alarm, each under a message id of its own
   undecodable,  // notifications that are not SenML
-  sets,         // notifications full of measurement sets, each set another: 60 in one
+  sets,         // notifications full of measurement sets, each set another: 38 in one
 };
 
 /// Sends from a thread of its own from construction to destruction.
