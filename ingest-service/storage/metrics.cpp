@@ -42,7 +42,8 @@ void add_access(MetricFamilies& to, const Server::Stats& stats) {
   to.counter("connections_taken", "TCP connections accepted").sample(stats.connections.taken);
   to.counter("connections_refused", "TCP connections beyond --max-connections or --max-connections-per-host")
       .sample(stats.connections.refused);
-  to.gauge("serving", "1 while the database answers, as the health service says").sample(stats.serving ? 1 : 0);
+  to.gauge("serving", "1 while the database answers and its commits last, as the health service says")
+      .sample(stats.serving ? 1 : 0);
   to.gauge("certificate_generations", "Sets of certificates under which somebody is connected; SIGHUP adds one")
       .sample(stats.generations);
 }

@@ -39,6 +39,9 @@ void reload(const std::string& connection, const std::string& statement) {
   sql.ask("SELECT pg_reload_conf()");
 }
 
+/// Ticks, beyond the days that have a partition.
+constexpr std::uint64_t far = 400ULL * 86'400'000;
+
 // ---- What a reload changes.
 
 class Reload : public testing::TestWithParam<const char*> {};
@@ -181,6 +184,34 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"RowsKeptOutByARule", "CREATE RULE swallow AS ON INSERT TO quarantine DO INSTEAD NOTHING",
                "DROP RULE swallow ON quarantine", "The rule swallow may keep rows out"}),
     [](const auto& instance) { return std::string(instance.param.name); });
+
+class Swallowed : public testing::TestWithParam<const char*> {};
+
+// DUR-1: a row that something in the database keeps out is not said to be committed, before anybody looks either.
+TEST_P(Swallowed, NothingIsSaidToBeCommitted) {
+  ScratchDatabase database;
+  Bedside bedside(database.connection());
+  const std::string table = GetParam();
+  Sql sql(database.connection());
+  sql.ask("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$");
+  sql.ask("CREATE TRIGGER swallow BEFORE INSERT ON " + table + " FOR EACH ROW EXECUTE FUNCTION swallow()");
+  const auto write = [&] {
+    if (table == "alarm_event") return bedside.alarm(1);
+    const auto at = Bedside::start + std::chrono::seconds(9);
+    if (table == "measurement_set_default")
+      return bedside.append({bedside.session, Stream::vitals, 1, far, at, MeasurementSet{{1}, {37.6}, {0}}});
+    const WaveformRun run{125, 1, 0.5, 0, std::string(6, '\1')};
+    return bedside.append({bedside.session, waveform_stream(1), 1, far, at, run});
+  };
+  EXPECT_THAT(refusal(write), HasSubstr("keeps none"));
+  sql.ask("DROP TRIGGER swallow ON " + table);
+  EXPECT_EQ(write(), RecordResult::committed);
+  EXPECT_EQ(sql.ask("SELECT count(*) FROM " + table), "1");
+}
+
+INSTANTIATE_TEST_SUITE_P(Tables, Swallowed,
+                         testing::Values("alarm_event", "measurement_set_default", "waveform_run_default"),
+                         [](const auto& instance) { return std::string(instance.param); });
 
 // DUR-1: a role that may not ask for a checkpoint waits for the next one.
 TEST(Durability, WithoutTheRightToCheckpointItWaitsForPostgresOwn) {

@@ -5,6 +5,7 @@
 
 #include "storage/postgres/key_columns.hpp"
 #include "storage/postgres/quarantine.hpp"
+#include "storage/store_error.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -205,6 +206,13 @@ Batch::Indices Batch::without_result(const Indices& fresh, const pqxx::result& i
   return left;
 }
 
+/// Neither inserted nor there: a trigger or rule that is not ours keeps rows out. Then nothing is committed.
+void Batch::require_rows(const Indices& fresh, const Indices& left) {
+  const auto is_fresh = [&](std::size_t index) { return std::ranges::find(fresh, index) != fresh.end(); };
+  if (!std::ranges::any_of(left, is_fresh)) return;
+  throw StoreError(StoreError::Kind::away, "the database refuses to write: it takes rows and keeps none");
+}
+
 void Batch::insert_sets() {
   if (fresh_sets_.empty()) return;
   KeyColumns keys;
@@ -226,6 +234,7 @@ void Batch::insert_sets() {
   if (left.empty()) return;
   std::erase_if(fresh_sets_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });
   compare_sets(left);
+  require_rows(fresh_sets_, left);
 }
 
 void Batch::insert_alarms() {
@@ -254,6 +263,7 @@ void Batch::insert_alarms() {
   if (left.empty()) return;
   std::erase_if(fresh_alarms_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });
   compare_alarms(left);
+  require_rows(fresh_alarms_, left);
 }
 
 /// Once a batch: the newest value of each (device, sign) in it. The statement lets it move forwards only.

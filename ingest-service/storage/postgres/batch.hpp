@@ -50,6 +50,7 @@ class Batch {
   void advance_streams();
   void settle(std::size_t index, bool same);
   Indices without_result(const Indices& fresh, const pqxx::result& inserted);
+  static void require_rows(const Indices& fresh, const Indices& left);
 
   pqxx::work& tx_;
   std::span<const Record* const> records_;

@@ -42,6 +42,7 @@ void Batch::insert_runs() {
   if (left.empty()) return;
   std::erase_if(fresh_runs_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });
   compare_runs(left);
+  require_rows(fresh_runs_, left);
 }
 
 }  // namespace wardlink::storage::postgres
