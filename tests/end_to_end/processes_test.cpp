@@ -17,6 +17,7 @@ namespace wardlink::testing {
 namespace {
 
 constexpr int kDevices = 3;
+constexpr std::chrono::seconds kLimit{60};  // bounds a failing test
 
 /// One stack for all tests; each leaves it running as it was.
 Stack& stack() {
@@ -98,7 +99,7 @@ TEST_F(Supervised, WhatEndsIsStartedAgainOnItsPort) {
     ASSERT_EQ(before.size(), 2u);
     const auto told = times(all.log(), "serving ");
     kill(before[which], SIGKILL);
-    ASSERT_TRUE(eventually([&] { return times(all.log(), "serving ") == told + 1; })) << all.log();
+    ASSERT_TRUE(eventually([&] { return times(all.log(), "serving ") == told + 1; }, kLimit)) << all.log();
     const auto after = children_of(all.pid());
     EXPECT_EQ(after.size(), 2u);
     EXPECT_NE(std::ranges::find(after, before[1 - which]), after.end()) << "the other one went on";
@@ -120,6 +121,7 @@ TEST_F(Supervised, AReloadAndTheEndReachBoth) {
 
 TEST_F(Supervised, AChildThatCannotStartEndsAllWithItsSentence) {
   auto all = start("127.0.0.1:" + std::to_string(stack().storage_port()));
+  ASSERT_TRUE(eventually([&] { return !all.running(); }, kLimit)) << all.log();
   EXPECT_EQ(all.wait(), 1);
   EXPECT_EQ(times(all.log(), "wardlink-storage: Cannot listen on 127.0.0.1:"), 1u) << all.log();
 }
@@ -130,7 +132,7 @@ TEST_F(Supervised, ChildrenEndWithTheirSupervisor) {
   const auto both = children_of(all.pid());
   all.signal(SIGKILL);
   all.wait();
-  EXPECT_TRUE(eventually([&] { return gone(both.at(0)) && gone(both.at(1)); }));
+  EXPECT_TRUE(eventually([&] { return gone(both.at(0)) && gone(both.at(1)); }, kLimit));
 }
 
 // ISO-1, I1: the API dies again and again, and what takes the records a few times; alarms go on.
