@@ -236,8 +236,8 @@ TEST(LaneQueue, ABatchNeedsOneAttachmentOfAllItsSessions) {
     auto queue = readings(1000, 300);
     for (std::uint64_t i = 1; i <= count; ++i) {
       queue.attach(attachment(SinkSession{i}, "urn:dev:os:32473-" + std::to_string(i)));
-      queue.append(vitals(SinkSession{i}, i));
-      queue.append(vitals(SinkSession{i}, i + count));
+      queue.append(vitals(SinkSession{i}, i), start);
+      queue.append(vitals(SinkSession{i}, i + count), start);
     }
     const auto sent = send_all(queue);
     EXPECT_THAT(sent.attached, SizeIs(count));
@@ -657,7 +657,7 @@ void live_at_random(std::uint64_t seed, Stream stream) {
     note(queue.take_dropped());
     if (!outgoing) return false;
     const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
-    if (std::holds_alternative<Attachment>(*outgoing)) queue.attach_answered();
+    if (std::holds_alternative<LaneQueue::Attachments>(*outgoing)) queue.attach_answered();
     if (batch == nullptr) return true;
     open.emplace_back(batch->number, batch->records->size());
     for (const auto& record : *batch->records) {
