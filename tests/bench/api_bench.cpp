@@ -50,7 +50,7 @@ class Bench {
       grpc::ClientContext context;
       const auto status = (stub.get()->*method)(&context, request, &response);
       if (!status.ok()) std::printf("%s: %s\n", name.c_str(), status.error_message().c_str());
-      failed_ |= !status.ok();
+      failed_ = failed_ || !status.ok();
     };
     for (int i = 0; i < deep; ++i) {
       once();
@@ -70,7 +70,7 @@ class Bench {
         sql_.ask("SELECT coalesce(sum(total_plan_time + total_exec_time), 0) / " + std::to_string(rounds) +
                  " FROM pg_stat_statements WHERE query !~ '(audit|grants|live_|pg_snapshot|pg_stat|pg_current)'"));
     const auto median = share(times, 0.5);
-    slow_ |= median > budget_ms;
+    slow_ = slow_ || median > budget_ms;
     std::printf("%-44s %9.1f %9.1f %9.1f %9d %7zu%s\n", (name + (deep > 0 ? ", deep" : "")).c_str(), median,
                 share(times, 0.99), sql, list(response), response.ByteSizeLong() / 1024,
                 median > budget_ms ? "  SLOW" : "");
