@@ -61,7 +61,7 @@ class PartitionsTest : public testing::Test {
   }
   std::vector<RecordResult> append(std::vector<Record> records) { return writer->append(records); }
 
-  /// Locks every partition but those of these days, for as long as the object lives.
+  /// Locks every partition but the default one and those of these days, for as long as the object lives.
   std::unique_ptr<Sql> lock_all_but(const std::vector<std::chrono::hours>& open) {
     auto sql = std::make_unique<Sql>(database.connection());
     std::string spared;
@@ -75,7 +75,8 @@ class PartitionsTest : public testing::Test {
     sql->ask(
         "DO $$ DECLARE part regclass; BEGIN"
         " FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent IN"
-        " ('measurement_set'::regclass, 'waveform_run'::regclass) AND right(inhrelid::regclass::text, 8) NOT IN (" +
+        " ('measurement_set'::regclass, 'waveform_run'::regclass) AND right(inhrelid::regclass::text, 8) NOT IN "
+        "('_default'," +
         spared + ") LOOP EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', part); END LOOP; END $$");
     return sql;
   }
