@@ -292,6 +292,8 @@ std::vector<std::string> answerers(const std::vector<std::string>& asked) {
     const auto listening = opened(loop, server, config);
     client.answers = false;
     client.on_datagram = [&] { loop.stop(); };
+    client.deadline = EventLoop::now() + 5s;  // where no answer is heard
+    client.on_timeout = [&] { loop.stop(); };
     const auto calling = opened(loop, client, local("::"));
     client.out.push_back({*resolve(host, listening->port()), bytes("who are you")});
     calling->wake();
