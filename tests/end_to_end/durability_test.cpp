@@ -70,8 +70,7 @@ TEST(Durability, StorageKilledBetweenAnAlarmsArrivalAndItsCommit) {
   lock.reset();
   // Whatever the dead storage left in the database has ended before the new one starts.
   ASSERT_TRUE(eventually([&] {
-    return stack.sql(
-               "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'wardlink-storage-ingest'") == "0";
+    return stack.sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'wardlink-storage-ingest'") == "0";
   }));
   EXPECT_EQ(stack.sql("SELECT count(*) FROM alarm_event"), "0") << "nothing was committed yet";
   EXPECT_EQ(device.status().alarms_acknowledged, 0u);
