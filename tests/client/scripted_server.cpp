@@ -130,7 +130,7 @@ ClientTest::ClientTest() {
       "'" + places::source("certs/make-pki") + "' init '" + (scratch_.path() / "pki").string() + "'";
   if (std::system(make.c_str()) != 0) throw std::runtime_error("no PKI");
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  tls.pem_root_certs = read(pki("service-ca.pem"));
+  tls.pem_root_certs = read(pki("people-ca.pem"));
   tls.pem_key_cert_pairs.push_back({read(pki("storage.key")), read(pki("storage.pem"))});
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls), &port_);

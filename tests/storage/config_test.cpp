@@ -151,8 +151,8 @@ TEST(Names, OnlyWhatTheServerGivesOutParses) {
   for (const auto* wrong : {"devices/", "devices/x", "devices/urn:a b", "devices/urn:a/b", "patients/1", "beds/1"}) {
     EXPECT_THROW(parse_parent("f", wrong), InvalidArgument) << wrong;
   }
-  EXPECT_FALSE(is_urn("urn:" + std::string(60, 'a')));
-  EXPECT_TRUE(is_urn("urn:" + std::string(59, 'a')));
+  EXPECT_FALSE(is_urn("urn:dev:" + std::string(56, 'a')));
+  EXPECT_TRUE(is_urn("urn:dev:" + std::string(55, 'a')));
 }
 
 TEST(Instants, SurviveTheWireToTheMicrosecond) {
