@@ -125,7 +125,7 @@ TEST(Durability, CommitsThatMayBeLostAreNotAcknowledged) {
     ASSERT_TRUE(eventually([&] { return device.status().alarms_acknowledged == i; }, std::chrono::seconds{120}));
   }
   const auto victim = std::stoi(
-      stack.sql("SELECT pid::text FROM pg_stat_activity WHERE application_name = 'wardlink-storage' LIMIT 1"));
+      stack.sql("SELECT pid::text FROM pg_stat_activity WHERE application_name = 'wardlink-storage-ingest' LIMIT 1"));
   ASSERT_EQ(kill(victim, SIGKILL), 0);  // PostgreSQL then starts anew, from its log
   const auto rows = [&]() -> std::string {
     try {
