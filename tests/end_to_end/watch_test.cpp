@@ -199,7 +199,8 @@ TEST_F(Watch, KilledFiftyTimesItMissesNothingAndGetsNothingTwice) {
   std::thread hung([&] { hang(stack.database(), stop); });
   std::vector<std::unique_ptr<DirectWriter>> writers;
   for (int i = 0; i < 4; ++i) {
-    writers.push_back(std::make_unique<DirectWriter>(second_port, stack.credentials("ingest-client"), i, stop));
+    writers.push_back(
+        std::make_unique<DirectWriter>(stack.storage_ingest_port(), stack.credentials("ingest-client"), i, stop));
   }
 
   std::mt19937 random(20);
