@@ -15,10 +15,11 @@ using namespace postgres;
 using std::chrono::microseconds;
 
 // A call stops at the first bucket's end behind so many values; one bucket of more than the most is refused.
-constexpr std::uint64_t values_a_call = 400'000, most_values = 10'000'000;
+constexpr std::uint64_t values_a_call = 60'000, most_values = 10'000'000;
 // The first stretch that is read; the next is four times as long where there was little in it.
 constexpr microseconds first_stretch = std::chrono::hours{1};
-constexpr std::uint64_t few_values = 40'000;
+constexpr std::uint64_t few_values = 10'000;
+constexpr int most_windows = 6;  // a call
 
 // $1 to $3 the spans, $4 and $5 the window, $6 start, $7 microseconds of a bucket, $8 signs.
 const std::string buckets =
@@ -131,7 +132,7 @@ Page<AggregateRow, std::uint64_t> PostgresStore::aggregates(const AggregatesQuer
     values += added;
     if (added < few_values) stretch = std::min<microseconds>(4 * stretch, longest_window);
     const auto bucket = all.bucket_of(from);
-    const bool enough = windows >= windows_a_call || values >= values_a_call || all.size() > query.limit;
+    const bool enough = windows >= most_windows || values >= values_a_call || all.size() > query.limit;
     if (enough && bucket > query.first_bucket && from < query.end) return all.page(bucket);
     if (values > most_values) {
       throw StoreError(StoreError::Kind::precondition, "one bucket holds more than ten million values: shorten it");

@@ -11,7 +11,7 @@ namespace {
 
 using namespace postgres;
 
-constexpr std::size_t most_looked_at = 10'000;  // sets a call, where it wants certain signs only
+constexpr std::size_t most_looked_at = 6'000;  // sets a call, where it wants certain signs only
 
 // $1 to $3 the spans, $4 and $5 the window, $6 to $10 the position before, $11 how many are looked at.
 const std::string looked_at =
