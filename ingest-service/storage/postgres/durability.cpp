@@ -114,12 +114,15 @@ void Durability::require(pqxx::connection& connection) {
 
 /// `why`: what is seen now; empty = somebody saw it, and it is not settled.
 void Durability::refuse(pqxx::nontransaction& tx, std::string why) {
+  if (why.empty()) why = reason();  // seen before, and not in the database yet
   if (why.empty()) throw StoreUnfit(settling);
   remember(why);
   try {
     raise_system_alarm(tx, {.code = code, .detail = why});
-    forget();                         // the database remembers
-  } catch (const pqxx::sql_error&) {  // it takes no writes: the next watch() tries again
+    forget();  // the database remembers
+  } catch (const pqxx::insufficient_privilege&) {
+    forget();                         // a role that may not is the API's: who watches raises it
+  } catch (const pqxx::sql_error&) {  // it takes no writes: the next call, or watch(), tries again
   }
   throw StoreUnfit(why);
 }
