@@ -8,16 +8,16 @@ namespace {
 
 constexpr const char* code = "durability";
 
-// The tables that an answer of ours rests on, and the daily partitions of two. Names, so that it can be asked before
-// the schema is there. One row, the first sentence that applies.
+// The tables that an answer of ours rests on, and the daily partitions of two (whose own triggers note the days).
+// Names, so that it can be asked before the schema is there. One row, the first sentence that applies.
 constexpr const char* ask_obstacle =
     "WITH ours AS ("
     "  SELECT c.oid, c.oid::regclass AS name, c.relpersistence FROM pg_class c"
-    "  WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind = 'r' AND c.relname IN "
+    "  WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN "
     "('alarm_acknowledgement',"
     "    'alarm_event', 'assignment', 'assignment_change', 'audit', 'bed', 'clock_correction', 'device', 'device_boot',"
     "    'grants', 'latest', 'live_day', 'live_epoch', 'open_alarm', 'patient', 'patient_identifier', 'quarantine',"
-    "    'stream_day', 'stream_state', 'system_alarm', 'ward')"
+    "    'stream_day', 'stream_state', 'system_alarm', 'ward', 'measurement_set', 'waveform_run')"
     "  UNION ALL"
     "  SELECT c.oid, c.oid::regclass, c.relpersistence FROM pg_class p"
     "  JOIN pg_inherits i ON i.inhparent = p.oid JOIN pg_class c ON c.oid = i.inhrelid"
