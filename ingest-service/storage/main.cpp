@@ -85,7 +85,10 @@ void look_after(PostgresStore& store, Server& server, const ProgramConfig& confi
     bool answers = false;
     try {
       store.probe();
-      if (config.serve == Serve::ingest) store.watch_durability();
+      if (config.serve == Serve::ingest) {
+        store.epoch();  // of a database that was restored meanwhile: the API waits for it
+        store.watch_durability();
+      }
       if (config.serve == Serve::ingest && Clock::now() - maintained >= std::chrono::hours(1)) {
         store.maintain();
         maintained = Clock::now();
