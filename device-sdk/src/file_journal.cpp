@@ -117,6 +117,7 @@ class FileJournal final : public Journal {
       ends = !in.eof();
       last = std::move(text);
     }
+    if (!in.is_open() || in.bad()) fail(path_, "read");
     if (!any) return;
     const bool whole = ends && journal_line::read(last);
     if (whole) ledger_.take(last);
