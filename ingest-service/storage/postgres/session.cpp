@@ -74,7 +74,7 @@ bool shares_sessions(pqxx::connection& connection, const std::string& options) {
 
 std::string version_text(int number) { return std::to_string(number / 10000); }
 
-/// What cannot be put right from here. Returns synchronous_commit as we want it.
+/// What cannot be put right from here.
 void refuse_server(const pqxx::row& row) {
   if (const int version = row["version"].as<int>(); version < 150000) {
     throw StoreUnfit("PostgreSQL " + version_text(version) + " is too old: Wardlink needs 15 or newer.");
