@@ -218,10 +218,11 @@ void ListeningPort::forget(int watched) {
 }
 
 void ListeningPort::hang_up(const std::string& peer) {
-  const auto port = peer.substr(peer.rfind(':') + 1);
   const std::lock_guard lock(mutex_);
   for (const auto& [second, connection] : watched_) {
-    if (std::to_string(connection.port) == port && peer.find(connection.host) != std::string::npos)
+    const auto port = ":" + std::to_string(connection.port);
+    // Whole, brackets as gRPC escapes them: 10.0.0.1 is not the peer at 10.0.0.12 who chose the same port.
+    if (peer == "ipv4:" + connection.host + port || peer == "ipv6:%5B" + connection.host + "%5D" + port)
       shutdown(second, SHUT_RDWR);
   }
 }
