@@ -53,13 +53,13 @@ constexpr std::array<OwnOption, 7> own_options = {{{"--listen", Serve::api},
                                                    {"--max-ingest-streams", Serve::ingest}}};
 
 /// --name or --name=value.
-bool names(std::string_view word, std::string_view option) {
+bool is_option(std::string_view word, std::string_view option) {
   return word.starts_with(option) && (word.size() == option.size() || word[option.size()] == '=');
 }
 
 const OwnOption* own_option(std::string_view word) {
   const auto* const found =
-      std::ranges::find_if(own_options, [&](const OwnOption& each) { return names(word, each.name); });
+      std::ranges::find_if(own_options, [&](const OwnOption& each) { return is_option(word, each.name); });
   return found == own_options.end() ? nullptr : found;
 }
 
@@ -94,7 +94,7 @@ std::vector<std::string> child_arguments(int argc, const char* const* argv, cons
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     const auto* own = own_option(word);
-    const bool dropped = names(word, "--serve") || names(word, "--ready-file") ||
+    const bool dropped = is_option(word, "--serve") || is_option(word, "--ready-file") ||
                          (own != nullptr && (own->whose != which || own->name == listen || own->name == metrics));
     if (!dropped) {
       words.emplace_back(word);
