@@ -172,7 +172,8 @@ Server::Server(const Config& config, RecordStore& records, RegistryStore& regist
                LiveStore& live)
     : impl_(std::make_unique<Impl>(config, records, registry, access, live)) {
   grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // Its streams hold threads and pass no gate: not beside what takes the records.
+  if (!for_ingest(config)) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   impl_->generations.push_back(impl_->make(config.credentials));
   impl_->port.start([this](int connection) -> std::shared_ptr<void> {
     const std::lock_guard lock(impl_->changing);
