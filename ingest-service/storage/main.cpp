@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "daemon/metrics_port.hpp"
 #include "daemon/ready_file.hpp"
@@ -107,6 +108,19 @@ void look_after(PostgresStore& store, Server& server, const ProgramConfig& confi
   }
 }
 
+/// Until told to end: what --serve ingest commits wakes the live streams of --serve api (commit_bell.hpp).
+void pass_bell_on(PostgresStore& store, const std::stop_token& end) {
+  constexpr std::chrono::milliseconds between_two{20}, longest_look{200}, away{500};
+  while (!end.stop_requested()) {
+    try {
+      for (const auto listener = store.listen(); !end.stop_requested(); std::this_thread::sleep_for(between_two))
+        listener->wait(longest_look);
+    } catch (const std::exception&) {  // the database is away, and whoever looks after the store says so
+      std::this_thread::sleep_for(away);
+    }
+  }
+}
+
 /// --serve ingest, --serve api.
 int serve(ProgramConfig& config, const Signals& signals) {
   const bool for_ingest = config.serve == Serve::ingest;
@@ -118,6 +132,8 @@ int serve(ProgramConfig& config, const Signals& signals) {
   setenv("PGAPPNAME", for_ingest ? "wardlink-storage-ingest" : "wardlink-storage-api", 0);
   const auto store = open_store(config, signals);
   if (!store) return 0;
+  std::jthread bell;
+  if (for_ingest) bell = std::jthread([&store](const std::stop_token& end) { pass_bell_on(*store, end); });
   // PostgreSQL may have been away for long: the certificates of now.
   config.server.credentials = read_credentials(config.files, config.server.serves);
   Server server(config.server, *store, *store, *store, *store);
