@@ -29,8 +29,7 @@ void pin_functions(pqxx::work& tx) {
 
 }  // namespace
 
-void expect_schema(pqxx::connection& connection) {
-  pqxx::nontransaction tx(connection);
+void expect_schema(pqxx::transaction_base& tx) {
   if (current_version(tx) < migrations().back().version)
     throw StoreError(StoreError::Kind::away, "its schema is not there yet: wardlink-storage --serve ingest makes it");
 }

@@ -21,6 +21,6 @@ const std::vector<Migration>& migrations();
 void migrate(pqxx::connection& connection);
 
 /// StoreError away while steps are missing, or StoreUnfit as above: for a program that leaves the schema to another.
-void expect_schema(pqxx::connection& connection);
+void expect_schema(pqxx::transaction_base& tx);
 
 }  // namespace wardlink::storage::postgres

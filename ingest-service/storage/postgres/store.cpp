@@ -5,16 +5,20 @@
 namespace wardlink::storage {
 
 PostgresStore::PostgresStore(Config config) : impl_(std::make_unique<Impl>(config)) {
-  const auto connection = impl_->database.open();
-  postgres::translated([&] {
-    if (!impl_->keeps_schema) return postgres::expect_schema(*connection);
-    {
-      pqxx::nontransaction tx(*connection);
-      if (const auto why = postgres::obstacle(tx); !why.empty()) throw StoreUnfit(why);
-    }
-    postgres::migrate(*connection);
-    impl_->partitions.ensure(*connection, postgres::now(), postgres::now());
-  });
+  if (!impl_->keeps_schema) {
+    // On the connection that the first question takes: this process may be started again and again.
+    impl_->pool.transact([](pqxx::work& tx) { return postgres::expect_schema(tx), true; }, postgres::Urgency::first);
+  } else {
+    const auto connection = impl_->database.open();
+    postgres::translated([&] {
+      {
+        pqxx::nontransaction tx(*connection);
+        if (const auto why = postgres::obstacle(tx); !why.empty()) throw StoreUnfit(why);
+      }
+      postgres::migrate(*connection);
+      impl_->partitions.ensure(*connection, postgres::now(), postgres::now());
+    });
+  }
   epoch();  // before the first row of ours
 }
 
