@@ -151,10 +151,12 @@ void Listener::Impl::handle_record(const Address& from, const dtls::Record& reco
   if (record.is_client_hello()) return handle_hello(from, record, now);
   const Place at = place(from);
   const bool sealed = record.epoch > 0 && at.live != nullptr;
-  if (sealed && feed(*at.live, record.bytes, now)) return;
+  // A session that is over its rate is not asked, but the Finished of the handshake that is to end it must be heard.
+  const bool over = sealed && at.pending != nullptr && !at.live->datagrams.affords(now);
+  if (sealed && !over && feed(*at.live, record.bytes, now)) return;
   // What is in clear never touches a live session (RFC 6347 §4.2.8).
   if (at.pending != nullptr && await_turn(*at.pending, record.bytes)) return;
-  ++(sealed ? counters.unauthenticated : counters.no_session);
+  ++(over ? counters.over_rate : sealed ? counters.unauthenticated : counters.no_session);
 }
 
 /// False: it was not of this session.

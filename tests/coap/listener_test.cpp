@@ -315,6 +315,59 @@ TEST_F(ListenerTest, AFinishedHandshakeTakesTheAddressOver) {  // DTLS-12 (d)
   EXPECT_TRUE(lives(again));
 }
 
+class RatedListener : public ListenerTest {
+ protected:
+  RatedListener() : ListenerTest(rated()) {}
+  static Listener::Config rated() {
+    auto rated = config();
+    rated.datagrams = {.per_second = 10, .burst = 5};
+    return rated;
+  }
+  void spend_all_of(Device& device) {
+    for (int i = 0; i < 10; ++i) give(device.address, device.post());
+    EXPECT_EQ(events().size(), 5u);
+    EXPECT_EQ(listener.counters().over_rate, 5u);
+  }
+};
+
+/// What a device had sent before it rebooted behind the same port is no reason to keep it out.
+TEST_F(RatedListener, AFinishedHandshakeTakesOverFromASessionThatIsOverItsRate) {  // DTLS-12 (d), FAIR-1
+  const auto before = connected(at(1), named("a"));
+  spend_all_of(*before);
+  Device again(at(1), named("a"));
+  carry({&again});
+  EXPECT_TRUE(again.open());
+  EXPECT_THAT(events(), ElementsAre("1 closed superseded", "2 opened"));
+  EXPECT_TRUE(lives(again)) << "with an allowance of its own";
+  EXPECT_EQ(listener.counters().over_rate, 5u);
+}
+
+TEST_F(RatedListener, WhatIsOverTheRateIsNotDecryptedBesideAHandshakeEither) {  // DTLS-12 (b), FAIR-1
+  const auto before = connected(at(1), named("a"));
+  spend_all_of(*before);
+  const auto device = before->address;
+  Device other(device, named("b"));
+  begin(other);
+  deliver(other);
+  for (int i = 0; i < 5; ++i) give(device, before->post());
+  EXPECT_THAT(events(), IsEmpty());
+  EXPECT_EQ(listener.counters().unauthenticated, 0u);
+  carry({&other});
+  EXPECT_TRUE(other.open()) << "records of another's keys are no harm to a handshake";
+}
+
+TEST_F(RatedListener, WhatIsOverTheRateIsCountedWhereNoHandshakeHasBegun) {  // FAIR-1
+  const auto before = connected(at(1), named("a"));
+  spend_all_of(*before);
+  Device other(at(1), named("b"));
+  listener.handle_datagram(at(1), other.take().at(0), now);
+  other.channel->handle_datagram(listener.poll_datagram().value().bytes, now);
+  listener.handle_datagram(at(1), other.take().at(0), now);
+  listener.handle_datagram(at(1), before->post(), now);  // before the handshake's turn
+  EXPECT_EQ(listener.counters().over_rate, 6u);
+  EXPECT_EQ(listener.counters().unauthenticated, 0u);
+}
+
 TEST_F(ListenerTest, NothingOfTheOldDeviceIsCreditedToTheNewOne) {  // DTLS-12 (e), I4
   const auto before = connected(at(1), named("a"));
   const Bytes on_its_way = before->post();
