@@ -29,8 +29,14 @@ std::optional<Deduplication::Seen> Deduplication::check(std::uint16_t id, Instan
   entry = Entry{now + lifetime};
   std::erase_if(responses_, [&](const auto& r) { return r.first == id; });
   order_.emplace_back(id, entry.expiry);
-  if (order_.size() > max_messages_) forget_oldest();
+  while (entries_.size() > max_messages_) forget_oldest();
+  if (order_.size() > 2 * max_messages_) std::erase_if(order_, [&](const auto& one) { return !stands(one); });
   return std::nullopt;
+}
+
+void Deduplication::forget(std::uint16_t id) {
+  entries_.erase(id);
+  if (!order_.empty() && order_.back().first == id) order_.pop_back();  // nearly always
 }
 
 void Deduplication::answered(std::uint16_t id, Reply reply) {
@@ -48,10 +54,13 @@ void Deduplication::forget_expired(Instant now) {
 }
 
 void Deduplication::forget_oldest() {
-  const auto [id, expiry] = order_.front();
+  if (stands(order_.front())) entries_.erase(order_.front().first);
   order_.pop_front();
-  const auto at = entries_.find(id);
-  if (at != entries_.end() && at->second.expiry == expiry) entries_.erase(at);
+}
+
+bool Deduplication::stands(const std::pair<std::uint16_t, Instant>& one) const {
+  const auto at = entries_.find(one.first);
+  return at != entries_.end() && at->second.expiry == one.second;
 }
 
 void ConfirmableSlot::submit(Confirmable item) {

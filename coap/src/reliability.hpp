@@ -52,8 +52,8 @@ class Deduplication {
   std::optional<Seen> check(std::uint16_t id, Instant now, Duration lifetime);
   void answered(std::uint16_t id, Reply reply);
   void answered(std::uint16_t id, Bytes response);
-  /// As if it had been lost on the way.
-  void forget(std::uint16_t id) { entries_.erase(id); }
+  /// As if it had been lost on the way: it takes no place.
+  void forget(std::uint16_t id);
 
  private:
   struct Entry {
@@ -65,8 +65,10 @@ class Deduplication {
 
   std::size_t max_messages_;
   std::size_t max_responses_;
+  bool stands(const std::pair<std::uint16_t, Instant>& one) const;
+
   std::unordered_map<std::uint16_t, Entry> entries_;
-  std::deque<std::pair<std::uint16_t, Instant>> order_;
+  std::deque<std::pair<std::uint16_t, Instant>> order_;  // of entries_; some have been forgotten, at most as many again
   std::deque<std::pair<std::uint16_t, Bytes>> responses_;
 };
 

@@ -73,6 +73,41 @@ TEST(Deduplication, IsBoundedAgainstAFlood) {  // MSG-03
   EXPECT_TRUE(seen.check(199, Instant{}, seconds{247})) << "the newest are not";
 }
 
+TEST(Deduplication, WhatWasForgottenTakesNoPlace) {  // MSG-02, FAIR-1
+  Deduplication seen(100, 64);
+  const Instant start{};
+  EXPECT_FALSE(seen.check(1, start, seconds{247}));
+  Instant now = start;
+  for (std::uint16_t id = 2; id < 40'000; ++id) {  // 200 a second, beyond what its sender may send
+    now += milliseconds{5};
+    EXPECT_FALSE(seen.check(id, now, seconds{247}));
+    seen.forget(id);
+  }
+  EXPECT_TRUE(seen.check(1, now, seconds{247})) << "it stands to the end of its lifetime";
+}
+
+TEST(Deduplication, WhatWasForgottenLaterTakesNoPlaceEither) {  // MSG-02, FAIR-1
+  Deduplication seen(100, 64);
+  EXPECT_FALSE(seen.check(1, Instant{}, seconds{247}));
+  for (std::uint16_t id = 2; id < 40'000; ++id) {
+    EXPECT_FALSE(seen.check(id, Instant{}, seconds{247}));
+    if (id > 50) seen.forget(static_cast<std::uint16_t>(id - 48));  // as one that is declined after a while
+  }
+  EXPECT_TRUE(seen.check(1, Instant{}, seconds{247}));
+  EXPECT_TRUE(seen.check(39'999, Instant{}, seconds{247}));
+}
+
+TEST(Deduplication, WhatWasForgottenIsNewAndThenKnown) {  // MSG-02
+  Deduplication seen(2, 64);
+  const Instant start{};
+  for (std::uint16_t id = 1; id <= 2; ++id) EXPECT_FALSE(seen.check(id, start, seconds{247}));
+  seen.forget(1);
+  EXPECT_FALSE(seen.check(1, start + seconds{1}, seconds{247}));
+  EXPECT_TRUE(seen.check(1, start + seconds{247}, seconds{247})) << "by its second lifetime";
+  EXPECT_FALSE(seen.check(3, start + seconds{247}, seconds{247}));
+  EXPECT_TRUE(seen.check(1, start + seconds{247}, seconds{247}));
+}
+
 TEST(Freshness, FollowsRfc7641Section34) {  // OBS-01
   const Instant t{};
   const auto soon = t + seconds{1};
