@@ -14,6 +14,7 @@ using coap::CloseReason;
 
 constexpr coap::Duration kLookUpPatience = 2s;   // then addresses of an earlier look-up have to do
 constexpr coap::Duration kAttemptDelay = 250ms;  // RFC 8305 §5, before the next address is tried too
+constexpr coap::Duration kAnsweredDelay = 2s;    // where something came: a ward's handshakes may stand in line there
 constexpr coap::Duration kHandshakeLimit = 15s;
 constexpr coap::Duration kHandshakeSilence = 5s;    // nothing came: the gateway has gone, or is another by now
 constexpr coap::Duration kSetupLimit = 60s;         // from the first flight to the registration's answer
@@ -50,8 +51,10 @@ DeviceCore::DeviceCore(Config config, Seams seams, Recorder& recorder)
 
 DeviceCore::~DeviceCore() = default;
 
-coap::Instant DeviceCore::Session::set_up_by() const {
-  return stage == Stage::handshake ? std::min(began + kHandshakeLimit, heard + kHandshakeSilence) : began + kSetupLimit;
+coap::Instant DeviceCore::Session::set_up_by() const { return began + kSetupLimit; }
+
+coap::Instant DeviceCore::Attempt::done_by() const {
+  return std::min(began + kHandshakeLimit, heard.value_or(began) + kHandshakeSilence);
 }
 
 /// A heartbeat and its answer are enough for life; a ping asks only where they fail to come.
@@ -79,14 +82,15 @@ void DeviceCore::stop(coap::Instant now) {
 void DeviceCore::nudge(coap::Instant now) { pump(now); }
 
 void DeviceCore::handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) {
-  if (!session_) {
+  if (session_) {
+    if (from != server_) return;
+    session_->connection.handle_datagram(datagram, now);
+  } else {
     const auto attempt = std::ranges::find(attempts_, from, &Attempt::server);
     if (attempt == attempts_.end()) return;
-    choose(static_cast<std::size_t>(attempt - attempts_.begin()), now);
+    attempt->heard = now;
+    attempt->connection.handle_datagram(datagram, now);
   }
-  if (from != server_) return;
-  session_->heard = now;
-  session_->connection.handle_datagram(datagram, now);
   pump(now);
 }
 
@@ -109,6 +113,7 @@ std::optional<coap::Instant> DeviceCore::next_deadline() const {
   if (running_) keep_earliest(next, log_.next_deadline());
   keep_earliest(next, look_up_deadline());
   keep_earliest(next, attempts_deadline());
+  for (const auto& one : attempts_) keep_earliest(next, one.connection.next_deadline());
   if (!session_) return next;
   const auto& session = *session_;
   keep_earliest(next, session.connection.next_deadline());
@@ -217,22 +222,42 @@ void DeviceCore::try_next(coap::Instant now) {
   untried_.pop_front();
 }
 
-/// When the next address has its turn, or, where there is none, when all that were tried are given up.
+/// When the next address has its turn, or one that is being tried is given up.
 std::optional<coap::Instant> DeviceCore::attempts_deadline() const {
   if (attempts_.empty()) return std::nullopt;
-  return attempts_.back().began + (untried_.empty() ? kHandshakeSilence : kAttemptDelay);
+  std::optional<coap::Instant> earliest;
+  const auto& last = attempts_.back();
+  if (!untried_.empty()) earliest = last.began + (last.heard ? kAnsweredDelay : kAttemptDelay);
+  for (const auto& one : attempts_) keep_earliest(earliest, one.done_by());
+  return earliest;
 }
 
 void DeviceCore::watch_attempts(coap::Instant now) {
-  const auto deadline = attempts_deadline();
-  if (!deadline || *deadline > now) return;
-  if (!untried_.empty()) return try_next(now);
-  attempts_.clear();
-  link_.last_problem = "Nothing answers at the gateway's address and port.";
-  retry_later(now, Backoff::kMostUnanswered);
+  while (attempts_deadline().value_or(coap::Instant::max()) <= now) {
+    const auto late = std::ranges::find_if(attempts_, [now](const Attempt& one) { return one.done_by() <= now; });
+    if (late == attempts_.end()) {
+      try_next(now);
+    } else if (late->heard) {
+      attempt_failed(static_cast<std::size_t>(late - attempts_.begin()), CloseReason::handshake_deadline,
+                     describe(CloseReason::handshake_deadline, ""), now);
+    } else {
+      attempt_failed(static_cast<std::size_t>(late - attempts_.begin()), CloseReason::peer_silent,
+                     "Nothing answers at the gateway's address and port.", now);
+    }
+  }
 }
 
-/// The others wait: the chosen one may yet fail.
+/// The next one takes its place, where there is one; the device waits once all have failed.
+void DeviceCore::attempt_failed(std::size_t attempt, CloseReason reason, std::string problem, coap::Instant now) {
+  attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(attempt));
+  const bool silent = reason == CloseReason::peer_silent, last = attempts_.empty() && untried_.empty();
+  if (!silent || last) link_.last_problem = std::move(problem);
+  if (!untried_.empty()) return try_next(now);
+  if (last) retry_later(now, silent ? Backoff::kMostUnanswered : Backoff::kMost);
+}
+
+/// Its handshake has succeeded: nothing less tells it from whoever forges a datagram. The others wait (RFC 8305 §5),
+/// for it may yet fail.
 void DeviceCore::choose(std::size_t attempt, coap::Instant now) {
   auto chosen = std::move(attempts_[attempt]);
   attempts_.erase(attempts_.begin() + static_cast<std::ptrdiff_t>(attempt));
@@ -240,18 +265,23 @@ void DeviceCore::choose(std::size_t attempt, coap::Instant now) {
   attempts_.clear();
   server_ = chosen.server;
   given_up_.reset();
-  session_.emplace(Session{Session::Stage::handshake, std::move(chosen.connection),
-                           Resources(recorder_, log_, config_.heartbeat, notifications_), chosen.began, now, now,
+  session_.emplace(Session{Session::Stage::time, std::move(chosen.connection),
+                           Resources(recorder_, log_, config_.heartbeat, notifications_), chosen.began, now,
                            std::nullopt, now});
 }
 
 bool DeviceCore::drain_attempts(coap::Instant now) {
   bool any = false;
   for (std::size_t i = 0; i < attempts_.size(); ++i) {
-    auto& [server, connection, began] = attempts_[i];
-    for (; auto datagram = connection.poll_datagram(); any = true) out_.push_back({server, std::move(*datagram)});
-    const auto event = connection.poll_event();
+    auto& attempt = attempts_[i];
+    for (; auto datagram = attempt.connection.poll_datagram(); any = true)
+      out_.push_back({attempt.server, std::move(*datagram)});
+    const auto event = attempt.connection.poll_event();
     if (!event) continue;
+    if (const auto* refused = std::get_if<coap::event::Closed>(&*event)) {
+      attempt_failed(i, refused->reason, describe(refused->reason, refused->detail), now);
+      return true;
+    }
     choose(i, now);
     handle(*event, now);
     return true;

@@ -52,19 +52,21 @@ class DeviceCore final : public coap::Endpoint {
   std::optional<coap::Instant> next_deadline() const override;
 
  private:
-  /// A first flight to one of the server's addresses: nothing was heard from it yet.
+  /// A handshake with one of the server's addresses.
   struct Attempt {
     coap::Address server;
     coap::Connection connection;
     coap::Instant began;
+    std::optional<coap::Instant> heard = {};  // anything at all; it need not be authentic
+
+    coap::Instant done_by() const;
   };
   /// One session's worth of state.
   struct Session {
-    enum class Stage : std::uint8_t { handshake, time, registration, serving } stage = Stage::handshake;
+    enum class Stage : std::uint8_t { time, registration, serving } stage = Stage::time;
     coap::Connection connection;
     Resources resources;
     coap::Instant began;
-    coap::Instant heard;        // anything at all; it need not be authentic
     coap::Instant stage_since;  // serving: since when it has been observed, or not
     std::optional<coap::RequestId> asked;
     coap::Instant pinged_at;
@@ -82,6 +84,7 @@ class DeviceCore final : public coap::Endpoint {
   void watch_attempts(coap::Instant now);
   std::optional<coap::Instant> attempts_deadline() const;
   void choose(std::size_t attempt, coap::Instant now);
+  void attempt_failed(std::size_t attempt, coap::CloseReason reason, std::string problem, coap::Instant now);
   bool drain_attempts(coap::Instant now);
   void pump(coap::Instant now);
   bool drain(coap::Instant now);
@@ -103,7 +106,7 @@ class DeviceCore final : public coap::Endpoint {
   NotificationCounters notifications_;
   Backoff backoff_;
   bool running_ = false;
-  // On the way to a session: a look-up, then attempts side by side, of which one is chosen.
+  // On the way to a session: a look-up, then attempts side by side; the first whose handshake succeeds is chosen.
   std::optional<coap::Instant> looked_up_at_;  // since when an answer of the name service is awaited
   bool look_up_late_ = false;                  // and that it was late has been seen to
   std::vector<coap::Address> addresses_;       // of the last look-up that found any, families in turn
