@@ -27,7 +27,13 @@ class AuditBook final : public Journal {
       throw std::runtime_error("The audit book " + path + " cannot be opened: " + std::strerror(errno) + ".");
     }
     struct stat about {};
-    const auto size = ::fstat(file, &about) == 0 && S_ISREG(about.st_mode) ? about.st_size : 0;
+    const bool regular = ::fstat(file, &about) == 0 && S_ISREG(about.st_mode);
+    if (regular && !lock_file(file)) {
+      ::close(file);
+      throw std::runtime_error("The audit book " + path + " is in use by another device.");
+    }
+    // Asked for once more: until the lock was had, another may have appended.
+    const auto size = regular && ::fstat(file, &about) == 0 ? about.st_size : 0;
     char last = '\n';
     const bool torn = size > 0 && ::pread(file, &last, 1, size - 1) == 1 && last != '\n';
     file_ = JournalDescriptor(file, static_cast<std::size_t>(size), torn);

@@ -2,7 +2,6 @@
 // file is written anew.
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,9 +40,6 @@ int synchronise_folder_of(const std::string& path) {
   errno = why;
   return result;
 }
-
-/// False: another process holds it. A file system without locks lets everybody.
-bool lock_file(int file) { return ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
 
 class FileJournal final : public Journal {
  public:

@@ -1,11 +1,14 @@
 #include "journal_descriptor.hpp"
 
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
 
 namespace wardlink {
+
+bool lock_file(int file) { return ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
 
 JournalDescriptor::~JournalDescriptor() {
   if (file_ >= 0) ::close(file_);

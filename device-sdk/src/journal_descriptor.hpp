@@ -6,7 +6,11 @@
 
 namespace wardlink {
 
-/// Owns a descriptor opened with O_APPEND. Not thread-safe.
+/// Takes the file's lock, which lasts as long as its descriptor. False: another descriptor has it, in this process or
+/// another. A file system without locks lets everybody.
+bool lock_file(int file);
+
+/// Owns a descriptor opened with O_APPEND, of a file that nobody else writes to. Not thread-safe.
 class JournalDescriptor {
  public:
   JournalDescriptor() = default;

@@ -150,6 +150,25 @@ TEST_F(FileJournal, TheAuditBookHasAllThatWasGenerated) {
   EXPECT_EQ(all[4], Json({{"type", "boot"}, {"device", kDevice}, {"boot", 2}}));
 }
 
+/// The line of a full disk that one of them takes back would be the other's.
+TEST_F(FileJournal, TheAuditBookIsForOneDeviceAtATime) {  // DUR-2
+  auto first = open_audit_book(path_, kDevice);
+  for (const char* device : {"urn:dev:os:32473-a", "urn:dev:os:32473-b"}) {
+    try {
+      open_audit_book(path_, device);
+      FAIL() << "it was opened twice";
+    } catch (const std::runtime_error& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("audit book"));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("in use"));
+    }
+  }
+  EXPECT_THROW(open(), std::runtime_error) << "nor is it a journal besides";
+  EXPECT_TRUE(first->generated(1, numbered(1)));
+  first.reset();
+  EXPECT_TRUE(open_audit_book(path_, kDevice)->generated(2, numbered(1)));
+  EXPECT_EQ(lines().size(), 4u);
+}
+
 TEST_F(FileJournal, DoublesInTheAuditBookReadBackExactly) {
   const std::vector<double> values{37.6, 0.1, 1.0 / 3.0, 80.5, -0.0, 5e-324, 1.7976931348623157e308, 74.419};
   const auto journal = open_audit_book(path_, "urn:dev:x");

@@ -83,7 +83,8 @@ std::unique_ptr<Journal> open_file_journal(const std::string& path, const std::s
 ///   {"type":"set","boot":…,"seq":…,"tk":…,"signs":{"hr":94,…}}
 /// Each line is in the kernel when the call returns: it outlives the process, not the power. While the disk is full up
 /// to 1 MiB of lines waits in memory; beyond it the call returns false and its line is not written.
-/// Throws std::runtime_error with one sentence when the file cannot be opened.
+/// One device at a time; anybody may read along. Throws std::runtime_error with one sentence when the file cannot be
+/// opened or is in use.
 std::unique_ptr<Journal> open_audit_book(const std::string& path, const std::string& device);
 
 }  // namespace wardlink
