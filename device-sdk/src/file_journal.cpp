@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t kRotateAbove = 64 << 10;  // bytes
 constexpr std::size_t kMostWaitingAcks = 64 << 10;
+constexpr int kMostOpenings = 8;  // of a file that others keep replacing
 
 [[noreturn]] void fail(const std::string& path, const char* what) {
   throw std::runtime_error("The journal " + path + " cannot be " + what + ": " + std::strerror(errno) + ".");
@@ -41,16 +42,18 @@ int synchronise_folder_of(const std::string& path) {
   return result;
 }
 
+/// Whether that is the file's name still: a rotation by whoever had it open before gives the name to another.
+bool is_named(const struct stat& file, const std::string& path) {
+  struct stat named {};
+  return ::stat(path.c_str(), &named) == 0 && named.st_dev == file.st_dev && named.st_ino == file.st_ino;
+}
+
 class FileJournal final : public Journal {
  public:
-  FileJournal(const std::string& path, const std::string& device)
-      : path_(path), ledger_(device), file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
-    if (file_.number() < 0) fail(path_, "opened");
-    struct stat about {};
-    regular_ = ::fstat(file_.number(), &about) == 0 && S_ISREG(about.st_mode);
+  FileJournal(const std::string& path, const std::string& device) : path_(path), ledger_(device) {
+    open();
     if (!regular_) return;  // a pipe, say: nothing to come back to
-    mode_ = about.st_mode & 0777;
-    if (!lock_file(file_.number())) throw std::runtime_error("The journal " + path_ + " is in use by another device.");
+
     path_ = std::filesystem::canonical(path_).string();  // a renamed file must not take a link's place
     read();
     if (::fsync(file_.number()) != 0 || synchronise_folder_of(path_) != 0) fail(path_, "made durable");
@@ -99,6 +102,21 @@ class FileJournal final : public Journal {
   std::uint64_t kept_lines() const override { return kept_; }
 
  private:
+  /// Opens the file and locks it, so that it is this one's and the name's until it is closed.
+  void open() {
+    for (int openings = 0; openings < kMostOpenings; ++openings) {
+      file_ = JournalDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+      if (file_.number() < 0) fail(path_, "opened");
+      struct stat about {};
+      regular_ = ::fstat(file_.number(), &about) == 0 && S_ISREG(about.st_mode);
+      mode_ = about.st_mode & 0777;
+      if (!regular_) return;
+      if (!lock_file(file_.number())) break;
+      if (is_named(about, path_)) return;
+    }
+    throw std::runtime_error("The journal " + path_ + " is in use by another device.");
+  }
+
   /// The last line, where it is not whole, is what the process or the power died in.
   void read() {
     std::ifstream in(path_, std::ios::binary);

@@ -1,9 +1,10 @@
 // The power goes: what was written but not yet synchronised is gone, wholly or from any byte on. A killed process
 // cannot show that, since the kernel keeps what was handed to it; so this executable has fsync and fdatasync of its
-// own, which note how much of each file is on the disk by then. I1
+// own, which note how much of each file is on the disk by then; and an flock, so that others come in between. I1
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ std::function<void()> after_each_step;  // the power may go between any two call
 std::vector<std::string>
     names_before;       // what older files held whose name a rename took, until the folder is on the disk
 int failing_syncs = 0;  // so many fail, with EIO
+std::function<void()> before_a_lock;
 
 std::string content_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -71,6 +73,11 @@ extern "C" int rename(const char* from, const char* to) {
   if (result == 0) names_before.push_back(std::move(old));
   step();
   return result;
+}
+
+extern "C" int flock(int file, int operation) noexcept {
+  if (auto others = std::exchange(before_a_lock, {})) others();
+  return static_cast<int>(syscall(SYS_flock, file, operation));
 }
 
 namespace wardlink {
@@ -211,6 +218,62 @@ TEST_F(PowerLoss, WhatAFailedSyncLeftIsWrittenAnew) {  // DUR-2
   EXPECT_NE(number_of(path_), first);
   EXPECT_THAT(owed_after(bytes().substr(0, static_cast<std::size_t>(synchronised[number_of(path_)]))),
               ::testing::ElementsAre("7/1", "7/2"));
+}
+
+// -- two that open one journal: the second has the file open, and not yet locked, while the first writes it anew
+// --------
+
+class OpenedDuringARotation : public PowerLoss {
+ protected:
+  /// Until the file has another number.
+  static void rotate(Journal& journal, const std::filesystem::path& path) {
+    const auto before = number_of(path);
+    std::uint64_t next = 1;
+    for (; number_of(path) == before && next < 2000; ++next) {
+      journal.generated(7, alarm(next));
+      journal.acknowledged(7, next, {});
+    }
+    EXPECT_NE(number_of(path), before);
+  }
+};
+
+TEST_F(OpenedDuringARotation, TheSecondIsRefusedWhileTheFirstGoesOn) {  // DUR-2
+  const auto first = open_file_journal(path_, kDevice);
+  before_a_lock = [&] { rotate(*first, path_); };
+  try {
+    open_file_journal(path_, kDevice);
+    FAIL() << "it has a file without a name";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("in use"));
+  }
+}
+
+TEST_F(OpenedDuringARotation, TheSecondWritesTheFileOfThatNameWhenTheFirstHasGone) {  // DUR-2, I1
+  auto first = open_file_journal(path_, kDevice);
+  before_a_lock = [&] {
+    rotate(*first, path_);
+    first.reset();
+  };
+  const auto second = open_file_journal(path_, kDevice);
+  ASSERT_TRUE(second->generated(8, alarm(1)));
+  EXPECT_THAT(owed_after(bytes()), ::testing::Contains("8/1"));
+}
+
+TEST_F(OpenedDuringARotation, AFileThatIsGoneIsMadeAnew) {  // DUR-2, I1
+  before_a_lock = [&] { std::filesystem::remove(path_); };
+  const auto journal = open_file_journal(path_, kDevice);
+  ASSERT_TRUE(journal->generated(8, alarm(1)));
+  EXPECT_THAT(owed_after(bytes()), ::testing::ElementsAre("8/1"));
+}
+
+TEST_F(OpenedDuringARotation, AFileThatIsReplacedAgainAndAgainIsInUse) {  // DUR-2
+  const std::function<void()> replace = [&] {
+    std::filesystem::remove(path_);
+    before_a_lock = replace;
+  };
+  before_a_lock = replace;
+  EXPECT_THROW(open_file_journal(path_, kDevice), std::runtime_error);
+  before_a_lock = {};
 }
 
 /// A group of calls that wait together costs one sync, whatever its size.
