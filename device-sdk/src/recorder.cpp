@@ -340,12 +340,41 @@ bool Recorder::unwritten() const {
 void Recorder::note_acknowledged(const std::vector<AlarmKey>& records, std::chrono::system_clock::time_point at) {
   std::uint64_t journal = 0, audit = 0;
   for (const auto& [boot, sequence] : records) {
-    if (config_.journal && !config_.journal->acknowledged(boot, sequence, at)) ++journal;
+    if (config_.journal && !leave_to_the_writer({boot, sequence}, at) &&
+        !config_.journal->acknowledged(boot, sequence, at))
+      ++journal;
     if (config_.audit && !config_.audit->acknowledged(boot, sequence, at)) ++audit;
   }
   const std::lock_guard lock(mutex_);
   journal_failures_ += journal;
   status_.audit_failures += audit;
+}
+
+/// True where the record itself is on its way into the journal: an ACK before it would settle nothing.
+bool Recorder::leave_to_the_writer(const AlarmKey& record, std::chrono::system_clock::time_point at) {
+  const std::lock_guard lock(mutex_);
+  if (record.boot != config_.boot ||
+      !std::ranges::binary_search(batch_, record.sequence, {}, &SequencedAlarm::sequence))
+    return false;
+  late_acks_.emplace_back(record, at);
+  return true;
+}
+
+void Recorder::note_late_acks(std::unique_lock<std::mutex>& lock) {
+  while (!late_acks_.empty()) {
+    const auto late = std::exchange(late_acks_, {});
+    lock.unlock();
+    std::uint64_t failures = 0;
+    for (const auto& [record, at] : late) {
+      try {
+        failures += config_.journal->acknowledged(record.boot, record.sequence, at) ? 0 : 1;
+      } catch (...) {
+        ++failures;  // out of memory
+      }
+    }
+    lock.lock();
+    journal_failures_ += failures;
+  }
 }
 
 /// Records that the journal was not given yet.
@@ -369,19 +398,20 @@ Refusal Recorder::write_down(std::unique_lock<std::mutex>& lock, std::uint64_t a
 void Recorder::write_all(std::unique_lock<std::mutex>& lock) {
   const auto fresh = offered_, last = last_alarm_;
   std::size_t durable = 0;
-  std::vector<SequencedAlarm> batch;
   writing_ = true;
   try {
-    batch.assign(unjournaled_.begin(), unjournaled_.end());
+    batch_.assign(unjournaled_.begin(), unjournaled_.end());
     lock.unlock();
-    durable = config_.journal->generated_all(config_.boot, batch);
+    durable = config_.journal->generated_all(config_.boot, batch_);
   } catch (...) {
     durable = 0;  // out of memory: as if the journal had refused
   }
   if (!lock.owns_lock()) lock.lock();
+  note_late_acks(lock);
   writing_ = false;
   offered_ = last;
-  const auto through = durable > 0 ? batch[durable - 1].sequence : 0;
+  const auto through = durable > 0 ? batch_[durable - 1].sequence : 0;
+  batch_.clear();
   std::erase_if(unjournaled_, [&](const SequencedAlarm& alarm) { return alarm.sequence <= through; });
   for (const auto& alarm : unjournaled_) journal_failures_ += alarm.sequence > fresh && alarm.sequence <= last ? 1 : 0;
   written_.notify_all();

@@ -122,6 +122,8 @@ class Recorder {
   bool has_room_to_raise() const;
   Refusal write_down(std::unique_lock<std::mutex>& lock, std::uint64_t after);
   void write_all(std::unique_lock<std::mutex>& lock);
+  bool leave_to_the_writer(const AlarmKey& record, std::chrono::system_clock::time_point at);
+  void note_late_acks(std::unique_lock<std::mutex>& lock);
   std::size_t not_offered() const;
   void inherit(std::vector<OwedAlarm> debts);
   void take_debts_in();
@@ -143,7 +145,9 @@ class Recorder {
   std::deque<OwedAlarm> debts_;     // of earlier starts, for which the outbox has no room yet: highest priority first
   std::deque<SequencedAlarm> unjournaled_;  // in order; those up to offered_ were refused
   std::uint64_t offered_ = 0;               // records up to here were given to the journal
-  bool writing_ = false;                    // a thread is in the journal with all of unjournaled_
+  bool writing_ = false;                    // a thread is in the journal with batch_, all of unjournaled_
+  std::vector<SequencedAlarm> batch_;       // changes under the mutex only
+  std::vector<std::pair<AlarmKey, std::chrono::system_clock::time_point>> late_acks_;  // of batch_, for that thread
   std::condition_variable written_;
   std::vector<WaveformBuffer> waveforms_;  // one a waveform, in the order of the options
   std::optional<SequencedSet> latest_;

@@ -288,7 +288,7 @@ class SlowDisk : public Journal {
   std::size_t syncs = 0;
   std::vector<std::uint64_t> durable;
 
- private:
+ protected:
   std::mutex mutex_;
   std::condition_variable changed_;
   bool held_ = false;
@@ -406,6 +406,70 @@ TEST(RecorderJournal, DoesNotWriteWhatWasAcknowledgedMeanwhile) {  // DUR-2
   bench.disk->room = 9;
   bench.recorder.write_again();
   EXPECT_THAT(bench.disk->durable, ::testing::ElementsAre(2));
+}
+
+/// What was acknowledged is owed no more, but an ACK settles only what is there.
+class SettlingDisk : public SlowDisk {
+ public:
+  bool acknowledged(std::uint64_t, std::uint64_t sequence, std::chrono::system_clock::time_point) override {
+    const std::lock_guard lock(mutex_);
+    acks.push_back(sequence);
+    std::erase(durable, sequence);
+    return true;
+  }
+  std::vector<std::uint64_t> acks;
+};
+
+struct AckDuringAWrite : ::testing::Test {
+  std::shared_ptr<SettlingDisk> disk = std::make_shared<SettlingDisk>();
+  Recorder recorder{{1, {{}, 0, 0}, 1000, 1000, [] { return 0ull; }, disk}};
+
+  /// The first of two records is acknowledged while what the disk refused before is being written.
+  void acknowledge_during_a_write() {
+    recorder.carry(coap::DeliveryId{1}, recorder.owed(2, 1).records);
+    disk->syncs = 0;
+    disk->hold(true);
+    std::thread writer([&] { recorder.write_again(); });
+    disk->wait_for_a_write();
+    recorder.note_acknowledged(recorder.release(coap::DeliveryId{1}), {});
+    acks_before = disk->acks;
+    disk->hold(false);
+    writer.join();
+  }
+  std::vector<std::uint64_t> acks_before;
+};
+
+TEST_F(AckDuringAWrite, OfARecordThatIsBeingWrittenSettlesIt) {  // DUR-2
+  recorder.open();
+  disk->room = 0;
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(recorder.raise(coded("fall")));
+  disk->room = 9;
+  acknowledge_during_a_write();
+  EXPECT_THAT(disk->durable, ::testing::ElementsAre(2)) << "the first is not delivered once more after a reboot";
+  EXPECT_THAT(disk->acks, ::testing::ElementsAre(1));
+  EXPECT_FALSE(recorder.unwritten());
+}
+
+TEST_F(AckDuringAWrite, OfARecordThatIsRefusedAgainIsNotedOnce) {  // DUR-2
+  recorder.open();
+  disk->room = 0;
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(recorder.raise(coded("fall")));
+  acknowledge_during_a_write();
+  EXPECT_THAT(disk->durable, ::testing::IsEmpty());
+  EXPECT_THAT(disk->acks, ::testing::ElementsAre(1));
+  EXPECT_EQ(recorder.status().alarms_unwritten, 1u);
+}
+
+TEST_F(AckDuringAWrite, OfARecordThatIsThereWaitsForNobody) {  // DUR-2
+  recorder.open();
+  ASSERT_TRUE(recorder.raise(coded("fall")));
+  disk->room = 0;
+  ASSERT_TRUE(recorder.raise(coded("fall")));
+  disk->room = 9;
+  acknowledge_during_a_write();
+  EXPECT_THAT(acks_before, ::testing::ElementsAre(1));
+  EXPECT_THAT(disk->durable, ::testing::ElementsAre(2));
+  EXPECT_THAT(disk->acks, ::testing::ElementsAre(1));
 }
 
 TEST(RecorderJournal, OutlivesAJournalThatThrows) {  // DUR-2
