@@ -315,6 +315,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_batch(coap::Instant now) {
   if (staged_.empty()) return std::nullopt;
   attached_ = 0;
   const auto at = in_flight_.emplace(++last_batch_, InFlight{std::exchange(staged_, {}), now}).first;
+  for (const Record& record : at->second.records) ++sessions_.at(record.session).in_flight;
   return Batch{at->first, &at->second.records};
 }
 
@@ -338,7 +339,6 @@ std::optional<coap::Instant> LaneQueue::next_deadline() const {
 void LaneQueue::park(Session& session, coap::Instant now) {
   if (session.retry) return;
   session.retry = now + config_.park;
-  parked_.emplace(*session.retry, session.attachment.session);
   weigh(*session.device, session.device->bytes - session.bytes);
 }
 
@@ -355,9 +355,9 @@ void LaneQueue::set_parked_aside() {
   attached_ = 0;
 }
 
-void LaneQueue::unpark(Session& session) {
+void LaneQueue::unpark(Session& session, coap::Instant when) {
   parked_.erase({*session.retry, session.attachment.session});
-  session.unparked = *session.retry;
+  session.unparked = when;
   session.retry.reset();
   session.told = false;
   attached_ = 0;
@@ -370,7 +370,7 @@ void LaneQueue::unpark(Session& session) {
 void LaneQueue::unpark(coap::Instant now) {
   while (!parked_.empty() && parked_.begin()->first <= now) {
     const SinkSession name = parked_.begin()->second;
-    unpark(sessions_.at(name));
+    unpark(sessions_.at(name), now);
     control_.push_back(name);
   }
 }
@@ -394,16 +394,19 @@ std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch
 
 void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered) {
   Session& session = sessions_.at(record.session);
+  --session.in_flight;
   if (answer == StorageAnswer::not_attached) {
     // Only this session waits; the others go on.
     ++counters_.parked;
     park(session, now);
     session.parked.push_back(std::move(record));
-    return;
+  } else {
+    const auto result = static_cast<RecordResult>(answer);
+    answered.push_back({record.session, record.ticket, record.fact.stream, result});
+    settled(session);
   }
-  const auto result = static_cast<RecordResult>(answer);
-  answered.push_back({record.session, record.ticket, record.fact.stream, result});
-  settled(session);
+  // What is still in flight may come back too, and goes behind what is parked, before what was put in later.
+  if (session.retry && session.in_flight == 0) parked_.emplace(*session.retry, session.attachment.session);
 }
 
 /// What was in flight goes again before all else, and of each session in order.
@@ -426,7 +429,10 @@ void LaneQueue::restart() {
   staged_.clear();
   attached_ = 0;
   resend_ = std::move(again);
-  while (!parked_.empty()) unpark(sessions_.at(parked_.begin()->second));
+  for (auto& [name, session] : sessions_) {
+    session.in_flight = 0;
+    if (session.retry) unpark(session, *session.retry);
+  }
   answers_ = false;
   caught_up_.reset();
   for (auto at = audits_sent_.rbegin(); at != audits_sent_.rend(); ++at) audits_.push_front(std::move(at->second));

@@ -124,7 +124,8 @@ class LaneQueue {
     bool told = false;      // attached on this stream
     bool detached = false;  // by the shard
     std::size_t unanswered = 0;
-    std::optional<coap::Instant> retry;  // storage would not attach it: parked until then
+    std::size_t in_flight = 0;           // records of it
+    std::optional<coap::Instant> retry;  // storage would not attach it: parked until then, and while any is in flight
     std::deque<Waiting> waiting;
     std::size_t bytes = 0;                          // of them
     bool active = false;                            // stands among its device's
@@ -150,7 +151,7 @@ class LaneQueue {
   bool is_too_old(const Session& session, coap::Instant now) const;
   void note_caught_up(coap::Instant now);
   void park(Session& session, coap::Instant now);
-  void unpark(Session& session);
+  void unpark(Session& session, coap::Instant when);
   void set_parked_aside();
   void stage(coap::Instant now);
   Sessions::iterator forget(Sessions::iterator at);
@@ -179,7 +180,7 @@ class LaneQueue {
   std::map<std::uint64_t, InFlight> in_flight_;
   std::uint64_t last_batch_ = 0;
   std::size_t size_ = 0;
-  std::set<std::pair<coap::Instant, SinkSession>> parked_;  // and until when
+  std::set<std::pair<coap::Instant, SinkSession>> parked_;  // with nothing in flight, and until when
   bool answers_ = false;                    // storage has answered a batch of this stream, and none was late since
   std::optional<coap::Instant> caught_up_;  // since when it has answered all the time, with nothing left from before
   std::vector<RecordAnswered> dropped_;
