@@ -22,11 +22,13 @@ std::chrono::steady_clock::time_point steady(coap::Instant instant) {
 
 }  // namespace
 
-GrpcLane::GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice)
+GrpcLane::GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice,
+                   Complain complain)
     : channel_(std::move(channel)),
       config_(config),
       deliver_(std::move(deliver)),
       notice_(std::move(notice)),
+      complain_(std::move(complain)),
       queue_(config.queue),
       backoff_(config.first_backoff),
       thread_([this] { run(); }) {}
@@ -208,24 +210,39 @@ void GrpcLane::read(Stream& stream) {
 bool GrpcLane::take(const v1::IngestResponse& response) {
   note_first_answer();
   if (response.has_attach_all_result()) {
+    const auto refused = refusals(response.attach_all_result());
     {
       const std::lock_guard lock(mutex_);
-      queue_.attach_answered();
+      queue_.attach_answered(refused);
     }
     changed_.notify_all();
   }
-  if (!response.has_append_result()) return true;
-  const auto answers = from_proto(response.append_result());
+  const bool kept = !response.has_append_result() || take_answers(response.append_result());
+  complain();
+  return kept;
+}
+
+bool GrpcLane::take_answers(const v1::AppendResult& result) {
+  const auto answers = from_proto(result);
   if (!answers) return false;
   std::optional<std::vector<RecordAnswered>> answered;
   {
     const std::lock_guard lock(mutex_);
-    answered = queue_.answer(response.append_result().batch(), *answers, steady_now());
+    answered = queue_.answer(result.batch(), *answers, steady_now());
   }
   if (!answered) return false;
   changed_.notify_all();
   if (!answered->empty()) deliver_({answered->begin(), answered->end()});
   return true;
+}
+
+void GrpcLane::complain() {
+  std::vector<std::string> sentences;
+  {
+    const std::lock_guard lock(mutex_);
+    sentences = queue_.take_complaints();
+  }
+  for (const auto& sentence : sentences) complain_(sentence);
 }
 
 void GrpcLane::note_first_answer() {
@@ -273,6 +290,7 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.queue.waited += one.queue.waited;
   sum.queue.resent += one.queue.resent;
   sum.queue.parked += one.queue.parked;
+  sum.queue.attaches_refused += one.queue.attaches_refused;
   sum.queue.superseded += one.queue.superseded;
   sum.waiting += one.waiting;
   sum.audits += one.audits;

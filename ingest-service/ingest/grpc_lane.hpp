@@ -21,6 +21,7 @@ class ClientReaderWriter;
 }  // namespace grpc
 
 namespace wardlink::v1 {
+class AppendResult;
 class IngestRequest;
 class IngestResponse;
 }  // namespace wardlink::v1
@@ -55,8 +56,11 @@ class GrpcLane {
     bool known = false;    // that the stream is away was told before; now it is why
   };
   using Notice = std::function<void(const Change&)>;
+  /// For the operator: a sentence, from the thread that reads; see LaneQueue::take_complaints().
+  using Complain = std::function<void(const std::string& sentence)>;
 
-  GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice);
+  GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice,
+           Complain complain);
   /// Ends the stream; what is unanswered stays so.
   ~GrpcLane();
   GrpcLane(const GrpcLane&) = delete;
@@ -86,6 +90,8 @@ class GrpcLane {
   void serve(Stream& stream);
   void read(Stream& stream);
   bool take(const v1::IngestResponse& response);
+  bool take_answers(const v1::AppendResult& result);
+  void complain();
   void note_first_answer();
   void note_loss(const grpc::Status& status);
   std::optional<v1::IngestRequest> next();
@@ -95,6 +101,7 @@ class GrpcLane {
   const Config config_;
   const Deliver deliver_;
   const Notice notice_;
+  const Complain complain_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // something to send, the stream broke, or the end

@@ -37,10 +37,10 @@ GrpcLane::Config lane(const GrpcSink::Config& config, Stream stream) {
 
 }  // namespace
 
-GrpcSink::GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice)
+GrpcSink::GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice, GrpcLane::Complain complain)
     : config_(config),
-      readings_(connect(config, Stream::vitals), lane(config, Stream::vitals), deliver, notice),
-      alarms_(connect(config, Stream::alarms), lane(config, Stream::alarms), deliver, notice) {}
+      readings_(connect(config, Stream::vitals), lane(config, Stream::vitals), deliver, notice, complain),
+      alarms_(connect(config, Stream::alarms), lane(config, Stream::alarms), deliver, notice, complain) {}
 
 void GrpcSink::attach(const Attachment& attachment) {
   readings_.attach(attachment);

@@ -31,7 +31,7 @@ class GrpcSink final : public RecordSink {
   };
 
   /// Returns at once; storage may be away. `deliver` is called from the sink's threads and from append().
-  GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice);
+  GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice, GrpcLane::Complain complain);
 
   void attach(const Attachment& attachment) override;
   void detach(SinkSession session) override;

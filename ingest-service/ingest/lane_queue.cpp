@@ -130,6 +130,8 @@ std::vector<RecordAnswered> LaneQueue::append(Record record, coap::Instant now) 
   const RecordResult no_room = alarms ? RecordResult::refused : RecordResult::shed;
   if (at == sessions_.end()) return {drop(record, no_room)};
   Session& session = at->second;
+  const bool too_much_parked = session.retry && session.device->unanswered >= config_.device_parked;
+  if (!alarms && too_much_parked) return {drop(record, no_room)};
   if (is_run(record) && size_ >= config_.capacity / 2) return {drop(record, no_room)};
   if (alarms && session.device->unanswered >= config_.device_alarms) return {drop(record, no_room)};
   std::vector<RecordAnswered> answered;
@@ -285,8 +287,16 @@ std::optional<LaneQueue::Outgoing> LaneQueue::send(Attachments attachments) {
   return attachments;
 }
 
-void LaneQueue::attach_answered() {
+void LaneQueue::attach_answered(const std::vector<Refusal>& refused) {
   if (attaching_ > 0) --attaching_;
+  counters_.attaches_refused += refused.size();
+  for (const auto& [name, why] : refused) {
+    const auto at = sessions_.find(name);
+    if (at == sessions_.end() || std::exchange(at->second.refused, true)) continue;
+    const std::string what = config_.stream == Stream::alarms ? "alarms, which are not acknowledged," : "readings";
+    complaints_.push_back("storage does not attach " + at->second.attachment.device + " (" + why + "): its " + what +
+                          " wait, and are tried again more and more seldom");
+  }
 }
 
 std::optional<LaneQueue::Outgoing> LaneQueue::next_audits(coap::Instant now) {
@@ -338,7 +348,8 @@ std::optional<coap::Instant> LaneQueue::next_deadline() const {
 
 void LaneQueue::park(Session& session, coap::Instant now) {
   if (session.retry) return;
-  session.retry = now + config_.park;
+  session.pause = session.pause == coap::Duration{} ? config_.park : std::min(session.pause * 2, config_.longest_park);
+  session.retry = now + session.pause;
   weigh(*session.device, session.device->bytes - session.bytes);
 }
 
@@ -403,6 +414,7 @@ void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, s
   } else {
     const auto result = static_cast<RecordResult>(answer);
     answered.push_back({record.session, record.ticket, record.fact.stream, result});
+    session.pause = {};
     settled(session);
   }
   // What is still in flight may come back too, and goes behind what is parked, before what was put in later.
@@ -431,6 +443,7 @@ void LaneQueue::restart() {
   resend_ = std::move(again);
   for (auto& [name, session] : sessions_) {
     session.in_flight = 0;
+    session.pause = {};
     if (session.retry) unpark(session, *session.retry);
   }
   answers_ = false;

@@ -50,13 +50,18 @@ class LaneQueue {
     /// Between two messages of audit entries, each a COMMIT at storage before which the records behind it wait.
     coap::Duration audit_pause = std::chrono::milliseconds{250};
     std::size_t audit_batch = 1024;  // entries in such a message
-    /// How long a session that storage would not attach waits before it is tried again.
+    /// How long a session that storage would not attach waits before it is tried again: doubled each time, up to the
+    /// longest, until a record of it is taken or the stream is lost.
     coap::Duration park = std::chrono::seconds{1};
+    coap::Duration longest_park = std::chrono::seconds{60};
+    /// Readings of one device, past sessions included, beyond which those of a session that waits so are shed.
+    std::size_t device_parked = 4096;
   };
   struct Counters {
     std::uint64_t shed_vitals = 0, shed_waveforms = 0, shed_quarantined = 0, alarms_refused = 0, audits_dropped = 0;
     std::uint64_t appended = 0, resent = 0, parked = 0;
-    std::uint64_t waited = 0;      // readings that waited for longer than they may, though storage answered
+    std::uint64_t waited = 0;  // readings that waited for longer than they may, though storage answered
+    std::uint64_t attaches_refused = 0;
     std::uint64_t superseded = 0;  // alarm records of a past session whose device is back and owes them itself
   };
 
@@ -87,14 +92,21 @@ class LaneQueue {
   std::vector<RecordAnswered> take_dropped() { return std::exchange(dropped_, {}); }
   /// When next() may have something that it has not got now; empty = only after another call.
   std::optional<coap::Instant> next_deadline() const;
-  /// Storage answered attachments, the oldest that it had not.
-  void attach_answered();
+  struct Refusal {
+    SinkSession session;
+    std::string why;
+  };
+  /// Storage answered attachments, the oldest that it had not, and would not attach these.
+  void attach_answered(const std::vector<Refusal>& refused = {});
   /// Storage answered a batch: one answer a record, in its order. Empty for a batch that is not in flight or answers of
   /// another number: the stream is to be given up.
   std::optional<std::vector<RecordAnswered>> answer(std::uint64_t batch, const std::vector<StorageAnswer>& answers,
                                                     coap::Instant now);
   /// The stream is lost. On the next one sessions are attached anew and all that is unanswered goes again, in order.
   void restart();
+
+  /// For the operator, since the last call: a sentence for each session that storage would not attach, once.
+  std::vector<std::string> take_complaints() { return std::exchange(complaints_, {}); }
 
   std::size_t size() const { return size_; }
   /// Audit entries of which it is not known that they arrived.
@@ -123,6 +135,7 @@ class LaneQueue {
     Device* device = nullptr;
     bool told = false;      // attached on this stream
     bool detached = false;  // by the shard
+    bool refused = false;   // by storage, at least once
     std::size_t unanswered = 0;
     std::size_t in_flight = 0;           // records of it
     std::optional<coap::Instant> retry;  // storage would not attach it: parked until then, and while any is in flight
@@ -130,6 +143,7 @@ class LaneQueue {
     std::size_t bytes = 0;                          // of them
     bool active = false;                            // stands among its device's
     std::vector<Record> parked;                     // were sent, and go before those
+    coap::Duration pause{};                         // how long it was parked last; 0 = a record was taken since
     coap::Instant unparked = coap::Instant::min();  // what came before that waited for its session, not for its turn
   };
   struct InFlight {
@@ -184,6 +198,7 @@ class LaneQueue {
   bool answers_ = false;                    // storage has answered a batch of this stream, and none was late since
   std::optional<coap::Instant> caught_up_;  // since when it has answered all the time, with nothing left from before
   std::vector<RecordAnswered> dropped_;
+  std::vector<std::string> complaints_;
   std::deque<AuditEntry> audits_;  // waiting
   coap::Instant audits_due_{};     // not before
   // Sent, with the last batch sent before. The stream is handled in order, so a later batch's answer tells that they

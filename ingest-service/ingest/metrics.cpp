@@ -123,6 +123,9 @@ void add_sink(MetricFamilies& to, const ServiceStats& s) {
   to.counter("sink_resent", "Records sent again after a stream was lost")
       .sample(readings.resent, {{"stream", "vitals"}})
       .sample(alarms.resent, {{"stream", "alarms"}});
+  to.counter("attaches_refused", "Times that storage would not attach a session")
+      .sample(readings.attaches_refused, {{"stream", "vitals"}})
+      .sample(alarms.attaches_refused, {{"stream", "alarms"}});
   to.gauge("shards", "Threads that share the port").sample(s.shard_count);
   to.gauge("shards_silent", "Threads too busy to tell their counters: their part here is what they told last")
       .sample(s.silent_shards);

@@ -143,4 +143,11 @@ std::optional<std::vector<StorageAnswer>> from_proto(const v1::AppendResult& res
   return answers;
 }
 
+std::vector<LaneQueue::Refusal> refusals(const v1::AttachAllResult& result) {
+  std::vector<LaneQueue::Refusal> refused;
+  for (const auto& each : result.results())
+    if (!each.refusal().empty()) refused.push_back({SinkSession{each.session()}, each.refusal()});
+  return refused;
+}
+
 }  // namespace wardlink::ingest

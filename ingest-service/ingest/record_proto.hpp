@@ -13,5 +13,7 @@ v1::IngestRequest to_proto(const LaneQueue::Outgoing& outgoing);
 
 /// Empty when a result is none that ingest knows.
 std::optional<std::vector<StorageAnswer>> from_proto(const v1::AppendResult& result);
+/// Those that were not attached, and why.
+std::vector<LaneQueue::Refusal> refusals(const v1::AttachAllResult& result);
 
 }  // namespace wardlink::ingest

@@ -88,7 +88,9 @@ Service::Service(const Config& config) {
     const auto deliver = [&worker](std::vector<SinkEvent> events) {
       worker.loop.post([&worker, events = std::move(events)] { worker.shard->handle_sink(events); });
     };
-    worker.sink = std::make_unique<GrpcSink>(sink, deliver, [this](const auto& change) { tell(change); });
+    worker.sink = std::make_unique<GrpcSink>(
+        sink, deliver, [this](const auto& change) { tell(change); },
+        [](const std::string& sentence) { spdlog::error(sentence); });
     Shard::Environment environment{wall_now, coap::EventLoop::now,
                                    [&worker](std::function<void()> work) { worker.loop.post(std::move(work)); },
                                    [&worker] { worker.driver->wake(); }, [] { malloc_trim(0); }};

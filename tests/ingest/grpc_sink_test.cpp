@@ -15,6 +15,7 @@ namespace {
 using coap::testing::Authorities;
 using coap::testing::CertificateSpec;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::ScriptedStorage;
 using ::testing::SizeIs;
@@ -53,6 +54,11 @@ class GrpcSinkTest : public ::testing::Test {
           const std::lock_guard lock(mutex);
           changes.push_back(change);
           changed.notify_all();
+        },
+        [this](const std::string& sentence) {
+          const std::lock_guard lock(mutex);
+          complaints.push_back(sentence);
+          changed.notify_all();
         });
   }
   std::unique_ptr<GrpcSink> make() { return make(config()); }
@@ -76,6 +82,7 @@ class GrpcSinkTest : public ::testing::Test {
   std::vector<RecordAnswered> answers;
   std::size_t back = 0;
   std::vector<GrpcLane::Change> changes;
+  std::vector<std::string> complaints;
 
  private:
   void take(std::vector<SinkEvent> events) {
@@ -198,6 +205,25 @@ TEST_F(GrpcSinkTest, ASessionThatStorageForgotIsAttachedAgain) {
   EXPECT_EQ(count(RecordResult::committed), 4u);
   EXPECT_GE(sink->stats().alarms.queue.parked, 2u);
   EXPECT_EQ(sink->stats().alarms.streams, 1u);  // for nobody else's sake was the stream given up
+}
+
+// I1, I8: told once, never acknowledged, and taken as soon as storage attaches it.
+TEST_F(GrpcSinkTest, ASessionThatStorageDoesNotAttachIsToldOnceAndGoesOn) {
+  auto sink = make();
+  storage.be(Mood::decline);
+  attach(*sink);
+  sink->append(alarm(1));
+  ASSERT_TRUE(storage.wait([](const Log& log) { return log.sequences.size() >= 2; })) << "it is tried again";
+  EXPECT_GE(sink->stats().alarms.queue.attaches_refused, 1u);
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_THAT(answers, IsEmpty());
+    EXPECT_THAT(complaints, ::testing::Contains(HasSubstr("alarms")).Times(1));
+    EXPECT_THAT(complaints, ::testing::Each(HasSubstr("urn:dev:os:32473-a (boot: as the test said)")));
+  }
+  storage.be(Mood::commit);
+  ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
+  EXPECT_EQ(answers[0].result, RecordResult::committed);
 }
 
 TEST_F(GrpcSinkTest, WithoutRoomVitalsAreShedNeverAlarms) {  // MSG-06, I3

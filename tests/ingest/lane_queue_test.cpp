@@ -214,6 +214,73 @@ TEST(LaneQueue, WhatDidNotComeBackBeforeTheStreamWasLostGoesLater) {
   EXPECT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(1, 2, 3), ElementsAre(4, 5, 6)));
 }
 
+/// Sends, and lets storage refuse what is attached and all records. How many records were sent.
+std::size_t refuse_all(LaneQueue& queue, coap::Instant now) {
+  std::size_t records = 0;
+  while (const auto outgoing = queue.next(now)) {
+    if (const auto* all = std::get_if<LaneQueue::Attachments>(&*outgoing)) {
+      std::vector<LaneQueue::Refusal> refused;
+      for (const auto& each : *all) refused.push_back({each.session, "boot: no"});
+      queue.attach_answered(refused);
+    }
+    const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
+    if (batch == nullptr) continue;
+    records += batch->records->size();
+    EXPECT_THAT(*queue.answer(batch->number, std::vector(batch->records->size(), not_attached), now), IsEmpty());
+  }
+  return records;
+}
+
+// I1, I8: what storage refuses for good costs it one try a minute, and the operator one sentence.
+TEST(LaneQueue, ASessionThatIsRefusedIsTriedMoreAndMoreSeldom) {
+  for (const bool alarms : {false, true}) {
+    auto queue = alarms ? alarm_lane() : readings();
+    coap::Instant now = start;
+    queue.attach(attachment(one));
+    queue.append(alarms ? alarm(one, 1) : vitals(one, 1), now);
+    std::vector<int> pauses;
+    for (int tries = 1; tries <= 8; ++tries) {
+      EXPECT_EQ(refuse_all(queue, now), 1u);
+      EXPECT_THAT(queue.take_complaints(), SizeIs(tries == 1 ? 1 : 0));
+      EXPECT_EQ(queue.counters().attaches_refused, static_cast<std::uint64_t>(tries));
+      ASSERT_TRUE(queue.next_deadline());
+      pauses.push_back(
+          static_cast<int>(std::chrono::floor<std::chrono::seconds>(*queue.next_deadline() - now).count()));
+      EXPECT_FALSE(queue.next(*queue.next_deadline() - std::chrono::milliseconds{1}));
+      now = *queue.next_deadline();
+    }
+    EXPECT_THAT(pauses, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60));
+    const auto sent = send_all(queue, now);
+    ASSERT_THAT(sent.batches, ElementsAre(ElementsAre(1)));
+    EXPECT_THAT(*queue.answer(sent.numbers[0], {committed}, now), SizeIs(1));
+    queue.append(alarms ? alarm(one, 2) : vitals(one, 2), now);
+    refuse_all(queue, now);
+    EXPECT_EQ(*queue.next_deadline() - now, std::chrono::seconds{1}) << "anew after a success";
+    refuse_all(queue, now += std::chrono::seconds{1});
+    queue.restart();
+    EXPECT_EQ(refuse_all(queue, now), 1u);
+    EXPECT_EQ(*queue.next_deadline() - now, std::chrono::seconds{1}) << "and on a new stream";
+    EXPECT_THAT(queue.take_complaints(), IsEmpty());
+    queue.attach(attachment(two));  // the device's next session
+    queue.append(alarms ? alarm(two, 1) : vitals(two, 1), now);
+    refuse_all(queue, now);
+    EXPECT_THAT(queue.take_complaints(), ElementsAre(::testing::HasSubstr("urn:dev:os:32473-a (boot: no)")));
+  }
+}
+
+// FAIR-1: what waits for a session that is refused has its bound, and the others theirs.
+TEST(LaneQueue, WhoIsRefusedDoesNotFillTheLane) {
+  auto queue = readings(6000);
+  queue.attach(attachment(one));
+  queue.attach(attachment(two, "urn:dev:os:32473-b"));
+  queue.append(vitals(one, 1), start);
+  refuse_all(queue, start);
+  std::size_t shed = 0;
+  for (std::uint64_t i = 2; i <= 6000; ++i) shed += queue.append(vitals(one, i), start).size();
+  EXPECT_EQ(shed, 6000u - 4096u);
+  for (std::uint64_t i = 1; i <= 1000; ++i) EXPECT_THAT(queue.append(vitals(two, i), start), IsEmpty());
+}
+
 TEST(LaneQueue, WhatWasMeasuredGoesBeforeTheFormalitiesOfAWholeWard) {  // I3, I8
   auto queue = readings();
   constexpr SinkSession last{1000};

@@ -24,6 +24,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
     commit,     // every record is committed
     silent,     // takes everything, answers nothing
     forgetful,  // NOT_ATTACHED, once a session; then commits
+    decline,    // attaches nobody, and says so
     hang_up,    // ends the stream at the first Append or Audit
     refuse,     // lets no stream in, and ends one at the first Append: the grant is gone
   };
@@ -119,14 +120,18 @@ class ScriptedStorage final : public v1::IngestService::Service {
 
   bool answer(const v1::IngestRequest& request, Mood mood, v1::IngestResponse& response) {
     if (mood == Mood::silent) return false;
-    for (const auto& attach : request.attach_all().attaches())
-      response.mutable_attach_all_result()->add_results()->set_session(attach.session());
+    for (const auto& attach : request.attach_all().attaches()) {
+      auto& result = *response.mutable_attach_all_result()->add_results();
+      result.set_session(attach.session());
+      if (mood == Mood::decline) result.set_refusal("boot: as the test said");
+    }
     if (!request.has_append()) return request.has_attach_all();
     auto& result = *response.mutable_append_result();
     result.set_batch(request.append().batch());
     for (const auto& record : request.append().records()) {
       const bool first = mood == Mood::forgetful && forgotten_.insert(record.session()).second;
-      result.add_results(first ? v1::RECORD_RESULT_NOT_ATTACHED : v1::RECORD_RESULT_COMMITTED);
+      const bool missing = first || mood == Mood::decline;
+      result.add_results(missing ? v1::RECORD_RESULT_NOT_ATTACHED : v1::RECORD_RESULT_COMMITTED);
     }
     return true;
   }
