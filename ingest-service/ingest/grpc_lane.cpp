@@ -291,6 +291,7 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.queue.resent += one.queue.resent;
   sum.queue.parked += one.queue.parked;
   sum.queue.attaches_refused += one.queue.attaches_refused;
+  sum.queue.attaches_ignored += one.queue.attaches_ignored;
   sum.queue.superseded += one.queue.superseded;
   sum.waiting += one.waiting;
   sum.audits += one.audits;

@@ -284,6 +284,7 @@ void LaneQueue::tell(Session& session, Attachments& attachments) {
 std::optional<LaneQueue::Outgoing> LaneQueue::send(Attachments attachments) {
   if (attachments.empty()) return std::nullopt;
   ++attaching_;
+  ++attachments_;
   return attachments;
 }
 
@@ -324,7 +325,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_batch(coap::Instant now) {
   if (!attachments.empty()) return send(std::move(attachments));
   if (staged_.empty()) return std::nullopt;
   attached_ = 0;
-  const auto at = in_flight_.emplace(++last_batch_, InFlight{std::exchange(staged_, {}), now}).first;
+  const auto at = in_flight_.emplace(++last_batch_, InFlight{std::exchange(staged_, {}), now, attachments_}).first;
   for (const Record& record : at->second.records) ++sessions_.at(record.session).in_flight;
   return Batch{at->first, &at->second.records};
 }
@@ -391,6 +392,7 @@ std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch
                                                              coap::Instant now) {
   const auto at = in_flight_.find(batch);
   if (at == in_flight_.end() || at->second.records.size() != answers.size()) return std::nullopt;
+  note_ignored(at->second, answers);
   std::vector<Record> records = std::move(at->second.records);
   answers_ = now - at->second.sent <= config_.longest_answer;
   in_flight_.erase(at);
@@ -401,6 +403,16 @@ std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch
   for (std::size_t i = 0; i < records.size(); ++i) settle(std::move(records[i]), answers[i], now, answered);
   if (answered.size() < records.size()) set_parked_aside();
   return answered;
+}
+
+/// The stream is handled in order: what was sent before the batch is answered before it, if ever.
+void LaneQueue::note_ignored(const InFlight& batch, const std::vector<StorageAnswer>& answers) {
+  if (batch.attachments <= attachments_ - attaching_) return;
+  if (!std::ranges::all_of(answers, [](auto each) { return each == StorageAnswer::not_attached; })) return;
+  ++counters_.attaches_ignored;
+  if (std::exchange(told_ignored_, true)) return;
+  complaints_.push_back(
+      "storage does not know AttachAll: upgrade wardlink-storage first; until then nothing is stored");
 }
 
 void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered) {
@@ -454,6 +466,7 @@ void LaneQueue::restart() {
   control_.clear();
   stream_begun_ = false;
   attaching_ = 0;
+  told_ignored_ = false;
   for (auto at = sessions_.begin(); at != sessions_.end();) {
     at->second.told = false;
     if (at->second.detached && at->second.unanswered == 0) {

@@ -62,7 +62,8 @@ class LaneQueue {
     std::uint64_t appended = 0, resent = 0, parked = 0;
     std::uint64_t waited = 0;  // readings that waited for longer than they may, though storage answered
     std::uint64_t attaches_refused = 0;
-    std::uint64_t superseded = 0;  // alarm records of a past session whose device is back and owes them itself
+    std::uint64_t attaches_ignored = 0;  // batches refused whole, and the attachments sent before them not answered
+    std::uint64_t superseded = 0;        // alarm records of a past session whose device is back and owes them itself
   };
 
   explicit LaneQueue(const Config& config) : config_(config) {}
@@ -105,7 +106,8 @@ class LaneQueue {
   /// The stream is lost. On the next one sessions are attached anew and all that is unanswered goes again, in order.
   void restart();
 
-  /// For the operator, since the last call: a sentence for each session that storage would not attach, once.
+  /// For the operator, since the last call: a sentence for each session that storage would not attach, once, and one a
+  /// stream where storage does not know attachments.
   std::vector<std::string> take_complaints() { return std::exchange(complaints_, {}); }
 
   std::size_t size() const { return size_; }
@@ -149,6 +151,7 @@ class LaneQueue {
   struct InFlight {
     std::vector<Record> records;
     coap::Instant sent;
+    std::uint64_t attachments = 0;  // sent before it, ever
   };
   using Sessions = std::unordered_map<SinkSession, Session>;
 
@@ -176,6 +179,7 @@ class LaneQueue {
   std::optional<Outgoing> next_control();
   std::optional<Outgoing> next_audits(coap::Instant now);
   std::optional<Outgoing> next_batch(coap::Instant now);
+  void note_ignored(const InFlight& batch, const std::vector<StorageAnswer>& answers);
   void settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered);
 
   Config config_;
@@ -188,6 +192,8 @@ class LaneQueue {
   std::deque<SinkSession> control_;                                  // sessions to attach or to detach
   bool stream_begun_ = false;                                        // one has been attached on it
   std::size_t attaching_ = 0;                                        // Attachments that are not answered yet
+  std::uint64_t attachments_ = 0;                                    // sent, ever
+  bool told_ignored_ = false;                                        // on this stream
   std::deque<Record> resend_;   // were in flight when the stream was lost: they go before all else
   std::vector<Record> staged_;  // the next batch; it goes when the sessions of all that is in it are attached
   std::size_t attached_ = 0;    // of these so many have been seen to be

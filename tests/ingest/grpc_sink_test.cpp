@@ -226,6 +226,27 @@ TEST_F(GrpcSinkTest, ASessionThatStorageDoesNotAttachIsToldOnceAndGoesOn) {
   EXPECT_EQ(answers[0].result, RecordResult::committed);
 }
 
+// I1, I8: an ingest that was upgraded before its storage says so.
+TEST_F(GrpcSinkTest, AStorageThatDoesNotKnowAttachAllIsTold) {
+  auto sink = make();
+  storage.be(Mood::old);
+  attach(*sink);
+  sink->append(alarm(1));
+  ASSERT_TRUE(storage.wait([](const Log& log) { return log.sequences.size() >= 2; })) << "it is tried again";
+  ASSERT_TRUE(wait([&] { return !complaints.empty(); }));
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_THAT(answers, IsEmpty());
+    EXPECT_THAT(complaints, ElementsAre(HasSubstr("storage does not know AttachAll: upgrade wardlink-storage first")));
+  }
+  EXPECT_GE(sink->stats().alarms.queue.attaches_ignored, 1u);
+  storage.close();  // and upgraded
+  storage.be(Mood::commit);
+  storage.open();
+  ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
+  EXPECT_EQ(answers[0].result, RecordResult::committed);
+}
+
 TEST_F(GrpcSinkTest, WithoutRoomVitalsAreShedNeverAlarms) {  // MSG-06, I3
   storage.close();
   auto small = config();

@@ -251,6 +251,7 @@ TEST(LaneQueue, ASessionThatIsRefusedIsTriedMoreAndMoreSeldom) {
     }
     EXPECT_THAT(pauses, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60));
     const auto sent = send_all(queue, now);
+    queue.attach_answered();
     ASSERT_THAT(sent.batches, ElementsAre(ElementsAre(1)));
     EXPECT_THAT(*queue.answer(sent.numbers[0], {committed}, now), SizeIs(1));
     queue.append(alarms ? alarm(one, 2) : vitals(one, 2), now);
@@ -266,6 +267,44 @@ TEST(LaneQueue, ASessionThatIsRefusedIsTriedMoreAndMoreSeldom) {
     refuse_all(queue, now);
     EXPECT_THAT(queue.take_complaints(), ElementsAre(::testing::HasSubstr("urn:dev:os:32473-a (boot: no)")));
   }
+}
+
+// I8: told by order, not by time.
+TEST(LaneQueue, AStorageThatDoesNotKnowAttachmentsIsToldOncePerStream) {
+  for (const bool alarms : {false, true}) {
+    auto queue = alarms ? alarm_lane() : readings();
+    queue.attach(attachment(one));
+    queue.append(alarms ? alarm(one, 1) : vitals(one, 1), start);
+    coap::Instant now = start;
+    for (std::uint64_t stream = 1; stream <= 3; ++stream) {
+      for (std::size_t tries = 1; tries <= 3; ++tries) {
+        const auto sent = send_all(queue, now);
+        ASSERT_THAT(sent.numbers, SizeIs(1));
+        ASSERT_TRUE(queue.answer(sent.numbers[0], {not_attached}, now));
+        EXPECT_THAT(queue.take_complaints(), SizeIs(tries == 1 ? 1 : 0)) << "stream " << stream;
+        EXPECT_EQ(queue.counters().attaches_ignored, 3 * (stream - 1) + tries);
+        now = *queue.next_deadline();
+      }
+      queue.restart();
+    }
+    const auto sent = send_all(queue, now);
+    queue.attach_answered();
+    ASSERT_TRUE(queue.answer(sent.numbers.at(0), {not_attached}, now)) << "of one that does, and has forgotten";
+    EXPECT_THAT(queue.take_complaints(), IsEmpty());
+  }
+}
+
+// I8: an attachment that is on its way behind the batch is not unanswered.
+TEST(LaneQueue, AnAttachmentThatWasSentAfterTheBatchMayStillBeAnswered) {
+  auto queue = readings();
+  queue.attach(attachment(one));
+  queue.append(vitals(one, 1), start);
+  const auto sent = send_all(queue);
+  queue.attach_answered();
+  queue.attach(attachment(two, "urn:dev:os:32473-b"));
+  EXPECT_THAT(send_all(queue).attached, ElementsAre(two));
+  ASSERT_TRUE(queue.answer(sent.numbers.at(0), {not_attached}, start));
+  EXPECT_THAT(queue.take_complaints(), IsEmpty());
 }
 
 // FAIR-1: what waits for a session that is refused has its bound, and the others theirs.

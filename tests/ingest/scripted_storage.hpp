@@ -25,6 +25,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
     silent,     // takes everything, answers nothing
     forgetful,  // NOT_ATTACHED, once a session; then commits
     decline,    // attaches nobody, and says so
+    old,        // does not know AttachAll, so nobody is attached
     hang_up,    // ends the stream at the first Append or Audit
     refuse,     // lets no stream in, and ends one at the first Append: the grant is gone
   };
@@ -119,7 +120,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
   }
 
   bool answer(const v1::IngestRequest& request, Mood mood, v1::IngestResponse& response) {
-    if (mood == Mood::silent) return false;
+    if (mood == Mood::silent || (mood == Mood::old && request.has_attach_all())) return false;
     for (const auto& attach : request.attach_all().attaches()) {
       auto& result = *response.mutable_attach_all_result()->add_results();
       result.set_session(attach.session());
@@ -130,7 +131,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
     result.set_batch(request.append().batch());
     for (const auto& record : request.append().records()) {
       const bool first = mood == Mood::forgetful && forgotten_.insert(record.session()).second;
-      const bool missing = first || mood == Mood::decline;
+      const bool missing = first || mood == Mood::decline || mood == Mood::old;
       result.add_results(missing ? v1::RECORD_RESULT_NOT_ATTACHED : v1::RECORD_RESULT_COMMITTED);
     }
     return true;
