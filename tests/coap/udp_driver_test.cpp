@@ -208,7 +208,7 @@ TEST(UdpDriver, ShardsShareWhatArrives) {  // the first one too, which lets the 
 }
 
 /// Where the first program listens, and where the second would.
-using Pair = std::pair<const char*, const char*>;
+using Pair = std::pair<std::string, std::string>;
 class TakenPortTest : public ::testing::TestWithParam<std::pair<Pair, UdpDriver::Sharing>> {};
 
 TEST_P(TakenPortTest, IsNotSharedWithASecondProgram) {  // NET-1
