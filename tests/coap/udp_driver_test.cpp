@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <thread>
 
@@ -259,6 +260,21 @@ TEST(UdpDriver, AnswersFromTheAddressThatWasAsked) {  // NET-1
   }
 }
 
+/// An address that was just added is tentative until the kernel has come to it, and what is sent to it is lost.
+bool wait_until_it_can_be_bound(const in6_addr& address, int interface) {
+  sockaddr_in6 one{};
+  one.sin6_family = AF_INET6;
+  one.sin6_addr = address;
+  one.sin6_scope_id = static_cast<std::uint32_t>(interface);
+  const int file = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  bool bound = false;
+  while (file >= 0 && !(bound = bind(file, reinterpret_cast<const sockaddr*>(&one), sizeof one) == 0) &&
+         errno == EADDRNOTAVAIL)
+    std::this_thread::sleep_for(1ms);
+  close(file);
+  return bound;
+}
+
 /// Makes the calling thread's network one of its own, with these addresses on its loopback. False: it may not.
 bool enter_network_of_its_own(const std::vector<std::string>& ipv6) {
   if (unshare(CLONE_NEWNET) != 0) return false;
@@ -274,8 +290,8 @@ bool enter_network_of_its_own(const std::vector<std::string>& ipv6) {
       std::uint32_t prefix;
       int interface;
     } request{{}, text.starts_with("fe80") ? 64u : 128u, static_cast<int>(if_nametoindex("lo"))};
-    done =
-        done && inet_pton(AF_INET6, text.c_str(), &request.address) == 1 && ioctl(control, SIOCSIFADDR, &request) == 0;
+    done = done && inet_pton(AF_INET6, text.c_str(), &request.address) == 1 &&
+           ioctl(control, SIOCSIFADDR, &request) == 0 && wait_until_it_can_be_bound(request.address, request.interface);
   }
   close(control);
   return done;
