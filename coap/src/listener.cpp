@@ -27,6 +27,8 @@ struct Session {
   bool ready = false;                           // stands in the list of those to be drained
   std::optional<Instant> armed = std::nullopt;  // stands in the timers under this instant
   Budget datagrams;
+  unsigned beyond = 0;        // datagrams that it did not afford since
+  Instant beyond_since = {};  // at most a second ago
 };
 
 /// What stands at one address: a session, a handshake (it may not have begun), or a handshake beside the session that
@@ -34,6 +36,14 @@ struct Session {
 struct Place {
   Session* live = nullptr;
   Session* pending = nullptr;
+};
+
+/// How long nothing is heard from an address, and in which time it must have been far beyond its rate.
+constexpr Duration mute_time = std::chrono::seconds{1};
+
+struct Muted {
+  Instant until;
+  Address address;
 };
 
 // A handshake is not begun again sooner than a device repeats itself (RFC 6347 §4.2.4.1), so one that has restarted is
@@ -65,6 +75,8 @@ struct Listener::Impl {
   void line_up(const Address& from, const dtls::Record& hello);
   bool await_turn(Session& pending, ByteView record);
   bool feed(Session& live, ByteView bytes, Instant now);
+  void note_beyond(Session& live, Instant now);
+  void unmute(Instant now);
   std::optional<Instant> next_turn() const;
   void take_turn(Instant now);
   void begin(Session& session, Instant now);
@@ -121,6 +133,8 @@ struct Listener::Impl {
   std::vector<SessionId> ready;
   std::set<std::pair<Instant, SessionId>> timers;
 
+  std::deque<Muted> muted;  // by time
+  bool muted_changed = false;
   std::deque<Datagram> datagrams;
   std::deque<ListenerEvent> events;
   ListenerCounters counters;
@@ -163,12 +177,29 @@ void Listener::Impl::handle_record(const Address& from, const dtls::Record& reco
 bool Listener::Impl::feed(Session& live, ByteView bytes, Instant now) {
   if (!live.datagrams.affords(now)) {
     ++counters.over_rate;
+    note_beyond(live, now);
     return true;
   }
   const bool authenticated = live.connection->handle_datagram(bytes, now);
   if (authenticated) live.datagrams.spend(now);
   touch(live);
   return authenticated;
+}
+
+void Listener::Impl::note_beyond(Session& live, Instant now) {
+  if (now - live.beyond_since >= mute_time) {
+    live.beyond_since = now;
+    live.beyond = 0;
+  }
+  if (++live.beyond < config.mute_beyond || muted.size() >= config.max_muted) return;
+  if (std::ranges::find(muted, live.address, &Muted::address) != muted.end()) return;  // what was in the socket before
+  muted.push_back({now + mute_time, live.address});
+  muted_changed = true;
+  live.beyond = 0;
+}
+
+void Listener::Impl::unmute(Instant now) {
+  for (; !muted.empty() && muted.front().until <= now; muted.pop_front()) muted_changed = true;
 }
 
 void Listener::Impl::handle_hello(const Address& from, const dtls::Record& hello, Instant now) {
@@ -286,6 +317,7 @@ void Listener::Impl::close_silently(Session& session, CloseReason reason) {
 
 void Listener::Impl::handle_timeout(Instant now) {
   told = now;
+  unmute(now);
   settle();
   std::vector<SessionId> due;
   for (const auto& [instant, id] : timers) {
@@ -412,6 +444,13 @@ std::optional<Datagram> Listener::poll_datagram() {
   return first;
 }
 
+std::optional<std::vector<Address>> Listener::poll_muted() {
+  if (!std::exchange(impl_->muted_changed, false)) return std::nullopt;
+  std::vector<Address> addresses;
+  for (const Muted& each : impl_->muted) addresses.push_back(each.address);
+  return addresses;
+}
+
 std::optional<ListenerEvent> Listener::poll_event() {
   if (impl_->events.empty()) impl_->settle();
   if (impl_->events.empty()) return std::nullopt;
@@ -424,6 +463,7 @@ std::optional<Instant> Listener::next_deadline() const {
   impl_->settle();
   auto earliest = impl_->next_turn();
   if (!impl_->timers.empty()) earliest = std::min(impl_->timers.begin()->first, earliest.value_or(Instant::max()));
+  if (!impl_->muted.empty()) earliest = std::min(impl_->muted.front().until, earliest.value_or(Instant::max()));
   return earliest;
 }
 

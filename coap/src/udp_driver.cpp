@@ -92,6 +92,7 @@ void UdpDriver::Impl::receive() {
 void UdpDriver::Impl::pump() {
   if (pumping) return;  // woken by the endpoint itself, in the middle of this
   pumping = true;
+  if (const auto muted = endpoint.poll_muted()) socket->mute(*muted);
   bool more = true;
   while (more) {
     outgoing.clear();
@@ -154,6 +155,7 @@ UdpDriver::~UdpDriver() = default;
 void UdpDriver::wake() { impl_->pump(); }
 std::uint16_t UdpDriver::port() const { return impl_->socket->port(); }
 std::uint64_t UdpDriver::kernel_drops() const { return impl_->socket->kernel_drops(); }
+std::uint64_t UdpDriver::muted_drops() const { return impl_->socket->muted_drops(); }
 std::uint64_t UdpDriver::send_drops() const { return impl_->socket->send_drops(); }
 
 }  // namespace coap

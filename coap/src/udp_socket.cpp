@@ -1,5 +1,6 @@
 #include "udp_socket.hpp"
 
+#include <linux/filter.h>
 #include <linux/sock_diag.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -51,6 +52,34 @@ std::string explain(int error, const UdpDriver::Config& config) {
 
 bool set(int descriptor, int level, int option, int value) {
   return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
+}
+
+/// Drops datagrams from one address and port; all others go on behind it. A filter on a UDP socket reads from the UDP
+/// header, and by SKF_NET_OFF from the IP header (Linux, Documentation/networking/filter.rst).
+void append_filter(const Address& address, std::vector<sock_filter>& program) {
+  struct Test {
+    std::uint16_t size;
+    std::uint32_t offset, value;
+  };
+  const auto word = [&](std::size_t at) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, address.ip.data() + at, sizeof value);
+    return ntohl(value);
+  };
+  constexpr auto network = static_cast<std::uint32_t>(SKF_NET_OFF);
+  const bool is_v4 = is_mapped(address);
+  std::vector<Test> tests{{BPF_B, network, is_v4 ? 0x40u : 0x60u}, {BPF_H, 0, address.port}};
+  if (is_v4) tests.push_back({BPF_W, network + 12, word(12)});
+  for (std::uint32_t at = 0; !is_v4 && at < 16; at += 4) tests.push_back({BPF_W, network + 8 + at, word(at)});
+  // Two instructions a test, one more for the version, and the verdict.
+  const std::size_t end = program.size() + 2 * tests.size() + 2;
+  for (const Test& test : tests) {
+    program.push_back(BPF_STMT(static_cast<std::uint16_t>(BPF_LD | BPF_ABS | test.size), test.offset));
+    if (test.size == BPF_B) program.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf0));
+    const auto miss = static_cast<std::uint8_t>(end - program.size() - 1);
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, test.value, 0, miss));
+  }
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
 }
 
 bool is_wildcard(const addrinfo& local) {
@@ -127,11 +156,32 @@ std::uint16_t UdpSocket::port() const {
   return from_socket_address(own).port;
 }
 
-std::uint64_t UdpSocket::kernel_drops() const {
+void UdpSocket::mute(std::span<const Address> addresses) {
+  note_drops();
+  std::vector<sock_filter> program;
+  for (const Address& address : addresses) append_filter(address, program);
+  program.push_back(BPF_STMT(BPF_RET | BPF_K, UINT32_MAX));
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  const int done = addresses.empty() ? setsockopt(descriptor_, SOL_SOCKET, SO_DETACH_FILTER, nullptr, 0)
+                                     : setsockopt(descriptor_, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+  if (done != 0) return;  // then they are handed over, as before
+  muting_ = muting_ || !addresses.empty();
+  note_drops();
+  muting_ = !addresses.empty();
+}
+
+void UdpSocket::note_drops() {
+  const auto more = new_drops();
+  (muting_ ? muted_drops_ : kernel_drops_) += more;
+  noted_ += more;
+}
+
+/// Since note_drops().
+std::uint32_t UdpSocket::new_drops() const {
   std::array<std::uint32_t, SK_MEMINFO_VARS> figures{};
   socklen_t size = sizeof figures;
   if (getsockopt(descriptor_, SOL_SOCKET, SO_MEMINFO, figures.data(), &size) != 0) return 0;
-  return figures[SK_MEMINFO_DROPS];
+  return figures[SK_MEMINFO_DROPS] - noted_;
 }
 
 bool UdpSocket::receive(const std::function<void(const Address&, ByteView)>& take) {

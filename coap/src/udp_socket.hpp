@@ -29,16 +29,21 @@ class UdpSocket {
 
   int descriptor() const { return descriptor_; }
   std::uint16_t port() const;
-  std::uint64_t kernel_drops() const;
+  std::uint64_t kernel_drops() const { return kernel_drops_ + (muting_ ? 0 : new_drops()); }
+  std::uint64_t muted_drops() const { return muted_drops_ + (muting_ ? new_drops() : 0); }
   std::uint64_t send_drops() const { return send_drops_; }
 
   /// Reads at most one batch without waiting and hands each datagram to `take`. False when no more waits.
   bool receive(const std::function<void(const Address&, ByteView)>& take);
+  /// The kernel drops what comes from these addresses (IPv6: of any scope), instead of those named before.
+  void mute(std::span<const Address> addresses);
   /// Sends at most one batch; what the kernel refuses is dropped and counted.
   void send(std::span<const Datagram> datagrams);
 
  private:
   UdpSocket(int descriptor, int family, bool tells_local);
+  std::uint32_t new_drops() const;
+  void note_drops();
 
   struct Slot {
     std::array<std::uint8_t, largest_datagram> bytes;
@@ -52,6 +57,9 @@ class UdpSocket {
   std::vector<Slot> slots_{batch};
   std::array<mmsghdr, batch> incoming_{};
   std::uint64_t send_drops_ = 0;
+  bool muting_ = false;
+  std::uint32_t noted_ = 0;  // of the kernel's count, which begins anew after 2^32
+  std::uint64_t kernel_drops_ = 0, muted_drops_ = 0;
 };
 
 }  // namespace coap

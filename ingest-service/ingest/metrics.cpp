@@ -19,7 +19,8 @@ void add_network(MetricFamilies& to, const ShardStats& s) {
       .sample(s.listener.bad_hello, {{"reason", "bad_hello"}})
       .sample(s.listener.fragmented_hello, {{"reason", "fragmented_hello"}})
       .sample(s.listener.hellos_dropped, {{"reason", "crowded_out"}})
-      .sample(s.listener.over_rate, {{"reason", "session_rate"}});
+      .sample(s.listener.over_rate, {{"reason", "session_rate"}})
+      .sample(s.muted_drops, {{"reason", "muted"}});
   to.gauge("sessions", "Sessions that stand").sample(s.sessions);
   to.gauge("half_open", "Handshakes under way").sample(s.half_open);
   to.gauge("handshakes_waiting", "Handshakes whose turn to begin has not come").sample(s.handshakes_waiting);

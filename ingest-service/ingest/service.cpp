@@ -171,6 +171,7 @@ ServiceStats Service::collect(std::chrono::steady_clock::time_point until) const
     asked.push_back({fresh, worker->run([&one = *worker, fresh] {
                        *fresh = one.shard->stats();
                        fresh->kernel_drops = one.driver->kernel_drops();
+                       fresh->muted_drops = one.driver->muted_drops();
                      })});
   }
   for (std::size_t i = 0; i < lane_count; ++i) sum.lanes[i].connected = true;

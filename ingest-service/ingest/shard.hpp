@@ -51,6 +51,7 @@ class Shard final : public coap::Endpoint {
   void handle_timeout(coap::Instant now) override;
   std::optional<coap::Datagram> poll_datagram() override;
   std::optional<coap::Instant> next_deadline() const override;
+  std::optional<std::vector<coap::Address>> poll_muted() override { return listener_.poll_muted(); }
 
   /// What the sink reports. On the shard's thread; wakes the driver.
   void handle_sink(const std::vector<SinkEvent>& events);

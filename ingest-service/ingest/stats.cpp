@@ -81,6 +81,7 @@ void add(ShardStats& sum, const ShardStats& one) {
   add(sum.half_open, one.half_open);
   add(sum.handshakes_waiting, one.handshakes_waiting);
   add(sum.kernel_drops, one.kernel_drops);
+  add(sum.muted_drops, one.muted_drops);
 }
 
 }  // namespace wardlink::ingest

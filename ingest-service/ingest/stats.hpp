@@ -50,6 +50,7 @@ struct ShardStats {
   std::array<std::uint64_t, close_reason_count> closed_sessions{};
   std::uint64_t sessions = 0, half_open = 0, handshakes_waiting = 0;  // now
   std::uint64_t kernel_drops = 0;
+  std::uint64_t muted_drops = 0;
 };
 
 void add(coap::ConnectionCounters& sum, const coap::ConnectionCounters& one);

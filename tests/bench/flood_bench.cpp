@@ -149,12 +149,14 @@ int measure(int seconds) {
   std::printf(
       "\nOf the others: sets missing %lld of %llu, alarms missing %lld of %llu. Records shed, of anybody: %.0f. "
       "Datagrams "
-      "dropped by the kernel: %.0f. Notifications beyond the allowance %.0f, datagrams not decrypted %.0f.\n",
+      "dropped by the kernel: %.0f. Notifications beyond the allowance %.0f, datagrams not decrypted %.0f, muted "
+      "%.0f.\n",
       missing_sets, static_cast<unsigned long long>(sets), missing_alarms,
       static_cast<unsigned long long>(bench.ward.alarms()), bench.stack.metric_sum("wardlink_ingest_shed_total"),
       bench.stack.metric_sum("wardlink_ingest_kernel_drops"),
       bench.stack.metric("wardlink_ingest_messages_over_total{reason=\"notifications\"}"),
-      bench.stack.metric("wardlink_ingest_datagrams_dropped_total{reason=\"session_rate\"}"));
+      bench.stack.metric("wardlink_ingest_datagrams_dropped_total{reason=\"session_rate\"}"),
+      bench.stack.metric("wardlink_ingest_datagrams_dropped_total{reason=\"muted\"}"));
   return good && missing_sets == 0 && missing_alarms == 0 ? 0 : 1;
 }
 

@@ -49,7 +49,9 @@ struct Echo : Endpoint {
     return first;
   }
   std::optional<Instant> next_deadline() const override { return deadline; }
+  std::optional<std::vector<Address>> poll_muted() override { return std::exchange(muted, std::nullopt); }
 
+  std::optional<std::vector<Address>> muted;
   bool answers = true;
   std::vector<Datagram> heard, out;
   std::vector<Instant> timeouts;
@@ -109,6 +111,63 @@ TEST(UdpDriver, TheWildcardTakesIPv4AndIPv6) {
   calling->wake();
   loop.run();
   for (std::size_t i = 0; i < ways.size(); ++i) EXPECT_EQ(client.heard[i].to, ways[i]);
+}
+
+// FAIR-1: the kernel drops what comes from an address that is muted, by each family of socket, and nothing else.
+TEST(UdpDriver, WhatComesFromAMutedAddressIsDroppedByTheKernel) {
+  for (const char* host : {"127.0.0.1", "::", "::1"}) {
+    EventLoop loop;
+    Echo server;
+    auto listening = UdpDriver::open(loop, local(host), server);
+    if (!listening) continue;  // a machine without IPv6
+    const bool is_v6 = std::string(host) == "::1";
+    Address to = loopback((*listening)->port());
+    if (is_v6) to.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    std::vector<std::unique_ptr<Echo>> clients;
+    std::vector<std::unique_ptr<UdpDriver>> calling;
+    std::vector<Address> from;
+    for (int i = 0; i < 9; ++i) {
+      clients.push_back(std::make_unique<Echo>());
+      calling.push_back(opened(loop, *clients.back(), local(is_v6 ? "::1" : "127.0.0.1")));
+      from.push_back(to);
+      from.back().port = calling.back()->port();
+    }
+    auto foreign = from;  // of another host, and the same ports
+    for (auto& each : foreign) each.ip[15] = 7;
+    using Addresses = std::vector<Address>;
+    const std::vector<Addresses> muted{
+        {}, {from.begin(), from.begin() + 8}, {from[1]}, {foreign.begin(), foreign.begin() + 8}, {}};
+    std::vector<Addresses> heard(muted.size());
+    std::vector<std::uint64_t> drops;
+    std::size_t round = 0;
+    const auto say = [&] {
+      server.muted = muted[round];
+      (*listening)->wake();
+      for (std::size_t i = 0; i < clients.size(); ++i) {
+        clients[i]->out.push_back({to, bytes("hello")});
+        calling[i]->wake();
+      }
+    };
+    server.answers = false;
+    server.on_datagram = [&] {
+      heard[round].push_back(server.heard.back().to);
+      if (server.heard.back().to != from.back()) return;  // the last is never muted
+      drops.push_back((*listening)->muted_drops());
+      if (++round < muted.size())
+        loop.post(say);
+      else
+        loop.stop();
+    };
+    loop.post(say);
+    loop.run();
+    EXPECT_EQ(heard[0], from) << host;
+    EXPECT_EQ(heard[1], Addresses{from[8]}) << host;
+    EXPECT_THAT(heard[2], ::testing::SizeIs(8)) << host;
+    EXPECT_EQ(heard[3], from) << host;
+    EXPECT_EQ(heard[4], from) << host;
+    EXPECT_THAT(drops, ::testing::ElementsAre(0, 8, 9, 9, 9));
+    EXPECT_EQ((*listening)->kernel_drops(), 0u) << "no reader was too slow";
+  }
 }
 
 TEST(UdpDriver, RingsAtTheDeadlineAndNotBefore) {

@@ -414,6 +414,35 @@ TEST_F(ShardTest, DatagramsBeyondTheAllowanceAreNotDecrypted) {  // FAIR-1
   EXPECT_EQ(stats(0).listener.unauthenticated, 0u);
 }
 
+// FAIR-1: whom even reading costs the others time is muted for a second at a time, as long as it goes on.
+TEST_F(ShardTest, WhoSendsFarBeyondItsAllowanceIsMutedASecondAtATime) {
+  Device& greedy = connect(0, 40'001, named("aaaa"));
+  Device& other = connect(0, 40'002, named("bbbb"));
+  auto& shard = *threads[0].shard;
+  std::uint64_t sequence = 0;
+  const auto flood = [&](int count) {
+    for (int i = 0; i < count; ++i) greedy.notify("/vitals", set_of(static_cast<int>(++sequence)), now);
+    other.notify("/vitals", one_set, now);
+    carry();
+  };
+  flood(2900);
+  EXPECT_FALSE(shard.poll_muted()) << "some is no flood";
+  now += seconds{2};
+  for (int times = 0; times < 3; ++times) {
+    flood(4000);
+    EXPECT_EQ(shard.poll_muted(), std::vector{greedy.place});
+    EXPECT_FALSE(shard.poll_muted()) << "told once";
+    flood(4000);  // what was in the socket before
+    EXPECT_FALSE(shard.poll_muted());
+    shard.handle_timeout(now + std::chrono::milliseconds{999});
+    EXPECT_FALSE(shard.poll_muted());
+    now += seconds{1};
+    ASSERT_LE(*shard.next_deadline(), now);
+    shard.handle_timeout(now);
+    EXPECT_EQ(shard.poll_muted(), std::vector<coap::Address>{});
+  }
+}
+
 TEST_F(ShardTest, WhatIsForgedCostsTheDeviceNothingOfItsAllowance) {  // FAIR-1, DTLS-12
   Device& device = connect(0, 40'001, named("aaaa"));
   coap::Bytes forged{23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 40};  // a sealed record (RFC 6347 §4.1) of nobody
@@ -424,6 +453,7 @@ TEST_F(ShardTest, WhatIsForgedCostsTheDeviceNothingOfItsAllowance) {  // FAIR-1,
   EXPECT_THAT(sink(0).records, SizeIs(1));
   EXPECT_EQ(stats(0).listener.over_rate, 0u);
   EXPECT_EQ(stats(0).listener.unauthenticated, 5000u);
+  EXPECT_FALSE(threads[0].shard->poll_muted());
 }
 
 TEST_F(ShardTest, WhoOpensSessionAfterSessionIsObservedFiveTimesAndThenOnceInFiveSeconds) {  // FAIR-1

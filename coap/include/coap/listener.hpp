@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "coap/connection.hpp"
 #include "coap/dtls.hpp"
@@ -62,6 +63,9 @@ class Listener {
     // Datagrams of one session that are decrypted. Only what is authenticated counts: who forges a device's address
     // takes nothing from it. Default: no limit.
     Allowance datagrams = {};
+    // So many beyond it within a second, and nothing is heard from the session's address for a second: poll_muted().
+    unsigned mute_beyond = 2'000;
+    std::size_t max_muted = 8;
     Connection::Config connection;
   };
 
@@ -83,6 +87,10 @@ class Listener {
   void close_all(Instant now);
 
   std::optional<Datagram> poll_datagram();
+  /// Where it has changed since the last call: addresses of sessions that send so much more than they may that even
+  /// reading it costs the others time. Whoever forges a device's address mutes it only while that device itself has
+  /// used up what it may send.
+  std::optional<std::vector<Address>> poll_muted();
   std::optional<ListenerEvent> poll_event();
   std::optional<Instant> next_deadline() const;
 

@@ -22,6 +22,8 @@ class Endpoint {
   virtual void handle_timeout(Instant now) = 0;
   virtual std::optional<Datagram> poll_datagram() = 0;
   virtual std::optional<Instant> next_deadline() const = 0;
+  /// Where this has changed since the last call: the addresses from which nothing is to be handed over.
+  virtual std::optional<std::vector<Address>> poll_muted() { return std::nullopt; }
 };
 
 /// One thread's event loop. run() returns after stop(). post() and stop() may be called from any thread.
@@ -77,6 +79,8 @@ class UdpDriver {
   /// Datagrams that the kernel dropped on this socket since it was opened, because nobody read fast enough (what
   /// SO_RXQ_OVFL counts, asked of the socket itself, so that the last drop is seen too).
   std::uint64_t kernel_drops() const;
+  /// Those that it dropped while Endpoint::poll_muted() named an address: they are not among kernel_drops().
+  std::uint64_t muted_drops() const;
   /// Datagrams that the kernel would not send (no buffer, no route). They are lost like any on the way: CoAP repeats.
   std::uint64_t send_drops() const;
 
