@@ -70,6 +70,7 @@ int Supervisor::run() {
   while (!stopping_ || any_running()) {
     if (!stopping_) start_those_due();
     wait();
+    kill_those_left();
     take_signals();
     for (auto& one : all_) take_ready(one);
     reap();
@@ -103,16 +104,19 @@ void Supervisor::start(Running& one) {
   one.again_at = one.started + pauses_.longest;
 }
 
-/// Until a signal comes, a child says something, or one is to be started anew.
+/// Until a signal comes, a child says something, or one is to be started anew or killed.
 void Supervisor::wait() {
   std::vector<pollfd> watched{{descriptor_, POLLIN, 0}};
   auto limit = forever;
-  for (const auto& one : all_) {
-    if (one.ready >= 0) watched.push_back({one.ready, POLLIN, 0});
-    if (one.pid >= 0 || stopping_) continue;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(one.again_at - Clock::now());
+  const auto until = [&limit](Clock::time_point at) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(at - Clock::now());
     const auto own = std::max(left, std::chrono::milliseconds{0});
     limit = limit == forever ? own : std::min(limit, own);
+  };
+  if (kill_at_) until(*kill_at_);
+  for (const auto& one : all_) {
+    if (one.ready >= 0) watched.push_back({one.ready, POLLIN, 0});
+    if (one.pid < 0 && !stopping_) until(one.again_at);
   }
   poll(watched.data(), watched.size(), static_cast<int>(limit.count()));
 }
@@ -161,18 +165,30 @@ void Supervisor::ended(Running& one, int status) {
     if (code_ == 0 && !as_told) code_ = code_of(status);
     return;
   }
-  // It has said itself what is wrong, and another try would end the same.
-  if (!one.has_served && WIFEXITED(status) && WEXITSTATUS(status) != 0) return stop(WEXITSTATUS(status));
+  // It has said itself what is wrong, and another try would end the same. Those that go on without it do so.
+  const bool failed = !one.has_served && WIFEXITED(status) && WEXITSTATUS(status) != 0;
+  if (failed && one.child.essential) return stop(WEXITSTATUS(status));
   if (Clock::now() - one.started >= pauses_.settled) one.pause = pauses_.first;
   one.again_at = Clock::now() + one.pause;
   spdlog::error(fmt::format("{} {}; it is started again in {} ms", one.child.name, end_of(status), one.pause.count()));
-  one.pause = std::min(one.pause * 2, pauses_.longest);
+  one.pause = std::min(one.pause * 2, one.has_served ? pauses_.longest : pauses_.longest_unserved);
 }
 
 void Supervisor::stop(int code) {
   stopping_ = true;
   if (code_ == 0) code_ = code;
+  if (!kill_at_) kill_at_ = Clock::now() + pauses_.farewell;
   tell_all(SIGTERM);
+}
+
+/// Who hangs, or is stopped itself, hears no SIGTERM.
+void Supervisor::kill_those_left() {
+  if (!kill_at_ || Clock::now() < *kill_at_) return;
+  for (const auto& one : all_) {
+    if (one.pid > 0) spdlog::error(fmt::format("{} does not end by itself and is killed", one.child.name));
+  }
+  tell_all(SIGKILL);
+  kill_at_.reset();
 }
 
 void Supervisor::tell_all(int signal) const {

@@ -162,10 +162,11 @@ int supervise(int argc, char** argv, const ProgramConfig& config) {
                                                            {"pid", getpid()}});
   };
   const auto child = [&](Serve which) {
-    return Supervisor::Child{which == Serve::ingest ? "--serve ingest" : "--serve api",
-                             [=, &config](const std::optional<Ports>& before) {
-                               return child_arguments(argc, argv, config, which, before);
-                             }};
+    const bool for_ingest = which == Serve::ingest;
+    return Supervisor::Child{
+        for_ingest ? "--serve ingest" : "--serve api",
+        [=, &config](const std::optional<Ports>& before) { return child_arguments(argc, argv, config, which, before); },
+        for_ingest};  // alarms are stored, whatever is wrong with the API
   };
   return Supervisor({child(Serve::ingest), child(Serve::api)}, all_ready, {}).run();
 }

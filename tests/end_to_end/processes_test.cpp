@@ -55,14 +55,14 @@ bool is_well(const std::string& serve, std::uint16_t port) {
 /// --serve all on the stack's database.
 class Supervised : public ::testing::Test {
  protected:
-  static Process start(const std::string& listen = "127.0.0.1:0") {
+  static Process start(const std::string& listen = "127.0.0.1:0", const std::string& listen_ingest = "127.0.0.1:0") {
     const auto ready = stack().path("all.ready");
     std::filesystem::remove(ready);
     std::filesystem::remove(stack().path("all.log"));
     return Process({places::program("wardlink-storage"),
                     "--listen",
                     listen,
-                    "--listen-ingest=127.0.0.1:0",
+                    "--listen-ingest=" + listen_ingest,
                     "--metrics-port",
                     "0",
                     "--metrics-port-ingest",
@@ -119,11 +119,30 @@ TEST_F(Supervised, AReloadAndTheEndReachBoth) {
   EXPECT_EQ(times(all.log(), "stopping"), 2u);
 }
 
-TEST_F(Supervised, AChildThatCannotStartEndsAllWithItsSentence) {
-  auto all = start("127.0.0.1:" + std::to_string(stack().storage_port()));
+constexpr const char* cannot_listen = "wardlink-storage: Cannot listen on 127.0.0.1:";
+
+TEST_F(Supervised, AnIngestThatCannotStartEndsAllWithItsSentence) {
+  auto all = start("127.0.0.1:0", "127.0.0.1:" + std::to_string(stack().storage_ingest_port()));
   ASSERT_TRUE(eventually([&] { return !all.running(); }, kLimit)) << all.log();
   EXPECT_EQ(all.wait(), 1);
-  EXPECT_EQ(times(all.log(), "wardlink-storage: Cannot listen on 127.0.0.1:"), 1u) << all.log();
+  EXPECT_EQ(times(all.log(), cannot_listen), 1u) << all.log();
+}
+
+// ISO-1: a host starts again, and the API's port is taken, or a setting of the API's is wrong: alarms are stored.
+TEST_F(Supervised, AnApiThatCannotStartSaysSoAndIsTriedAgain) {
+  auto all = start("127.0.0.1:" + std::to_string(stack().storage_port()));
+  const std::string serving = "serving ingest on port ";
+  ASSERT_TRUE(eventually(
+      [&] { return times(all.log(), cannot_listen) >= 2 && times(all.log(), serving) == 1 && all.running(); }, kLimit))
+      << all.log();
+  EXPECT_GE(times(all.log(), "--serve api ended with exit code 1; it is started again in "), 1u);
+  EXPECT_FALSE(std::filesystem::exists(stack().path("all.ready")));
+  const auto log = all.log();
+  EXPECT_TRUE(is_well("ingest", static_cast<std::uint16_t>(std::stoi(log.substr(log.find(serving) + serving.size())))));
+  const auto both = children_of(all.pid());
+  all.signal(SIGTERM);
+  all.wait();
+  for (const auto pid : both) EXPECT_TRUE(gone(pid));
 }
 
 TEST_F(Supervised, ChildrenEndWithTheirSupervisor) {
