@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <optional>
 
 #include "bedside.hpp"
@@ -128,7 +129,36 @@ TEST(Durability, AFunctionThatSwitchesSynchronousCommitOffStopsTheAck) {
   sql.ask("CREATE TRIGGER hasten AFTER INSERT ON alarm_event EXECUTE FUNCTION hasten()");
   EXPECT_THAT(refusal([&] { bedside.alarm(1); }), HasSubstr("synchronous_commit"));
   sql.ask("DROP TRIGGER hasten ON alarm_event");
-  EXPECT_EQ(bedside.alarm(1), RecordResult::duplicate);
+  EXPECT_EQ(bedside.alarm(1), RecordResult::committed);
+}
+
+// DUR-1: nor does one that switches it off for its own transaction only: records, what is set aside, people's changes.
+TEST(Durability, ATransactionThatWouldNotWaitForTheDiskIsNotCommitted) {
+  ScratchDatabase database;
+  Bedside bedside(database.connection());
+  Sql sql(database.connection());
+  sql.ask(
+      "CREATE FUNCTION hasten() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+      " PERFORM set_config('synchronous_commit', 'off', true); RETURN NULL; END $$");
+  const auto set = [&](std::uint64_t sequence, std::uint64_t tick) {
+    bedside.append({bedside.session, Stream::vitals, sequence, tick, Bedside::start + std::chrono::seconds(9),
+                    MeasurementSet{{1}, {37.6}, {0}}});
+  };
+  set(1, 1000);
+  const std::vector<std::pair<std::string, std::function<void()>>> writes{
+      {"alarm_event", [&] { bedside.alarm(1); }},
+      {"measurement_set", [&] { set(2, 2000); }},
+      {"quarantine", [&] { set(1, 1001); }},
+      {"device", [&] { bedside.store.create_device("urn:dev:os:32473-b"); }}};
+  for (const auto& [table, write] : writes) {
+    const auto before = std::stoi(sql.ask("SELECT count(*) FROM " + table));
+    sql.ask("CREATE TRIGGER hasten AFTER INSERT ON " + table + " EXECUTE FUNCTION hasten()");
+    EXPECT_THAT(refusal(write), HasSubstr("synchronous_commit")) << table;
+    EXPECT_EQ(std::stoi(sql.ask("SELECT count(*) FROM " + table)), before) << table;
+    sql.ask("DROP TRIGGER hasten ON " + table);
+    EXPECT_EQ(refusal(write), "") << table;
+    EXPECT_EQ(std::stoi(sql.ask("SELECT count(*) FROM " + table)), before + 1) << table;
+  }
 }
 
 // ---- What the administrator changes in the schema.
@@ -175,6 +205,10 @@ INSTANTIATE_TEST_SUITE_P(
                "ALTER TABLE measurement_set_default SET LOGGED", "The table measurement_set_default is UNLOGGED"},
         Change{"DisabledTrigger", "ALTER TABLE alarm_event DISABLE TRIGGER alarm_event_open",
                "ALTER TABLE alarm_event ENABLE TRIGGER alarm_event_open", "The trigger alarm_event_open"},
+        Change{"DaysOfSetsNotNoted", "ALTER TABLE measurement_set DISABLE TRIGGER measurement_set_days",
+               "ALTER TABLE measurement_set ENABLE TRIGGER measurement_set_days", "The trigger measurement_set_days"},
+        Change{"DaysOfRunsNotNoted", "ALTER TABLE waveform_run DISABLE TRIGGER waveform_run_days",
+               "ALTER TABLE waveform_run ENABLE TRIGGER waveform_run_days", "The trigger waveform_run_days"},
         Change{"AllTriggersDisabled", "ALTER TABLE audit DISABLE TRIGGER ALL", "ALTER TABLE audit ENABLE TRIGGER ALL",
                "The trigger audit_append_only"},
         Change{"RowsKeptOutByATrigger",
@@ -184,6 +218,44 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"RowsKeptOutByARule", "CREATE RULE swallow AS ON INSERT TO quarantine DO INSTEAD NOTHING",
                "DROP RULE swallow ON quarantine", "The rule swallow may keep rows out"}),
     [](const auto& instance) { return std::string(instance.param.name); });
+
+// DUR-1: what was written while they were off, and before anybody saw it, is listed as they would have, whatever it
+// says of its age.
+TEST(Durability, WhatWasWrittenWhileTriggersWereOffIsListed) {
+  ScratchDatabase database;
+  Bedside bedside(database.connection());
+  EXPECT_EQ(refusal([&] { bedside.store.watch_durability(); }), "");
+  Sql sql(database.connection());
+  const auto switch_triggers = [&](const std::string& to) {
+    for (const std::string trigger : {"alarm_event %s alarm_event_open", "measurement_set %s measurement_set_days",
+                                      "waveform_run %s waveform_run_days"}) {
+      auto change = "ALTER TABLE " + trigger;
+      sql.ask(change.replace(change.find("%s"), 2, to + " TRIGGER"));
+    }
+  };
+  const auto session =
+      bedside.writer->attach({"urn:dev:os:32473-a", 8, Bedside::start - std::chrono::hours(40 * 24)}).session;
+  const AlarmFact fact{
+      AlarmEvent::raised, AlarmKind::physiological, AlarmPriority::high, "hr-high", 1, 140.5, 130.0, 0};
+  const std::vector<Record> records{
+      {session, Stream::alarms, 1, 1000, Bedside::start, fact},
+      {session, Stream::vitals, 1, 1000, Bedside::start, MeasurementSet{{1}, {37.6}, {0}}},
+      {session, waveform_stream(1), 1, 1000, Bedside::start, WaveformRun{125, 1, 0.5, 0, std::string(6, '\1')}}};
+  switch_triggers("DISABLE");
+  for (const auto& record : records) EXPECT_EQ(bedside.append(record), RecordResult::committed);
+  EXPECT_EQ(sql.ask("SELECT (SELECT count(*) FROM open_alarm) + (SELECT count(*) FROM stream_day)"), "0");
+  EXPECT_NE(refusal([&] { bedside.store.watch_durability(); }), "");
+  switch_triggers("ENABLE");
+  ASSERT_TRUE(test::eventually([&] { return refusal([&] { bedside.store.watch_durability(); }).empty(); }));
+  EXPECT_EQ(sql.ask("SELECT count(*) FROM open_alarm"), "1");
+  EXPECT_EQ(sql.ask("SELECT string_agg(stream || ':' || low || '-' || high, ' ' ORDER BY stream) FROM stream_day"
+                    " WHERE boot_id = 8 AND day = day_of(now() - interval '40 days')"),
+            "1:1-4095 17:1-4095");
+  EXPECT_EQ(sql.ask("SELECT count(*) FROM live_day l JOIN measurement_set m ON NOT l.waveforms"
+                    "  AND m.xid::text::bigint BETWEEN l.low AND l.high AND l.day = day_of(m.measured_at)"),
+            "1");
+  for (const auto& record : records) EXPECT_EQ(bedside.append(record), RecordResult::duplicate);
+}
 
 class Swallowed : public testing::TestWithParam<const char*> {};
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "storage/postgres/durability.hpp"
 #include "storage/postgres/key_columns.hpp"
 #include "storage/postgres/quarantine.hpp"
 #include "storage/store_error.hpp"
@@ -65,6 +66,7 @@ std::optional<std::vector<RecordResult>> Batch::write() {
   std::vector<SetAside> aside;
   for (const auto& [index, why] : unusable_) aside.push_back({records_[index], &why});
   quarantine(tx_, aside);
+  if (!aside.empty()) Durability::require_wait(tx_);
   return results_;
 }
 
@@ -313,7 +315,9 @@ void Batch::advance_streams() {
     highs.add(number(state.new_high));
     received.add(to_text(state.received_at));
   }
-  tx_.exec_prepared0("advance_streams", devices.text(), boots.text(), streams.text(), highs.text(), received.text());
+  const auto advanced =
+      tx_.exec_prepared("advance_streams", devices.text(), boots.text(), streams.text(), highs.text(), received.text());
+  for (const auto row : advanced) Durability::require_wait(row[0].as<std::string>());
 }
 
 }  // namespace wardlink::storage::postgres

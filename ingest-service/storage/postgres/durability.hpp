@@ -7,6 +7,7 @@
 #include <optional>
 #include <pqxx/pqxx>
 #include <string>
+#include <string_view>
 
 namespace wardlink::storage::postgres {
 
@@ -22,6 +23,12 @@ class Durability {
  public:
   /// Once a connection.
   static void prepare(pqxx::connection& connection);
+  /// A transaction's last words before COMMIT: StoreUnfit where something in it switched the wait for the disk off, be
+  /// it for this transaction alone. What triggers do after that, deferred ones and those of the last statement, is not
+  /// seen.
+  static void require_wait(pqxx::transaction_base& tx);
+  /// The same, of the setting synchronous_commit as the last statement found it.
+  static void require_wait(std::string_view synchronous_commit);
   /// After COMMIT, before its success is told: StoreUnfit where it may not last. Asked in a command of its own, because
   /// a backend reads changed settings between commands only, and another backend may have written our commit to the log
   /// with settings that ours had not read yet.
@@ -31,15 +38,28 @@ class Durability {
   /// Every few seconds: raises the system alarm, and ends it once the reason is gone. Returns why it stands, or empty.
   std::string watch(pqxx::work& tx);
 
+  /// Transactions by their ids: from `first`, below `end`.
+  struct Range {
+    std::uint64_t first, end;
+  };
+  /// Before the alarm ends, what was written while triggers of ours were off is listed as they would have: part by
+  /// part, each in a transaction of its own, so that it ends however much there is. The next part; none = no more.
+  std::optional<Range> unlisted() const;
+  static void list(pqxx::work& tx, const Range& part);
+  /// That part is committed.
+  void listed(const Range& part);
+
  private:
   [[noreturn]] void refuse(pqxx::nontransaction& tx, std::string why);
   void remember(const std::string& why);
   void forget();
   std::string reason() const;
+  bool all_listed(pqxx::work& tx);
 
   mutable std::mutex mutex_;
   std::string reason_;                        // seen, and perhaps not in the database yet
   std::optional<std::uint64_t> settle_from_;  // a checkpoint from this place in the log on settles it
+  std::optional<Range> unlisted_;             // once that is done: what may be listed nowhere
 };
 
 }  // namespace wardlink::storage::postgres

@@ -43,6 +43,7 @@ class Pool {
         auto made = in_turn(*lease.connection, [&] {
           pqxx::work tx(*lease.connection);
           auto result = work(tx);
+          if (lasting) Durability::require_wait(tx);
           committing = true;
           tx.commit();
           return result;

@@ -21,7 +21,8 @@ std::map<std::string, std::string> writing_statements() {
        " last_received_at = greatest(s.last_received_at, instant(k.received)), xid = pg_current_xact_id()"
        " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[])"
        "   k(device_id, boot_id, stream, high, received)"
-       " WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"},
+       " WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"
+       " RETURNING current_setting('synchronous_commit')"},
       {"insert_sets",
        "INSERT INTO measurement_set (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at, sign_ids,"
        " sign_values, qualities, late)"

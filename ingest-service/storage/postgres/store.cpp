@@ -37,8 +37,20 @@ void PostgresStore::probe() {
 }
 
 void PostgresStore::watch_durability() {
-  const auto why = impl_->pool.transact([&](pqxx::work& tx) { return impl_->database.durability().watch(tx); },
-                                        postgres::Urgency::first);
+  auto& durability = impl_->database.durability();
+  const auto why = impl_->pool.transact([&](pqxx::work& tx) { return durability.watch(tx); }, postgres::Urgency::first);
+  // A few seconds of it at most: whoever calls has other things to look after.
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  for (auto part = durability.unlisted(); part && std::chrono::steady_clock::now() < until;
+       part = durability.unlisted()) {
+    impl_->pool.transact(
+        [&](pqxx::work& tx) {
+          postgres::Durability::list(tx, *part);
+          return true;
+        },
+        postgres::Urgency::first);
+    durability.listed(*part);
+  }
   if (!why.empty()) throw StoreUnfit(why);
 }
 

@@ -149,6 +149,7 @@ void Writer::quarantine_refused(const Record& record) {
     const Unusable why{"refused_by_database", "", described(record)};
     const SetAside aside{&record, &why};
     quarantine(tx, {&aside, 1});
+    Durability::require_wait(tx);
     tx.commit();
     bell_.ring();
     database_.durability().confirm(*connection_);
