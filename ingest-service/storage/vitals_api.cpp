@@ -105,7 +105,7 @@ grpc::Status VitalsApi::GetLatest(grpc::ServerContext* context, const v1::GetLat
         guard_.admit(*context, "VitalsService.GetLatest", roles::readers, {requested(request->parent())});
     const auto subject = parse_parent("parent", request->parent());
     if (request->page_size() < 0) throw InvalidArgument("page_size", "must not be negative");
-    // A client that knows no pages gets all that fits.
+    // A client that knows no pages gets all, or is told that it does not fit.
     const bool paged = request->page_size() > 0 || !request->page_token().empty();
     const auto most_bytes = paged ? page_bytes : single_page_bytes;
     const auto most = paged ? page_size_of(request->page_size()) : most_latest_rows;
@@ -127,6 +127,8 @@ grpc::Status VitalsApi::GetLatest(grpc::ServerContext* context, const v1::GetLat
         page.push_back(std::move(row));
       }
     }
+    // What looks like all of them is all of them: a client that knows no pages asks for no second one.
+    if (next && !paged) throw InvalidArgument("page_size", "is required: there is more than one answer holds");
     std::ranges::sort(page, {},
                       [](const LatestRow& row) { return std::tie(row.patient_name, row.patient, row.device); });
     std::ranges::stable_partition(page, [](const LatestRow& row) { return !row.patient.empty(); });
