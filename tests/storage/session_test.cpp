@@ -254,8 +254,7 @@ TEST_F(Settings, FunctionsFindTheirTables) {
   sql.ask("SELECT public.begin_live_epoch()");
 }
 
-// DUR-1: a database of an earlier release, with an open alarm, gets the pins and the system's alarms.
-TEST_F(Settings, ADatabaseOfAnEarlierReleaseIsBroughtUpToDate) {
+void make_earlier_release(Sql& sql) {
   sql.ask(
       "CREATE TABLE schema_migration (version int PRIMARY KEY, name text NOT NULL,"
       " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
@@ -264,6 +263,33 @@ TEST_F(Settings, ADatabaseOfAnEarlierReleaseIsBroughtUpToDate) {
     sql.ask(std::string(std::istreambuf_iterator<char>(file), {}));
     sql.ask("INSERT INTO schema_migration VALUES (" + step.substr(0, 3) + ", '" + step + "')");
   }
+}
+
+// ISO-2: whom it knows under a name that is let in no longer, it says, and what to do; without the names.
+TEST_F(Settings, NamesThatAreLetInNoLongerAreCounted) {
+  make_earlier_release(sql);
+  sql.ask("INSERT INTO device (urn) VALUES ('urn:dev:os:32473-a'), ('urn:dev:os:32473-A:b')");
+  sql.ask("INSERT INTO grants (subject, role) VALUES ('urn:wardlink:client:Nurse', 'viewer')");
+  const auto said = [&] {
+    testing::internal::CaptureStdout();
+    { PostgresStore store({.connection = database.connection()}); }
+    return testing::internal::GetCapturedStdout();
+  };
+  EXPECT_THAT(said(), testing::Not(HasSubstr("no longer let in")));
+  sql.ask(
+      "INSERT INTO device (urn) VALUES ('urn:dev:os:32473-%41'), ('urn:dev:os:32473-b?c'), ('urn:dev:os:x#y'),"
+      " ('URN:dev:os:z'), ('urn:Dev:os:z'), ('urn:dev:os:a b')");
+  sql.ask(
+      "INSERT INTO grants (subject, role) VALUES ('urn:wardlink:client:a%20b', 'viewer'),"
+      " ('urn:WARDLINK:client:a', 'admin')");
+  const auto text = said();
+  EXPECT_THAT(text, HasSubstr("6 devices and 2 grants bear names that are no longer let in"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("32473")));
+}
+
+// DUR-1: a database of an earlier release, with an open alarm, gets the pins and the system's alarms.
+TEST_F(Settings, ADatabaseOfAnEarlierReleaseIsBroughtUpToDate) {
+  make_earlier_release(sql);
   sql.ask("INSERT INTO device (urn) VALUES ('urn:dev:os:32473-a')");
   sql.ask("INSERT INTO device_boot (device_id, boot_id, anchor) SELECT device_id, 7, now() FROM device");
   sql.ask(

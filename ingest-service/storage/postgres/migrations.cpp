@@ -55,4 +55,22 @@ void migrate(pqxx::connection& connection) {
   tx.commit();
 }
 
+std::string names_out_of_use(pqxx::connection& connection) {
+  pqxx::nontransaction tx(connection);
+  const auto count = [&tx](const std::string& column, const std::string& table) {
+    return tx
+        .exec1("SELECT count(*) FROM " + table + " WHERE " + column +
+               " COLLATE \"C\" !~"
+               " '^urn:[a-z0-9][a-z0-9-]{0,30}[a-z0-9]:[!-~]+$' OR " +
+               column + " ~ '[/?#%]'")[0]
+        .as<std::int64_t>();
+  };
+  const auto devices = count("urn", "device"), grants = count("subject", "grants");
+  if (devices == 0 && grants == 0) return "";
+  return std::to_string(devices) + " devices and " + std::to_string(grants) +
+         " grants bear names that are no longer let in (with one of / ? # %, or capitals before the second colon):"
+         " their records are kept, and found by patient; issue certificates under other names, assign these devices"
+         " to their patients, and grant these subjects anew (--grant)";
+}
+
 }  // namespace wardlink::storage::postgres

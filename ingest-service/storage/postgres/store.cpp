@@ -1,3 +1,5 @@
+#include <spdlog/spdlog.h>
+
 #include "storage/postgres/migrations.hpp"
 #include "storage/postgres/store_impl.hpp"
 #include "storage/postgres/writer.hpp"
@@ -16,6 +18,7 @@ PostgresStore::PostgresStore(Config config) : impl_(std::make_unique<Impl>(confi
         if (const auto why = postgres::obstacle(tx); !why.empty()) throw StoreUnfit(why);
       }
       postgres::migrate(*connection);
+      if (const auto names = postgres::names_out_of_use(*connection); !names.empty()) spdlog::warn(names);
       impl_->partitions.ensure(*connection, postgres::now(), postgres::now());
     });
   }
