@@ -110,7 +110,24 @@ std::unique_ptr<Standing> Guard::stand(grpc::ServerContext& context, std::string
   return std::make_unique<Standing>(standing_, context, std::move(scope), std::move(ask), std::move(call));
 }
 
-void Guard::pass_gate(const grpc::ServerContext& context, const std::string& subject) {
+CallsInProgress::Call Guard::admit_foreign(const grpc::ServerContextBase& context) {
+  const auto subject = subject_of(*context.auth_context());
+  pass_gate(context, subject);
+  return in_progress_.begin(subject);
+}
+
+void Guard::turn_away(const grpc::ServerContext& context, std::string_view method, const grpc::Status& why) {
+  const auto subject = subject_of(context);
+  pass_gate(context, subject);
+  audit_if_possible({.subject = subject.empty() ? "unknown" : subject,
+                     .method = std::string(method),
+                     .granted = false,
+                     .reason = why.error_message(),
+                     .address = context.peer()});
+  refuse(why);
+}
+
+void Guard::pass_gate(const grpc::ServerContextBase& context, const std::string& subject) {
   if (!gate_) return;
   std::size_t size = 0;
   for (const auto& [name, value] : context.client_metadata()) size += name.size() + value.size();

@@ -74,6 +74,14 @@ class Guard {
   std::unique_ptr<Standing> admit_lasting(grpc::ServerContext& context, std::string_view method, Roles wanted,
                                           const std::vector<std::string>& resources);
 
+  /// For a call of a service that gRPC brings along: it passes the gate, and has a place among those in progress until
+  /// that is gone. Throws Exhausted.
+  CallsInProgress::Call admit_foreign(const grpc::ServerContextBase& context);
+
+  /// For a call that nobody may make at this port: it passes the gate, is audited, and is refused. Throws Exhausted,
+  /// Refused.
+  [[noreturn]] void turn_away(const grpc::ServerContext& context, std::string_view method, const grpc::Status& why);
+
   /// For the stream from ingest. Only the grant decides, now and as long as the stream stands.
   std::unique_ptr<Standing> admit_ingest(grpc::ServerContext& context, std::string_view method);
 
@@ -87,7 +95,7 @@ class Guard {
     std::chrono::system_clock::time_point certificate_end;
   };
   Caller caller_of(const grpc::ServerContext& context) const;
-  void pass_gate(const grpc::ServerContext& context, const std::string& subject);
+  void pass_gate(const grpc::ServerContextBase& context, const std::string& subject);
   std::unique_ptr<Standing> stand(grpc::ServerContext& context, std::string_view method, Roles wanted,
                                   const std::vector<std::string>& resources, Scope scope,
                                   std::optional<CallsInProgress::Call> call);

@@ -6,7 +6,8 @@
 // What holds: of one subject no more than `calls_per_second` calls a second begin (twice as many at once after a
 // pause), and none with more than 8 KiB of metadata; the rest end with RESOURCE_EXHAUSTED at once, and neither the
 // database nor the audit hears of them. To tell a caller so takes a thread for a moment: who goes on all the same loses
-// the connection, before there are so many that no thread is left for others.
+// the connection, before there are so many that no thread is left for others. What holds for our services holds for
+// reflection, whose calls are cancelled instead; health passes by: it holds no thread.
 //
 // This is no grpc::AuthMetadataProcessor, though that would see a call before it has a thread: gRPC 1.51 hands such a
 // processor every header as text, and aborts where one is grpclb_client_stats, which has none (CVE-2023-1428).

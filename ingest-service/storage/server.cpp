@@ -11,6 +11,7 @@
 #include <iterator>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "storage/access.hpp"
@@ -81,21 +82,53 @@ struct Generation {
 /// Stands on the API's port for an ingest whose settings still name it.
 class IngestElsewhere final : public v1::IngestService::Service {
  public:
-  explicit IngestElsewhere(CallGate& gate) : gate_(gate) {}
+  explicit IngestElsewhere(Guard& guard) : guard_(guard) {}
 
  private:
   grpc::Status Ingest(grpc::ServerContext* context,
                       grpc::ServerReaderWriter<v1::IngestResponse, v1::IngestRequest>*) override {
-    try {
-      gate_.pass(subject_of(*context), context->peer(), 0);
-    } catch (const Exhausted& error) {
-      return status_of(error);
-    }
-    return {grpc::StatusCode::FAILED_PRECONDITION,
-            "this port answers people; streams from ingest go to the one of --serve ingest, 50052 by default"};
+    return answered([&] {
+      guard_.turn_away(
+          *context, "IngestService.Ingest",
+          {grpc::StatusCode::FAILED_PRECONDITION,
+           "this port answers people; streams from ingest go to the one of --serve ingest, 50052 by default"});
+    });
   }
 
-  CallGate& gate_;
+  Guard& guard_;
+};
+
+/// A call of reflection: no code of ours stands in front of it, and its streams hold a thread each, like others. Where
+/// there are too many it is cancelled.
+class Reflection final : public grpc::experimental::Interceptor {
+ public:
+  Reflection(Guard& guard, grpc::ServerContextBase& context) : guard_(guard), context_(context) {}
+
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(grpc::experimental::InterceptionHookPoints::POST_RECV_INITIAL_METADATA)) {
+      try {
+        place_.emplace(guard_.admit_foreign(context_));
+      } catch (const std::exception&) {
+        context_.TryCancel();
+      }
+    }
+    methods->Proceed();  // the call may end in it, and this with it
+  }
+
+ private:
+  Guard& guard_;
+  grpc::ServerContextBase& context_;
+  std::optional<CallsInProgress::Call> place_;  // for as long as the call lasts
+};
+
+struct ReflectionCalls final : grpc::experimental::ServerInterceptorFactoryInterface {
+  explicit ReflectionCalls(Guard& all) : guard(all) {}
+  /// gRPC owns it.
+  grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* call) override {
+    const std::string_view method = call->method();
+    return method.starts_with("/grpc.reflection.") ? new Reflection(guard, *call->server_context()) : nullptr;
+  }
+  Guard& guard;
 };
 
 /// What people and their programs ask.
@@ -109,14 +142,14 @@ struct Api {
   IngestElsewhere ingest;
 
   Api(const Server::Config& config, RecordStore& records, RegistryStore& registry, LiveStore& live, Guard& guard,
-      CallGate& gate, Tallies& tallies)
+      Tallies& tallies)
       : tail(live, config.live),
         watch(live, tail, guard, tallies),
         vitals(records, guard, watch),
         alarms(records, guard, watch),
         devices(registry, guard),
         patients(registry, guard),
-        ingest(gate) {}
+        ingest(guard) {}
 };
 
 }  // namespace
@@ -132,7 +165,7 @@ struct Server::Impl {
     if (for_ingest(config)) {
       ingest.emplace(records, guard, tallies, config.ingest_streams);
     } else {
-      api.emplace(config, records, registry, live, guard, *gate, tallies);
+      api.emplace(config, records, registry, live, guard, tallies);
     }
   }
 
@@ -148,6 +181,9 @@ struct Server::Impl {
     auto made = std::make_shared<Generation>();
     made->acceptor = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials(shown));
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+    interceptors.push_back(std::make_unique<ReflectionCalls>(guard));
+    builder.experimental().SetInterceptorCreators(std::move(interceptors));
     for (grpc::Service* service : services()) builder.RegisterService(service);
     made->server = builder.BuildAndStart();
     if (!made->server) throw ListenError("The certificate and its key do not fit each other, or cannot be used.");
@@ -172,7 +208,7 @@ Server::Server(const Config& config, RecordStore& records, RegistryStore& regist
                LiveStore& live)
     : impl_(std::make_unique<Impl>(config, records, registry, access, live)) {
   grpc::EnableDefaultHealthCheckService(true);
-  // Its streams hold threads and pass no gate: not beside what takes the records.
+  // Its streams hold threads: not beside what takes the records.
   if (!for_ingest(config)) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   impl_->generations.push_back(impl_->make(config.credentials));
   impl_->port.start([this](int connection) -> std::shared_ptr<void> {

@@ -206,6 +206,9 @@ TEST_F(ApiTest, AnIngestOfBeforeIsToldWhereToGo) {
   const auto status = IngestTalk(service.channel_to(service.server.port(), "ingest-client")).finish();
   EXPECT_EQ(status.error_code(), StatusCode::FAILED_PRECONDITION);
   EXPECT_THAT(status.error_message(), HasSubstr("50052"));
+  EXPECT_EQ(database.ask("SELECT string_agg(subject || ' ' || outcome, ',') FROM audit"
+                         " WHERE method = 'IngestService.Ingest' AND reason LIKE '%50052%'"),
+            "urn:wardlink:service:ingest refused");
 }
 
 TEST_F(ApiTest, GrantsDecide) {

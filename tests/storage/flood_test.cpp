@@ -187,6 +187,37 @@ TEST_F(FloodTest, CallsThatStandLeaveRoomForOthers) {
   EXPECT_TRUE(eventually([&] { return service.server.stats().counts.watchers_now == 0; }));
 }
 
+// ISO-1: the streams of reflection hold threads too.
+TEST_F(FloodTest, ReflectionThatStandsLeavesRoomForOthers) {
+  std::vector<Http2Peer> peers;
+  for (int i = 0; i < 5; ++i) peers.push_back(peer("clients/rude"));
+  const auto request = Http2Peer::request("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
+  std::uint64_t asked = 0;
+  ASSERT_TRUE(eventually([&] {  // the rate lets them in a few at a time
+    for (auto& rude : peers) {
+      const auto stream = static_cast<std::uint32_t>(2 * (asked++ / peers.size()) + 1);
+      rude.send({Http2Peer::headers, Http2Peer::end_headers, stream, request});
+    }
+    return service.server.stats().calls_crowded_out > 0;
+  }));
+  EXPECT_TRUE(commits() && reads().ok());
+  peers.clear();
+  EXPECT_TRUE(eventually([&] { return service.server.connections().open <= 3; }));
+  EXPECT_TRUE(goes_on());
+}
+
+// ISO-1: nor can it be asked as often as somebody likes.
+TEST_F(FloodTest, ReflectionPassesTheGate) {
+  auto rude = peer("clients/rude");
+  const auto request = Http2Peer::request("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo");
+  for (std::uint32_t stream = 1; stream < 2'001; stream += 2) {
+    if (!rude.send({Http2Peer::headers, Http2Peer::end_headers, stream, request})) break;
+    if (!rude.send({Http2Peer::rst_stream, 0, stream, std::string("\0\0\0\x08", 4)})) break;
+  }
+  EXPECT_TRUE(eventually([&] { return service.server.stats().calls_rationed > 0; }));
+  EXPECT_TRUE(goes_on_soon());
+}
+
 TEST_F(FloodTest, MoreStreamsOnAConnectionThanThereMayBe) {
   auto rude = peer("ingest-client");
   ASSERT_TRUE(rude.open());
