@@ -166,6 +166,10 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
                daemon::IntegerRange{1, 256});
   settings.add("--max-ingest-streams", config.server.ingest_streams,
                "streams from ingest at once, two for each of its shards", daemon::IntegerRange{1, 1'000});
+  settings.add("--max-memory", config.max_memory,
+               "MiB that one process may keep resident; with more it ends, to be started again: gRPC's own faults can "
+               "make it grow",
+               daemon::IntegerRange{1, 1'048'576});
   settings.add("--grant-recheck", recheck_seconds,
                "seconds until a stream whose grant was taken away is ended with PERMISSION_DENIED, 1 to 60",
                daemon::IntegerRange{1, 60});

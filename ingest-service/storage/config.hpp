@@ -30,7 +30,8 @@ struct ProgramConfig {
   CredentialFiles files;
   std::string database;
   std::vector<Grant> grants;
-  std::string ready_file;  // empty = none
+  std::size_t max_memory = 1024;  // MiB resident, of each process
+  std::string ready_file;         // empty = none
   bool healthcheck = false;
 };
 

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -73,6 +74,23 @@ void renew(Server& server, const ProgramConfig& config) {
   }
 }
 
+/// MiB of this process that are in memory; 0 where the kernel does not say.
+std::size_t resident() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0, pages = 0;
+  file >> all >> pages;
+  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / (1024 * 1024);
+}
+
+/// Whoever can make gRPC grow must take no more down than this process, which whoever runs it starts again. It does not
+/// end in order: what fills it would have to be taken apart first. No ACK rests on what it holds.
+void end_if_too_large(std::size_t most) {
+  const auto now = resident();
+  if (now <= most) return;
+  spdlog::critical(fmt::format("{} MiB of memory are more than --max-memory, {}: this process ends", now, most));
+  std::_Exit(1);
+}
+
 void look_after(PostgresStore& store, Server& server, const ProgramConfig& config, const Signals& signals) {
   using Clock = std::chrono::steady_clock;
   auto maintained = Clock::now();
@@ -81,6 +99,7 @@ void look_after(PostgresStore& store, Server& server, const ProgramConfig& confi
   for (;;) {
     const auto came = signals.wait(std::chrono::seconds(2));
     if (came == Signals::Came::end) return;
+    end_if_too_large(config.max_memory);
     if (came == Signals::Came::reload) renew(server, config);
     server.let_go();
     bool answers = false;

@@ -155,6 +155,17 @@ TEST_F(Supervised, ChildrenEndWithTheirSupervisor) {
 }
 
 // ISO-1, I1: the API dies again and again, and what takes the records a few times; alarms go on.
+// ISO-1: who makes a process grow takes nothing else down with it.
+TEST(Processes, OneThatGrowsTooLargeEnds) {
+  const auto log = stack().path("large.log");
+  Process large({places::program("wardlink-storage"), "--serve", "api", "--listen", "127.0.0.1:0", "--metrics-port",
+                 "0", "--max-memory", "1", "--database", stack().database(), "--cert", stack().pki() + "/storage.pem",
+                 "--key", stack().pki() + "/storage.key", "--ca", stack().pki() + "/service-ca.pem"},
+                log);
+  EXPECT_EQ(large.wait(), 1);
+  EXPECT_NE(read_file(log).find("more than --max-memory, 1"), std::string::npos) << read_file(log);
+}
+
 TEST(Processes, AlarmsGoOnWhateverEnds) {
   stack().make_pki("devices", {std::to_string(kDevices)});
   const auto journals = stack().path("journals");

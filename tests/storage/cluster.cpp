@@ -104,6 +104,7 @@ void Cluster::start(const std::vector<std::string>& options) {
 void Cluster::stop() { run({script, "stop", folder_ + "/cluster"}); }
 
 struct Sql::Impl {
+  ~Impl() { PQfinish(connection); }
   PGconn* connection = nullptr;
 };
 
@@ -112,7 +113,7 @@ Sql::Sql(const std::string& connection) : impl_(std::make_unique<Impl>()) {
   if (PQstatus(impl_->connection) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(impl_->connection));
 }
 
-Sql::~Sql() { PQfinish(impl_->connection); }
+Sql::~Sql() = default;
 
 std::string Sql::ask(const std::string& statement) {
   std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(impl_->connection, statement.c_str()), &PQclear);

@@ -145,6 +145,7 @@ void begin_session(pqxx::connection& connection, const std::string& options) {
   std::string home, synchronous_commit;
   {
     pqxx::nontransaction tx(connection);
+    tx.exec0("SET statement_timeout = '15s'");  // before a question that the role's own would end
     const auto row = tx.exec1(ask_server);
     const bool direct = is_direct(connection, row["pid"].as<int>());
     refuse_server(row);
