@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,13 +24,14 @@ namespace {
 constexpr std::chrono::milliseconds forever{-1};
 
 /// In the child, after fork(). What it inherits is what a shell would have given it.
-[[noreturn]] void become(const std::vector<std::string>& words, int ready, pid_t supervisor) {
+[[noreturn]] void become(const std::vector<std::string>& words, bool gives_way, int ready, pid_t supervisor) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != supervisor) _exit(0);  // it died before that was asked
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
+  if (gives_way) setpriority(PRIO_PROCESS, 0, way_given);
   setenv(supervisor_variable, std::to_string(ready).c_str(), 1);
   std::vector<char*> arguments;
   for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -93,7 +95,7 @@ void Supervisor::start(Running& one) {
   one.pid = fork();
   if (one.pid == 0) {
     fcntl(ends[1], F_SETFD, 0);
-    become(words, ends[1], self);
+    become(words, !one.child.essential, ends[1], self);
   }
   close(ends[1]);
   one.ready = ends[0];

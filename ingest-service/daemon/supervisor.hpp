@@ -15,13 +15,17 @@
 
 namespace wardlink::daemon {
 
+/// Where processor time is short, what people ask gives way to alarms.
+inline constexpr int way_given = 10;
+
 class Supervisor {
  public:
   struct Child {
     std::string name;
     /// The arguments of this program's own file, argv[0] first. `before`: where it served before it ended, if it did.
     std::function<std::vector<std::string>(const std::optional<Ports>& before)> arguments;
-    /// Where it fails before it ever served, all end with it; else it is tried again, and the others go on.
+    /// Where it fails before it ever served, all end with it; else it is tried again, and the others go on. What is not
+    /// essential runs at the nice value `way_given`, from before its program is loaded.
     bool essential = false;
   };
   /// Called once, when every child has said where it serves (tell_supervisor): in the children's order.

@@ -144,8 +144,7 @@ void pass_bell_on(PostgresStore& store, const std::stop_token& end) {
 int serve(ProgramConfig& config, const Signals& signals) {
   const bool for_ingest = config.serve == Serve::ingest;
   gpr_set_log_function(log_grpc);
-  // Where processor time is short, what people ask gives way to alarms.
-  if (!for_ingest) setpriority(PRIO_PROCESS, 0, 10);
+  if (!for_ingest) setpriority(PRIO_PROCESS, 0, wardlink::daemon::way_given);
   // A database that hangs must not hold up the start for ever.
   setenv("PGCONNECT_TIMEOUT", "5", 0);
   setenv("PGAPPNAME", for_ingest ? "wardlink-storage-ingest" : "wardlink-storage-api", 0);

@@ -120,7 +120,9 @@ Process Stack::storage_process(const std::string& serve, const std::string& name
   const auto ready_file = path(name + ".ready");
   std::filesystem::remove(ready_file);
   const auto listen = "127.0.0.1:" + std::to_string(ports.port);
-  std::vector<std::string> command{places::program("wardlink-storage"), "--serve", serve};
+  std::vector<std::string> command;
+  if (serve == "api") command = {"nice", "-n", "10"};  // as --serve all starts it
+  command.insert(command.end(), {places::program("wardlink-storage"), "--serve", serve});
   if (serve == "api") {
     command.insert(command.end(), {"--listen", listen, "--metrics-port", "0", "--people-ca", pki() + "/people-ca.pem"});
   } else {
