@@ -33,10 +33,13 @@ constexpr const char* about =
     "    --cert pki/storage.pem --key pki/storage.key --ca pki/service-ca.pem --people-ca pki/people-ca.pem \\\n"
     "    --grant urn:wardlink:service:ingest=ingest --grant urn:wardlink:client:alice=clinician\n"
     "\n"
-    "Is it well? Ask with a client's certificate; with --serve ingest --listen-ingest HOST:PORT, the other port:\n"
+    "Is it well? Ask each port, without a grant: the API's with a person's certificate, the other with a service's (one\n"
+    "of --people-ca does not get in there). --serve all asks the API's alone:\n"
     "\n"
     "  wardlink-storage --healthcheck --listen 127.0.0.1:50051 \\\n"
-    "    --cert pki/clients/alice.pem --key pki/clients/alice.key --ca pki/service-ca.pem\n";
+    "    --cert pki/clients/alice.pem --key pki/clients/alice.key --ca pki/service-ca.pem\n"
+    "  wardlink-storage --healthcheck --serve ingest --listen-ingest 127.0.0.1:50052 \\\n"
+    "    --cert pki/ingest-client.pem --key pki/ingest-client.key --ca pki/service-ca.pem\n";
 
 /// Options that one of the two processes alone understands on its command line. In a file each may stand: both read it.
 struct OwnOption {
