@@ -56,7 +56,9 @@ std::optional<int> parse(int argc, const char* const* argv, Config& config) {
   app.add_option("--pki", config.pki, "folder with service-ca.pem and devices/*.pem, *.key")->required();
   app.add_option("--devices", config.devices, "how many wearables (default: all certificates)")
       ->check(CLI::PositiveNumber);
-  auto* replay = app.add_option("--replay", config.replay, "recordings, one wearable each");
+  auto* replay = app.add_option("--replay", config.replay,
+                                "recordings, one wearable each: CSV, t_seconds and any of heart_rate_bpm, spo2_percent, "
+                                "respiration_rate_bpm, temperature_celsius, systolic_mmhg, diastolic_mmhg");
   app.add_option("--waveforms", config.waveforms,
                  "ecg,ppg,resp: of the model, or with --replay from the files beside a recording that are there: "
                  "bed1_ecg.csv beside bed1.csv")
