@@ -36,4 +36,12 @@ if [ -n "$found" ]; then
   echo "$found"
   bad=1
 fi
+
+# The images are built from what .dockerignore lets through.
+for folder in $(sed -nE 's/^ *add_subdirectory\(([a-z-]+)\).*/\1/p' CMakeLists.txt); do
+  if [ "$folder" != tests ] && ! grep -qx "!$folder" .dockerignore; then
+    echo "CMakeLists.txt needs $folder, which .dockerignore keeps out of the images"
+    bad=1
+  fi
+done
 exit $bad
