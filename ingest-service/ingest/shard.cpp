@@ -182,7 +182,7 @@ void Shard::claim(coap::SessionId id, const std::string& device, coap::Instant n
     if (auto* connection = listener_.find(older->session)) connection->close(coap::CloseReason::superseded, now);
     return own(id, now, from);
   }
-  older->shard->supersede(older->session, [this, id, from] {
+  older->shard->supersede(older->session, [this, id, from = from] {
     environment_.post([this, id, from] {
       own(id, environment_.clock(), from);
       environment_.wake();
