@@ -1,9 +1,9 @@
 // What an attack on the API's port does to alarms: how long they take from being raised to their ACK, with the attack
 // and without.
 //   attack_bench [ALARMS]      of each measurement, at least; default 1000
-// The attack, once a second: the request of CVE-2023-1428, then the API is killed at once, whatever the request did,
-// and started anew. Without it, the same requests go to a port that discards them. Three rounds; ends with 1 when the
-// median of their ratios, p99 with to p99 without, is above 1.5.
+// The attack, once a second: the request of CVE-2023-1428; then again, and whatever the request did the API is killed at
+// once and started anew. Without it, the same requests go to a port that discards them. Three rounds; ends with 1 when
+// the median of their ratios, p99 with to p99 without, is above 1.5.
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -132,7 +132,6 @@ class Attack {
                 peer.send({Http2Peer::headers, Http2Peer::end_headers, 1,
                            Http2Peer::request("/wardlink.v1.VitalsService/GetLatest",
                                               {{"grpclb_client_stats", "x"}, {"x-more", std::string(9'000, 'x')}})});
-                ++sent_;
               }
             } catch (const std::exception&) {
               // Not there yet: the next one in a second.
@@ -145,11 +144,9 @@ class Attack {
     stop_ = true;
     thread_.join();
   }
-  int sent() const { return sent_; }
 
  private:
   std::atomic<bool> stop_ = false;
-  std::atomic<int> sent_ = 0;
   std::thread thread_;
 };
 
@@ -185,36 +182,36 @@ int measure(int alarms) {
   ward.measure(alarms / 2);  // until everything has been touched once
   std::printf(
       "%d devices, an alarm record every %ld ms; from the record to its ACK, ms\n\n"
-      "| round | without: p50 / p99 | attack: p50 / p99 | requests, restarts | p99 ratio |\n|---|---|---|---|---|\n",
+      "| round | without: p50 / p99 | attack: p50 / p99 | p99 ratio | attack and kill: p50 / p99 | p99 ratio |\n"
+      "|---|---|---|---|---|---|\n",
       kDevices, static_cast<long>(kPause.count()));
-  std::vector<double> ratios;
+  std::vector<double> attacked_ratios, killed_ratios;
   for (int round = 1; round <= 3; ++round) {
-    std::vector<double> quiet, attacked;
-    int requests = 0, restarts = 0;
-    {
-      const Attack nothing([&] { return free_port; }, attacker, [] {});
-      quiet = ward.measure(alarms);
-    }
-    {
-      const Attack attack([&] { return stack.storage_port(); }, attacker,
-                          [&] {
-                            stack.api.signal(SIGKILL);
-                            stack.api.wait();
-                            stack.start_api();
-                            ++restarts;
-                          });
-      attacked = ward.measure(alarms);
-      requests = attack.sent();
-    }
-    ratios.push_back(quantile(attacked, 0.99) / quantile(quiet, 0.99));
-    std::printf("| %d | %.1f / %.1f | %.1f / %.1f | %d, %d | %.2f |\n", round, quantile(quiet, 0.5),
-                quantile(quiet, 0.99), quantile(attacked, 0.5), quantile(attacked, 0.99), requests, restarts,
-                ratios.back());
+    const auto beside = [&](std::function<int()> port, std::function<void()> after) {
+      const Attack attack(std::move(port), attacker, std::move(after));
+      return ward.measure(alarms);
+    };
+    const auto api = [&] { return stack.storage_port(); };
+    const auto quiet = beside([&] { return free_port; }, [] {});
+    const auto attacked = beside(api, [] {});
+    const auto killed = beside(api, [&] {
+      stack.api.signal(SIGKILL);
+      stack.api.wait();
+      stack.start_api();
+    });
+    const auto p99 = [](const std::vector<double>& sorted) { return quantile(sorted, 0.99); };
+    attacked_ratios.push_back(p99(attacked) / p99(quiet));
+    killed_ratios.push_back(p99(killed) / p99(quiet));
+    std::printf("| %d | %.1f / %.1f | %.1f / %.1f | %.2f | %.1f / %.1f | %.2f |\n", round, quantile(quiet, 0.5),
+                p99(quiet), quantile(attacked, 0.5), p99(attacked), attacked_ratios.back(), quantile(killed, 0.5),
+                p99(killed), killed_ratios.back());
     std::fflush(stdout);
   }
-  std::ranges::sort(ratios);
-  std::printf("\nMedian ratio: %.2f\n", ratios[1]);
-  return ratios[1] <= 1.5 ? 0 : 1;
+  std::ranges::sort(attacked_ratios);
+  std::ranges::sort(killed_ratios);
+  std::printf("\nMedian ratios: %.2f with the attack, %.2f where the API is killed after each request, too\n",
+              attacked_ratios[1], killed_ratios[1]);
+  return attacked_ratios[1] <= 1.5 && killed_ratios[1] <= 1.5 ? 0 : 1;
 }
 
 }  // namespace
