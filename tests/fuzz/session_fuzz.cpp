@@ -96,7 +96,10 @@ class BothRoles {
         break;
       case 4:
         if (!held_.empty()) {
-          connection.acknowledge(held_.back(), talk_.now);
+          if ((choice & 64) != 0)
+            connection.decline(held_.back());
+          else
+            connection.acknowledge(held_.back(), talk_.now);
           held_.pop_back();
         }
         break;
