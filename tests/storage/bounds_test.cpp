@@ -268,18 +268,7 @@ TEST_F(PartitionsTest, DaysAreNotedWhoeverWrites) {
 /// A database of an earlier version holds sets, in daily partitions and in the default one.
 TEST(BoundsMigrationTest, WhatWasStoredBeforeIsFound) {  // FAIR-2
   const test::ScratchDatabase database;
-  database.ask("CREATE TABLE schema_migration (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz)");
-  std::set<std::filesystem::path> files;
-  for (const auto& each : std::filesystem::directory_iterator(places::source("ingest-service/storage/schema")))
-    files.insert(each.path());
-  for (const auto& path : files) {
-    const auto name = path.filename().string();
-    if (name >= "008") break;
-    std::ostringstream sql;
-    sql << std::ifstream(path).rdbuf();
-    database.ask(sql.str());
-    database.ask("INSERT INTO schema_migration VALUES (" + name.substr(0, 3) + ", '" + name + "')");
-  }
+  database.take_steps_before("008");
   database.ask("SELECT make_measurement_partition(current_date - 3), make_measurement_partition(current_date)");
   database.ask("INSERT INTO device (urn) VALUES ('urn:dev:os:32473-a'), ('urn:dev:os:32473-b')");
   database.ask("INSERT INTO device_boot SELECT device_id, 7, current_date - 3 FROM device");

@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include "places.hpp"
@@ -138,6 +140,21 @@ ScratchDatabase::ScratchDatabase() {
   name_ = "test_" + std::to_string(getpid()) + "_" + std::to_string(++count);
   Sql(shared_connection()).ask("CREATE DATABASE " + name_);
   connection_ = shared_connection() + " dbname=" + name_;
+}
+
+void ScratchDatabase::take_steps_before(const std::string& first_left_out) const {
+  ask("CREATE TABLE schema_migration (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz)");
+  std::set<std::filesystem::path> files;
+  for (const auto& each : std::filesystem::directory_iterator(places::source("ingest-service/storage/schema")))
+    files.insert(each.path());
+  for (const auto& path : files) {
+    const auto name = path.filename().string();
+    if (name >= first_left_out) break;
+    std::ostringstream sql;
+    sql << std::ifstream(path).rdbuf();
+    ask(sql.str());
+    ask("INSERT INTO schema_migration VALUES (" + name.substr(0, 3) + ", '" + name + "')");
+  }
 }
 
 ScratchDatabase::~ScratchDatabase() { Sql(shared_connection()).ask("DROP DATABASE " + name_ + " WITH (FORCE)"); }

@@ -50,6 +50,8 @@ class ScratchDatabase {
   ~ScratchDatabase();
   const std::string& connection() const { return connection_; }
   std::string ask(const std::string& statement) const { return Sql(connection_).ask(statement); }
+  /// Makes it one of an earlier version: the schema's steps whose file names come before `first_left_out` ("008").
+  void take_steps_before(const std::string& first_left_out) const;
 
  private:
   std::string name_, connection_;

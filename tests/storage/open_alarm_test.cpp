@@ -182,18 +182,7 @@ TEST_F(OpenAlarmTest, WhatIsRolledBackChangesNothing) {
 /// A database of an earlier version holds alarms already.
 TEST(OpenAlarmMigrationTest, WhatWasOpenBeforeIsOpen) {
   const test::ScratchDatabase database;
-  database.ask("CREATE TABLE schema_migration (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz)");
-  std::set<std::filesystem::path> files;
-  for (const auto& each : std::filesystem::directory_iterator(places::source("ingest-service/storage/schema")))
-    files.insert(each.path());
-  for (const auto& path : files) {
-    const auto name = path.filename().string();
-    if (name >= "007") break;
-    std::ostringstream sql;
-    sql << std::ifstream(path).rdbuf();
-    database.ask(sql.str());
-    database.ask("INSERT INTO schema_migration VALUES (" + name.substr(0, 3) + ", '" + name + "')");
-  }
+  database.take_steps_before("007");
   database.ask("INSERT INTO device (urn) VALUES ('urn:dev:os:32473-a')");
   for (const auto& [sequence, event] : {std::pair{1, 1}, {2, 2}, {3, 1}, {4, 1}}) database.ask(insert(sequence, event));
   PostgresStore store({.connection = database.connection()});

@@ -254,20 +254,9 @@ TEST_F(Settings, FunctionsFindTheirTables) {
   sql.ask("SELECT public.begin_live_epoch()");
 }
 
-void make_earlier_release(Sql& sql) {
-  sql.ask(
-      "CREATE TABLE schema_migration (version int PRIMARY KEY, name text NOT NULL,"
-      " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
-  for (const std::string step : {"001_registry", "002_records", "005_live", "006_waveforms", "007_open_alarms"}) {
-    std::ifstream file(places::source("ingest-service/storage/schema/" + step + ".sql"));
-    sql.ask(std::string(std::istreambuf_iterator<char>(file), {}));
-    sql.ask("INSERT INTO schema_migration VALUES (" + step.substr(0, 3) + ", '" + step + "')");
-  }
-}
-
 // ISO-2: whom it knows under a name that is let in no longer, it says, and what to do; without the names.
 TEST_F(Settings, NamesThatAreLetInNoLongerAreCounted) {
-  make_earlier_release(sql);
+  database.take_steps_before("008");
   sql.ask("INSERT INTO device (urn) VALUES ('urn:dev:os:32473-a'), ('urn:dev:os:32473-A:b')");
   sql.ask("INSERT INTO grants (subject, role) VALUES ('urn:wardlink:client:Nurse', 'viewer')");
   const auto said = [&] {
@@ -289,7 +278,7 @@ TEST_F(Settings, NamesThatAreLetInNoLongerAreCounted) {
 
 // DUR-1: a database of an earlier release, with an open alarm, gets the pins and the system's alarms.
 TEST_F(Settings, ADatabaseOfAnEarlierReleaseIsBroughtUpToDate) {
-  make_earlier_release(sql);
+  database.take_steps_before("008");
   sql.ask("INSERT INTO device (urn) VALUES ('urn:dev:os:32473-a')");
   sql.ask("INSERT INTO device_boot (device_id, boot_id, anchor) SELECT device_id, 7, now() FROM device");
   sql.ask(
