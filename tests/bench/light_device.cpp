@@ -6,9 +6,9 @@
 #include <array>
 #include <stdexcept>
 
-#include "coap/senml.hpp"
 #include "coap/udp_driver.hpp"
 #include "intruder.hpp"
+#include "raw_device.hpp"
 
 namespace wardlink::testing {
 
@@ -130,17 +130,7 @@ Message LightDevice::request(coap::Code method, const std::string& path, const s
 }
 
 Message LightDevice::notification(Type type, const coap::Token& token, const std::string& senml_json) {
-  Message message;
-  message.type = type;
-  message.code = coap::code::content;
-  message.id = next_id_++;
-  message.token = token;
-  message.options.add_uint(OptionNumber::observe, ++observe_);
-  message.options.add_uint(OptionNumber::content_format, coap::content_format::senml_cbor);
-  const auto pack = coap::senml::decode_json(senml_json);
-  if (!pack) throw std::invalid_argument("not SenML: " + senml_json);
-  message.payload = coap::senml::encode_cbor(*pack);
-  return message;
+  return notification_of(type, next_id_++, token, ++observe_, senml_json);
 }
 
 }  // namespace wardlink::testing

@@ -141,12 +141,17 @@ bool RawDevice::register_as(const std::string& urn, std::uint64_t boot) {
 }
 
 Message RawDevice::notification(Type type, const coap::Token& token, const std::string& senml_json) {
+  return notification_of(type, next_id_++, token, ++observe_, senml_json);
+}
+
+Message notification_of(Type type, std::uint16_t id, const coap::Token& token, std::uint32_t observe,
+                        const std::string& senml_json) {
   Message message;
   message.type = type;
   message.code = coap::code::content;
-  message.id = next_id_++;
+  message.id = id;
   message.token = token;
-  message.options.add_uint(OptionNumber::observe, ++observe_);
+  message.options.add_uint(OptionNumber::observe, observe);
   message.options.add_uint(OptionNumber::content_format, coap::content_format::senml_cbor);
   const auto pack = coap::senml::decode_json(senml_json);
   if (!pack) throw std::invalid_argument("not SenML: " + senml_json);

@@ -10,6 +10,10 @@
 
 namespace wardlink::testing {
 
+/// A notification as a device's own hand writes it: CBOR of these records, given as SenML in JSON.
+coap::Message notification_of(coap::Type type, std::uint16_t id, const coap::Token& token, std::uint32_t observe,
+                              const std::string& senml_json);
+
 class RawDevice {
  public:
   /// From a port of its own choice; 0: the kernel's.
