@@ -36,6 +36,7 @@ LiveTail::Opened LiveTail::open(const LiveFilter& filter, std::function<void()> 
     throw Exhausted("there are as many live streams as this service serves; try another, or later");
   }
   pending_.push_back(pending);
+  changed_.notify_all();
   store_.wake();
   changed_.wait_for(lock, limits_.begin, [&] { return pending->from || stopping_; });
   std::erase(pending_, pending);
@@ -55,7 +56,7 @@ void LiveTail::stop() {
 }
 
 void LiveTail::run() {
-  while (!idle_for(0ms)) {
+  while (await_watcher()) {
     try {
       follow();
       return;
@@ -75,12 +76,7 @@ void LiveTail::follow() {
   away_ = false;
   // Who watched before was ended when the database went away, so nobody misses what happened meanwhile.
   while (!idle_for(least_pause)) {
-    bool watched;
-    {
-      const std::lock_guard lock(mutex_);
-      std::erase_if(queues_, [](const auto& queue) { return queue->closed(); });
-      watched = !queues_.empty() || !pending_.empty();
-    }
+    const bool watched = is_watched();
     if (watched) look();
     listener->wait(watched ? poll_pause : idle_pause);
   }
@@ -149,6 +145,20 @@ void LiveTail::note_complete(const Horizon& horizon) {
 void LiveTail::end_all(LiveQueue::End how) {
   const std::lock_guard lock(mutex_);
   for (const auto& queue : queues_) queue->end(how);
+}
+
+bool LiveTail::is_watched() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(queues_, [](const auto& queue) { return queue->closed(); });
+  return !queues_.empty() || !pending_.empty();
+}
+
+/// So a process that nobody watches, or that is started again and again, opens no connection for it. False when told to
+/// stop.
+bool LiveTail::await_watcher() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return stopping_ || !queues_.empty() || !pending_.empty(); });
+  return !stopping_;
 }
 
 /// True when told to stop.

@@ -1,6 +1,6 @@
 #pragma once
 // Reads what is committed, once for all the watchers of this process, and hands it to each of them. One thread; it
-// never waits for a watcher. While nobody watches it reads nothing.
+// never waits for a watcher. It connects for the first of them; while nobody watches it reads nothing.
 
 #include <thread>
 
@@ -47,6 +47,8 @@ class LiveTail {
   void read_until(std::uint64_t transaction);
   void note_complete(const Horizon& horizon);
   void end_all(LiveQueue::End how);
+  bool is_watched();
+  bool await_watcher();
   bool idle_for(std::chrono::milliseconds time);
 
   LiveStore& store_;

@@ -6,6 +6,7 @@
 #include "storage/postgres/durability.hpp"
 #include "storage/postgres/key_columns.hpp"
 #include "storage/postgres/quarantine.hpp"
+#include "storage/postgres/statements.hpp"
 #include "storage/store_error.hpp"
 
 namespace wardlink::storage::postgres {
@@ -100,10 +101,10 @@ bool Batch::lock_streams() {
 }
 
 bool Batch::read_locks(const std::string& devices, const std::string& boots, const std::string& streams) {
-  auto locked = tx_.exec_prepared("lock_streams", devices, boots, streams);
+  auto locked = run(tx_, "lock_streams", devices, boots, streams);
   if (static_cast<std::size_t>(locked.size()) < streams_.size()) {
-    tx_.exec_prepared0("begin_streams", devices, boots, streams);
-    locked = tx_.exec_prepared("lock_streams", devices, boots, streams);
+    run(tx_, "begin_streams", devices, boots, streams);
+    locked = run(tx_, "lock_streams", devices, boots, streams);
   }
   for (const auto row : locked) {
     const StreamKey key{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), static_cast<Stream>(row[2].as<int>())};
@@ -177,8 +178,7 @@ pqxx::result Batch::find_stored(const char* statement, const Indices& doubtful) 
   if (doubtful.empty()) return {};
   KeyColumns keys;
   for (const auto index : doubtful) keys.add(*records_[index]);
-  return tx_.exec_prepared(statement, keys.devices.text(), keys.boots.text(), keys.streams.text(),
-                           keys.sequences.text());
+  return run(tx_, statement, keys.devices.text(), keys.boots.text(), keys.streams.text(), keys.sequences.text());
 }
 
 /// What is not there is fresh; what is there is the same record, or another under a used key.
@@ -228,10 +228,9 @@ void Batch::insert_sets() {
     qualities.add(array_of(set.qualities));
     late.add(is_late(record) ? "t" : "f");
   }
-  const auto inserted =
-      tx_.exec_prepared("insert_sets", keys.devices.text(), keys.boots.text(), keys.streams.text(),
-                        keys.sequences.text(), keys.ticks.text(), keys.measured.text(), keys.received.text(),
-                        signs.text(), values.text(), qualities.text(), late.text());
+  const auto inserted = run(tx_, "insert_sets", keys.devices.text(), keys.boots.text(), keys.streams.text(),
+                            keys.sequences.text(), keys.ticks.text(), keys.measured.text(), keys.received.text(),
+                            signs.text(), values.text(), qualities.text(), late.text());
   const auto left = without_result(fresh_sets_, inserted);
   if (left.empty()) return;
   std::erase_if(fresh_sets_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });
@@ -257,10 +256,10 @@ void Batch::insert_alarms() {
     add_unless_zero(onsets, alarm.onset_sequence);
     late.add(is_late(record) ? "t" : "f");
   }
-  const auto inserted = tx_.exec_prepared("insert_alarms", keys.devices.text(), keys.boots.text(), keys.streams.text(),
-                                          keys.sequences.text(), events.text(), kinds.text(), priorities.text(),
-                                          codes.text(), signs.text(), values.text(), limits.text(), onsets.text(),
-                                          keys.ticks.text(), keys.measured.text(), keys.received.text(), late.text());
+  const auto inserted =
+      run(tx_, "insert_alarms", keys.devices.text(), keys.boots.text(), keys.streams.text(), keys.sequences.text(),
+          events.text(), kinds.text(), priorities.text(), codes.text(), signs.text(), values.text(), limits.text(),
+          onsets.text(), keys.ticks.text(), keys.measured.text(), keys.received.text(), late.text());
   const auto left = without_result(fresh_alarms_, inserted);
   if (left.empty()) return;
   std::erase_if(fresh_alarms_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });
@@ -298,8 +297,8 @@ void Batch::advance_latest() {
     sequences.add(number(value.record->sequence));
   }
   const auto write = [&](const char* statement) {
-    return tx_.exec_prepared0(statement, devices.text(), signs.text(), values.text(), qualities.text(), measured.text(),
-                              received.text(), boots.text(), sequences.text());
+    return run(tx_, statement, devices.text(), signs.text(), values.text(), qualities.text(), measured.text(),
+               received.text(), boots.text(), sequences.text());
   };
   // What is left is new, or has a newer value already.
   if (static_cast<std::size_t>(write("move_latest").affected_rows()) < newest.size()) write("advance_latest");
@@ -316,7 +315,7 @@ void Batch::advance_streams() {
     received.add(to_text(state.received_at));
   }
   const auto advanced =
-      tx_.exec_prepared("advance_streams", devices.text(), boots.text(), streams.text(), highs.text(), received.text());
+      run(tx_, "advance_streams", devices.text(), boots.text(), streams.text(), highs.text(), received.text());
   for (const auto row : advanced) Durability::require_wait(row[0].as<std::string>());
 }
 

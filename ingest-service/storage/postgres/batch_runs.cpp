@@ -4,6 +4,7 @@
 
 #include "storage/postgres/batch.hpp"
 #include "storage/postgres/key_columns.hpp"
+#include "storage/postgres/statements.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -34,10 +35,10 @@ void Batch::insert_runs() {
     samples.add_quoted(to_text_of_bytes(run.samples));
     late.add(is_late(record) ? "t" : "f");
   }
-  const auto inserted = tx_.exec_prepared("insert_runs", keys.devices.text(), keys.boots.text(), keys.streams.text(),
-                                          keys.sequences.text(), keys.ticks.text(), keys.measured.text(),
-                                          keys.received.text(), rate_samples.text(), rate_seconds.text(), scales.text(),
-                                          offsets.text(), samples.text(), late.text());
+  const auto inserted =
+      run(tx_, "insert_runs", keys.devices.text(), keys.boots.text(), keys.streams.text(), keys.sequences.text(),
+          keys.ticks.text(), keys.measured.text(), keys.received.text(), rate_samples.text(), rate_seconds.text(),
+          scales.text(), offsets.text(), samples.text(), late.text());
   const auto left = without_result(fresh_runs_, inserted);
   if (left.empty()) return;
   std::erase_if(fresh_runs_, [&](std::size_t index) { return std::ranges::find(left, index) != left.end(); });

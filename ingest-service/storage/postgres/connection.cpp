@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "storage/postgres/session.hpp"
-#include "storage/postgres/statements.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -13,7 +12,6 @@ std::unique_ptr<Connection> Database::open() const {
   in_turn(*connection, [&] {
     begin_session(*connection, connection_);
     Durability::prepare(*connection);
-    for (const auto& [name, text] : statements()) connection->prepare(name, text);
   });
   return connection;
 }

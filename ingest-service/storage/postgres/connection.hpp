@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <pqxx/pqxx>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,7 @@ struct Connection : pqxx::connection {
   Connection(const std::string& options, Patience& all) : pqxx::connection(options), patience(all) {}
   pqxx::quiet_errorhandler quiet{*this};
   Patience& patience;
+  std::set<std::string> prepared;  // of statements.hpp
 };
 
 /// Opens connections that stand on no setting of anybody else's (session.hpp). Any thread.

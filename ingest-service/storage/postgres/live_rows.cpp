@@ -5,6 +5,7 @@
 #include "storage/postgres/alarm_rows.hpp"
 #include "storage/postgres/reading_rows.hpp"
 #include "storage/postgres/run_rows.hpp"
+#include "storage/postgres/statements.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage::postgres {
@@ -94,7 +95,7 @@ bool in_days(LiveKind kind) { return kind == LiveKind::set || kind == LiveKind::
 
 std::vector<Window> live_windows(pqxx::work& tx, LiveKind kind, std::uint64_t from, std::uint64_t until) {
   std::vector<Window> windows;
-  for (const auto row : tx.exec_prepared("live_days", kind == LiveKind::waveform, from, until)) {
+  for (const auto row : run(tx, "live_days", kind == LiveKind::waveform, from, until)) {
     const Instant day{std::chrono::days{row[0].as<int>()}};
     if (windows.empty() || day - windows.back().from >= longest_window) windows.push_back({day, day});
     windows.back().until = day + std::chrono::days{1};
@@ -108,10 +109,9 @@ std::vector<LiveEvent> read_live(pqxx::work& tx, LiveKind kind, const std::optio
   std::vector<LiveEvent> events;
   const auto start = start_of(kind, after);
   const auto ask = [&](const auto&... more) {
-    return tx.exec_prepared(statement_of(kind), scope_text(filter.scope),
-                            text_of(filter.subject, Subject::Kind::patient),
-                            text_of(filter.subject, Subject::Kind::device), start.transaction, start.device_id,
-                            start.boot, static_cast<int>(start.stream), start.sequence, until, limit, more...);
+    return run(tx, statement_of(kind), scope_text(filter.scope), text_of(filter.subject, Subject::Kind::patient),
+               text_of(filter.subject, Subject::Kind::device), start.transaction, start.device_id, start.boot,
+               static_cast<int>(start.stream), start.sequence, until, limit, more...);
   };
   for (const auto row : window ? ask(stamp_text(window->from), stamp_text(window->until)) : ask()) {
     events.push_back(read_event(row, kind));

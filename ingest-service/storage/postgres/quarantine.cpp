@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "storage/postgres/connection.hpp"
+#include "storage/postgres/statements.hpp"
 #include "storage/postgres/text.hpp"
 
 namespace wardlink::storage::postgres {
@@ -55,8 +56,8 @@ void insert_rows(pqxx::work& tx, std::span<const SetAside> aside) {
     received.add(to_text(record.received_at));
     times.add(row.times);
   }
-  tx.exec_prepared0("quarantine", devices.text(), boots.text(), streams.text(), sequences.text(), reasons.text(),
-                    resources.text(), payloads.text(), received.text(), times.text());
+  run(tx, "quarantine", devices.text(), boots.text(), streams.text(), sequences.text(), reasons.text(),
+      resources.text(), payloads.text(), received.text(), times.text());
 }
 
 using Start = std::pair<std::int64_t, std::int64_t>;  // device, boot
@@ -78,7 +79,7 @@ Start start_of(const pqxx::row& row) { return {row[0].as<std::int64_t>(), row[1]
 Starts without_alarm(pqxx::work& tx, const Starts& starts) {
   const StartColumns keys(starts);
   Starts left;
-  for (const auto row : tx.exec_prepared("without_quarantine_alarm", keys.devices.text(), keys.boots.text()))
+  for (const auto row : run(tx, "without_quarantine_alarm", keys.devices.text(), keys.boots.text()))
     left.insert(*starts.find(start_of(row)));
   return left;
 }
@@ -93,9 +94,9 @@ void insert_alarms(pqxx::work& tx, const Starts& starts, const std::map<Start, s
     ticks.add(std::max<std::int64_t>(0, since.count()));
     received.add(to_text(record->received_at));
   }
-  tx.exec_prepared0("raise_quarantine_alarms", keys.devices.text(), keys.boots.text(), sequences.text(), ticks.text(),
-                    received.text());
-  tx.exec_prepared0("advance_storage_streams", keys.devices.text(), keys.boots.text(), sequences.text());
+  run(tx, "raise_quarantine_alarms", keys.devices.text(), keys.boots.text(), sequences.text(), ticks.text(),
+      received.text());
+  run(tx, "advance_storage_streams", keys.devices.text(), keys.boots.text(), sequences.text());
 }
 
 void raise_alarms(pqxx::work& tx, std::span<const SetAside> aside) {
@@ -106,7 +107,7 @@ void raise_alarms(pqxx::work& tx, std::span<const SetAside> aside) {
   if (starts.empty()) return;
   std::map<Start, std::int64_t> last;
   const StartColumns keys(starts);
-  for (const auto row : tx.exec_prepared("lock_storage_streams", keys.devices.text(), keys.boots.text()))
+  for (const auto row : run(tx, "lock_storage_streams", keys.devices.text(), keys.boots.text()))
     last.emplace(start_of(row), row[2].as<std::int64_t>());
   // Another stream of the same device may have raised one while we waited for the lock.
   starts = without_alarm(tx, starts);
@@ -165,8 +166,8 @@ void insert_audit(pqxx::transaction_base& tx, std::span<const AuditFact> facts) 
     addresses.add_quoted(cleaned(fact.address));
     counts.add(capped(fact.count));
   }
-  tx.exec_prepared0("audit", subjects.text(), methods.text(), outcomes.text(), resources.text(), reasons.text(),
-                    addresses.text(), counts.text());
+  run(tx, "audit", subjects.text(), methods.text(), outcomes.text(), resources.text(), reasons.text(), addresses.text(),
+      counts.text());
 }
 
 }  // namespace wardlink::storage::postgres

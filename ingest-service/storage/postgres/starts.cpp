@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "storage/postgres/key_columns.hpp"
+#include "storage/postgres/statements.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -35,7 +36,7 @@ class Starts {
       boots.add(number(request.boot));
     }
     std::vector<Start> starts(requests_.size());
-    for (const auto row : tx_.exec_prepared("find_starts", urns.text(), boots.text())) {
+    for (const auto row : run(tx_, "find_starts", urns.text(), boots.text())) {
       Start& start = starts.at(row[0].as<std::size_t>());
       if (!row[1].is_null()) start.device_id = row[1].as<std::int64_t>();
       if (!row[2].is_null()) start.anchor = read_instant(row[2].c_str());
@@ -49,7 +50,7 @@ class Starts {
     for (std::size_t i = 0; i < starts.size(); ++i)
       if (!starts[i].device_id) urns.add_quoted(requests_[i].device);
     if (urns.size() == 0) return false;
-    tx_.exec_prepared0("take_devices_in", urns.text());
+    run(tx_, "take_devices_in", urns.text());
     return true;
   }
 
@@ -62,7 +63,7 @@ class Starts {
       anchors.add(to_text(requests_[i].anchor));
     }
     if (devices.size() == 0) return false;
-    tx_.exec_prepared0("begin_starts", devices.text(), boots.text(), anchors.text());
+    run(tx_, "begin_starts", devices.text(), boots.text(), anchors.text());
     return true;
   }
 
@@ -90,7 +91,7 @@ void correct_clocks(pqxx::work& tx, std::span<const AttachRequest> requests, con
     boots.add(number(key.second));
     offsets.add(std::int64_t{offset.count()});
   }
-  if (devices.size() > 0) tx.exec_prepared0("correct_clocks", devices.text(), boots.text(), offsets.text());
+  if (devices.size() > 0) run(tx, "correct_clocks", devices.text(), boots.text(), offsets.text());
 }
 
 void read_watermarks(pqxx::work& tx, std::vector<Attached>& attached) {
@@ -99,7 +100,7 @@ void read_watermarks(pqxx::work& tx, std::vector<Attached>& attached) {
     devices.add(each.session->device_id);
     boots.add(number(each.session->boot));
   }
-  for (const auto row : tx.exec_prepared("watermarks", devices.text(), boots.text()))
+  for (const auto row : run(tx, "watermarks", devices.text(), boots.text()))
     attached.at(row[0].as<std::size_t>())
         .watermarks.emplace(static_cast<Stream>(row[1].as<int>()), row[2].as<std::uint64_t>());
 }
