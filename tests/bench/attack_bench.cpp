@@ -1,8 +1,9 @@
 // What an attack on the API's port does to alarms: how long they take from being raised to their ACK, with the attack
 // and without.
 //   attack_bench [ALARMS]      of each measurement, at least; default 1000
-// The attack, once a second: the request of CVE-2023-1428; then again, and whatever the request did the API is killed at
-// once and started anew. Without it, the same requests go to a port that discards them. Three rounds; ends with 1 when
+// The attack, once a second: the request of CVE-2023-1428; then again, and whatever the request did the API is killed
+// at once if it runs, and its supervisor (--serve all) starts it anew. Without it, the same requests go to a port that
+// discards them. Three rounds; ends with 1 when
 // the median of their ratios, p99 with to p99 without, is above 1.5.
 
 #include <netinet/in.h>
@@ -168,6 +169,7 @@ double quantile(const std::vector<double>& sorted, double share) {
 
 int measure(int alarms) {
   Stack stack;
+  stack.supervise_storage();
   stack.make_pki("client", {"attacker"});
   const auto attacker = stack.credentials("clients/attacker");
   Ward ward(stack);
@@ -186,6 +188,7 @@ int measure(int alarms) {
       "|---|---|---|---|---|---|\n",
       kDevices, static_cast<long>(kPause.count()));
   std::vector<double> attacked_ratios, killed_ratios;
+  int kills = 0;
   for (int round = 1; round <= 3; ++round) {
     const auto beside = [&](std::function<int()> port, std::function<void()> after) {
       const Attack attack(std::move(port), attacker, std::move(after));
@@ -195,9 +198,9 @@ int measure(int alarms) {
     const auto quiet = beside([&] { return free_port; }, [] {});
     const auto attacked = beside(api, [] {});
     const auto killed = beside(api, [&] {
-      stack.api.signal(SIGKILL);
-      stack.api.wait();
-      stack.start_api();
+      // The API is started after ingest's half, which nobody kills.
+      const auto children = children_of(stack.storage.pid());
+      if (children.size() == 2) kills += kill(children.back(), SIGKILL) == 0;
     });
     const auto p99 = [](const std::vector<double>& sorted) { return quantile(sorted, 0.99); };
     attacked_ratios.push_back(p99(attacked) / p99(quiet));
@@ -209,8 +212,9 @@ int measure(int alarms) {
   }
   std::ranges::sort(attacked_ratios);
   std::ranges::sort(killed_ratios);
-  std::printf("\nMedian ratios: %.2f with the attack, %.2f where the API is killed after each request, too\n",
-              attacked_ratios[1], killed_ratios[1]);
+  std::printf(
+      "\nMedian ratios: %.2f with the attack, %.2f where the API is killed after each request, too (%d times)\n",
+      attacked_ratios[1], killed_ratios[1], kills);
   return attacked_ratios[1] <= 1.5 && killed_ratios[1] <= 1.5 ? 0 : 1;
 }
 

@@ -26,21 +26,6 @@ constexpr int kDevices = 8;
 /// Beyond what it had before: far above what these devices say in a minute, far below what would hurt a host.
 constexpr long kMoreKib = 64 * 1024;
 
-/// The processes whose parent is `parent`.
-std::vector<pid_t> children_of(pid_t parent) {
-  std::vector<pid_t> children;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    std::ifstream in(entry.path() / "stat");
-    std::string line;
-    if (!std::getline(in, line)) continue;
-    // pid (name) state parent …; the name may hold anything.
-    const auto behind_name = line.rfind(')');
-    if (behind_name != std::string::npos && std::atoi(line.c_str() + behind_name + 4) == parent)
-      children.push_back(std::atoi(line.c_str()));
-  }
-  return children;
-}
-
 /// The postmaster and all that it started, stopped for as long as this lives.
 class Frozen {
  public:

@@ -85,6 +85,14 @@ long Process::resident_kib() const {
 
 std::string Process::log() const { return read_file(log_path_); }
 
+std::vector<pid_t> children_of(pid_t parent) {
+  const auto number = std::to_string(parent);
+  std::istringstream words(read_file("/proc/" + number + "/task/" + number + "/children"));
+  std::vector<pid_t> all;
+  for (pid_t child = 0; words >> child;) all.push_back(child);
+  return all;
+}
+
 std::string run(const std::vector<std::string>& command) {
   TemporaryFolder folder;
   const auto output = folder.path() + "/out";

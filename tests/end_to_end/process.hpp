@@ -33,6 +33,9 @@ class Process {
   std::string log_path_;
 };
 
+/// In the order in which they were started.
+std::vector<pid_t> children_of(pid_t parent);
+
 /// Runs a command to its end; its standard output. Throws std::runtime_error with its output when it fails.
 std::string run(const std::vector<std::string>& command);
 

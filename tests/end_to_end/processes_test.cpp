@@ -25,14 +25,6 @@ Stack& stack() {
   return one;
 }
 
-std::vector<pid_t> children_of(pid_t pid) {
-  const auto number = std::to_string(pid);
-  std::istringstream words(read_file("/proc/" + number + "/task/" + number + "/children"));
-  std::vector<pid_t> all;
-  for (pid_t child = 0; words >> child;) all.push_back(child);
-  return all;
-}
-
 bool gone(pid_t pid) { return kill(pid, 0) != 0; }
 
 std::size_t times(const std::string& text, const std::string& what) {

@@ -24,6 +24,12 @@ std::string last_line(std::string text) {
   return at == std::string::npos ? text : text.substr(at + 1);
 }
 
+std::string on_loopback(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+
+void append(std::vector<std::string>& command, const std::vector<std::string>& more) {
+  command.insert(command.end(), more.begin(), more.end());
+}
+
 /// Waits for a daemon's ready file and reads it.
 nlohmann::json ready(Process& process, const std::string& file) {
   const bool there = eventually([&] { return std::filesystem::exists(file) || !process.running(); });
@@ -115,27 +121,48 @@ Process Stack::another_storage(const std::string& name, std::uint16_t& port) con
   return process;
 }
 
+std::vector<std::string> Stack::storage_arguments(const std::string& database, const std::string& ready_file) const {
+  return {"--database",   database,
+          "--cert",       pki() + "/storage.pem",
+          "--key",        pki() + "/storage.key",
+          "--ca",         pki() + "/service-ca.pem",
+          "--grant",      "urn:wardlink:service:ingest=ingest",
+          "--grant",      "urn:wardlink:client:admin=admin",
+          "--ready-file", ready_file};
+}
+
 Process Stack::storage_process(const std::string& serve, const std::string& name, const std::string& database,
                                Ports& ports) const {
   const auto ready_file = path(name + ".ready");
   std::filesystem::remove(ready_file);
-  const auto listen = "127.0.0.1:" + std::to_string(ports.port);
+  const auto listen = on_loopback(ports.port);
   std::vector<std::string> command;
   if (serve == "api") command = {"nice", "-n", "10"};  // as --serve all starts it
-  command.insert(command.end(), {places::program("wardlink-storage"), "--serve", serve});
+  append(command, {places::program("wardlink-storage"), "--serve", serve});
   if (serve == "api") {
-    command.insert(command.end(), {"--listen", listen, "--metrics-port", "0", "--people-ca", pki() + "/people-ca.pem"});
+    append(command, {"--listen", listen, "--metrics-port", "0", "--people-ca", pki() + "/people-ca.pem"});
   } else {
-    command.insert(command.end(), {"--listen-ingest", listen, "--metrics-port-ingest", "0"});
+    append(command, {"--listen-ingest", listen, "--metrics-port-ingest", "0"});
   }
-  command.insert(command.end(),
-                 {"--database", database, "--cert", pki() + "/storage.pem", "--key", pki() + "/storage.key", "--ca",
-                  pki() + "/service-ca.pem", "--grant", "urn:wardlink:service:ingest=ingest", "--grant",
-                  "urn:wardlink:client:admin=admin", "--ready-file", ready_file});
+  append(command, storage_arguments(database, ready_file));
   Process process(std::move(command), path(name + ".log"));
   const auto told = ready(process, ready_file);
   ports = {told.at("port"), told.at("metrics_port")};
   return process;
+}
+
+void Stack::supervise_storage() {
+  api = {};
+  storage = {};
+  const auto ready_file = path("all.ready");
+  std::vector<std::string> command{places::program("wardlink-storage"), "--serve", "all"};
+  append(command, {"--listen", on_loopback(api_.port), "--listen-ingest", on_loopback(storage_.port)});
+  append(command, {"--metrics-port", "0", "--metrics-port-ingest", "0", "--people-ca", pki() + "/people-ca.pem"});
+  append(command, storage_arguments(database_, ready_file));
+  storage = Process(std::move(command), path("all.log"));
+  const auto told = ready(storage, ready_file);
+  api_.metrics_port = told.at("metrics_port");
+  storage_.metrics_port = told.at("ingest_metrics_port");
 }
 
 void Stack::start_ingest(int drain_seconds) {

@@ -26,6 +26,8 @@ class Stack {
   void start_storage(const std::string& database = {});
   /// What answers people (--serve api).
   void start_api();
+  /// Both, from now on as children of one supervisor (--serve all): `storage`.
+  void supervise_storage();
   void start_ingest(int drain_seconds = 120);
 
   std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
@@ -73,6 +75,8 @@ class Stack {
   struct Ports {
     std::uint16_t port = 0, metrics_port = 0;
   };
+  /// What is the same for each of them.
+  std::vector<std::string> storage_arguments(const std::string& database, const std::string& ready_file) const;
   /// `serve`: api or ingest. On the ports told, where they are not 0; it tells where it then is.
   Process storage_process(const std::string& serve, const std::string& name, const std::string& database,
                           Ports& ports) const;
