@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "coap/credentials.hpp"
-#include "ingest/grpc_sink.hpp"
+#include "ingest/sink/grpc_sink.hpp"
 
 namespace wardlink::ingest {
 

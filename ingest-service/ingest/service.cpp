@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "coap/udp_driver.hpp"
-#include "ingest/shard.hpp"
+#include "ingest/shard/shard.hpp"
 
 namespace wardlink::ingest {
 namespace {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "ingest/config.hpp"
-#include "ingest/grpc_sink.hpp"
-#include "ingest/owners.hpp"
-#include "ingest/stats.hpp"
+#include "ingest/shard/owners.hpp"
+#include "ingest/shard/shard_stats.hpp"
+#include "ingest/sink/grpc_sink.hpp"
 
 namespace wardlink::ingest {
 

@@ -7,8 +7,8 @@
 #include "daemon/pem_files.hpp"
 #include "daemon/settings.hpp"
 #include "names/urn.hpp"
-#include "storage/names.hpp"
-#include "storage/status.hpp"
+#include "storage/wire/names.hpp"
+#include "storage/wire/status.hpp"
 
 namespace wardlink::storage {
 namespace {
@@ -33,7 +33,8 @@ constexpr const char* about =
     "    --cert pki/storage.pem --key pki/storage.key --ca pki/service-ca.pem --people-ca pki/people-ca.pem \\\n"
     "    --grant urn:wardlink:service:ingest=ingest --grant urn:wardlink:client:alice=clinician\n"
     "\n"
-    "Is it well? Ask each port, without a grant: the API's with a person's certificate, the other with a service's (one\n"
+    "Is it well? Ask each port, without a grant: the API's with a person's certificate, the other with a service's "
+    "(one\n"
     "of --people-ca does not get in there). --serve all asks the API's alone:\n"
     "\n"
     "  wardlink-storage --healthcheck --listen 127.0.0.1:50051 \\\n"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "daemon/ready_file.hpp"
-#include "storage/access_store.hpp"
+#include "storage/port/access_store.hpp"
 #include "storage/server.hpp"
 
 namespace wardlink::storage {

@@ -1,5 +1,5 @@
 # Writes a source file that holds the files of schema/ in order: cmake -DOUTPUT=… -DFILES=… -P embed_schema.cmake
-set(text "// Generated from schema/.\n#include \"storage/postgres/migrations.hpp\"\n\n")
+set(text "// Generated from schema/.\n#include \"storage/postgres/schema/migrations.hpp\"\n\n")
 string(APPEND text "namespace wardlink::storage::postgres {\n\nconst std::vector<Migration>& migrations() {\n")
 string(APPEND text "  static const std::vector<Migration> all = {\n")
 string(REPLACE "|" ";" FILES "${FILES}")

@@ -23,8 +23,8 @@
 #include "storage/config.hpp"
 #include "storage/healthcheck.hpp"
 #include "storage/metrics.hpp"
-#include "storage/postgres_store.hpp"
-#include "storage/store_error.hpp"
+#include "storage/port/store_error.hpp"
+#include "storage/postgres/postgres_store.hpp"
 
 namespace {
 

@@ -14,13 +14,13 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/access.hpp"
-#include "storage/alarm_api.hpp"
-#include "storage/call_gate.hpp"
-#include "storage/ingest_api.hpp"
-#include "storage/registry_api.hpp"
-#include "storage/status.hpp"
-#include "storage/vitals_api.hpp"
+#include "storage/access/call_gate.hpp"
+#include "storage/access/guard.hpp"
+#include "storage/api/alarm_api.hpp"
+#include "storage/api/ingest_api.hpp"
+#include "storage/api/registry_api.hpp"
+#include "storage/api/vitals_api.hpp"
+#include "storage/wire/status.hpp"
 
 namespace wardlink::storage {
 namespace {

@@ -7,13 +7,13 @@
 #include <memory>
 #include <string>
 
-#include "storage/access_store.hpp"
+#include "storage/api/tallies.hpp"
 #include "storage/listening_port.hpp"
-#include "storage/live_store.hpp"
-#include "storage/live_tail.hpp"
-#include "storage/record_store.hpp"
-#include "storage/registry_store.hpp"
-#include "storage/tallies.hpp"
+#include "storage/live/tail.hpp"
+#include "storage/port/access_store.hpp"
+#include "storage/port/live_store.hpp"
+#include "storage/port/record_store.hpp"
+#include "storage/port/registry_store.hpp"
 
 namespace wardlink::storage {
 

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "ingest/intake.hpp"
+#include "ingest/payload/intake.hpp"
 #include "script.hpp"
 
 namespace {

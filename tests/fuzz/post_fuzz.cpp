@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "ingest/post.hpp"
+#include "ingest/payload/post.hpp"
 #include "script.hpp"
 
 namespace {

@@ -1,6 +1,6 @@
 // Which ACK waits for which record.
 
-#include "ingest/alarm_debts.hpp"
+#include "ingest/session/alarm_debts.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

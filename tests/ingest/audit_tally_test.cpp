@@ -1,6 +1,6 @@
 // At most one audit line a minute for each thing, and nothing goes uncounted.
 
-#include "ingest/audit_tally.hpp"
+#include "ingest/session/audit_tally.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -14,8 +14,8 @@
 #include "coap/memory_channel.hpp"
 #include "coap/senml.hpp"
 #include "coap/virtual_network.hpp"
-#include "ingest/device_session.hpp"
 #include "ingest/memory_sink.hpp"
+#include "ingest/session/device_session.hpp"
 
 namespace wardlink::ingest::testing {
 

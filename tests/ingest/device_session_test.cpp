@@ -1,6 +1,6 @@
 // One device's session, as a conversation: what it asks, what is observed, when an ACK leaves.
 
-#include "ingest/device_session.hpp"
+#include "ingest/session/device_session.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // The way to storage over real mutual-TLS gRPC: what is carried, what is sent again, what is shed.
 
-#include "ingest/grpc_sink.hpp"
+#include "ingest/sink/grpc_sink.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

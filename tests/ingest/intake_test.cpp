@@ -1,6 +1,6 @@
 // Payloads in, facts out: what a device says and what becomes of what it should not say.
 
-#include "ingest/intake.hpp"
+#include "ingest/payload/intake.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // What goes to storage next, what goes again, and what is given up when there is no room.
 
-#include "ingest/lane_queue.hpp"
+#include "ingest/sink/lane_queue.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "ingest/record_sink.hpp"
+#include "ingest/sink/record_sink.hpp"
 
 namespace wardlink::ingest::testing {
 

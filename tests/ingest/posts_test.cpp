@@ -1,7 +1,7 @@
 // What a client that hosts nothing posts, and what it hears: one session in virtual time over a sink in memory.
 // MSG-06, MSG-07, MSG-09, DTLS-13
 
-#include "ingest/posts.hpp"
+#include "ingest/session/posts.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,7 +6,7 @@
 #include "coap/dtls_peers.hpp"
 #include "coap/memory_channel.hpp"
 #include "ingest/memory_sink.hpp"
-#include "ingest/shard.hpp"
+#include "ingest/shard/shard.hpp"
 
 namespace wardlink::ingest {
 namespace {

@@ -1,6 +1,6 @@
 // Shards with real DTLS in virtual time: one owner a device, refused handshakes, and what the sink's answers set free.
 
-#include "ingest/shard.hpp"
+#include "ingest/shard/shard.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

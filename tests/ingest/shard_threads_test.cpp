@@ -10,8 +10,8 @@
 
 #include "coap/dtls_peers.hpp"
 #include "coap/udp_driver.hpp"
-#include "ingest/owners.hpp"
-#include "ingest/shard.hpp"
+#include "ingest/shard/owners.hpp"
+#include "ingest/shard/shard.hpp"
 
 namespace wardlink::ingest {
 namespace {

@@ -6,9 +6,9 @@
 #include "coap/option.hpp"
 #include "coap/senml.hpp"
 #include "ingest/conversation.hpp"
-#include "ingest/intake.hpp"
-#include "ingest/lane_queue.hpp"
-#include "ingest/registration.hpp"
+#include "ingest/payload/intake.hpp"
+#include "ingest/payload/registration.hpp"
+#include "ingest/sink/lane_queue.hpp"
 
 namespace wardlink::ingest {
 namespace {

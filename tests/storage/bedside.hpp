@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "storage/postgres_store.hpp"
+#include "storage/postgres/postgres_store.hpp"
 
 namespace wardlink::storage::test {
 

@@ -9,10 +9,10 @@
 #include <fstream>
 
 #include "places.hpp"
-#include "storage/instants.hpp"
-#include "storage/names.hpp"
-#include "storage/page_token.hpp"
-#include "storage/status.hpp"
+#include "storage/wire/instants.hpp"
+#include "storage/wire/names.hpp"
+#include "storage/wire/page_token.hpp"
+#include "storage/wire/status.hpp"
 #include "wardlink/v1/vitals.pb.h"
 
 namespace wardlink::storage {

@@ -8,7 +8,7 @@
 
 #include "bedside.hpp"
 #include "cluster.hpp"
-#include "storage/store_error.hpp"
+#include "storage/port/store_error.hpp"
 
 namespace wardlink::storage {
 namespace {

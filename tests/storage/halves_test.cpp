@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "service.hpp"
-#include "storage/call_gate.hpp"
+#include "storage/access/call_gate.hpp"
 #include "storage/config.hpp"
-#include "storage/status.hpp"
-#include "storage/store_error.hpp"
+#include "storage/port/store_error.hpp"
+#include "storage/wire/status.hpp"
 
 namespace wardlink::storage {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "cluster.hpp"
 #include "places.hpp"
-#include "storage/postgres_store.hpp"
+#include "storage/postgres/postgres_store.hpp"
 
 namespace wardlink::storage {
 namespace {

@@ -6,7 +6,7 @@
 #include <csignal>
 
 #include "service.hpp"
-#include "storage/store_error.hpp"
+#include "storage/port/store_error.hpp"
 
 namespace wardlink::storage {
 namespace {

@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "cluster.hpp"
-#include "storage/postgres_store.hpp"
-#include "storage/store_error.hpp"
+#include "storage/port/store_error.hpp"
+#include "storage/postgres/postgres_store.hpp"
 
 namespace wardlink::storage {
 namespace {

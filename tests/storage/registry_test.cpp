@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "cluster.hpp"
-#include "storage/postgres_store.hpp"
-#include "storage/store_error.hpp"
+#include "storage/port/store_error.hpp"
+#include "storage/postgres/postgres_store.hpp"
 
 namespace wardlink::storage {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cluster.hpp"
-#include "storage/postgres_store.hpp"
+#include "storage/postgres/postgres_store.hpp"
 #include "storage/server.hpp"
 #include "wardlink/v1/ingest.grpc.pb.h"
 #include "wardlink/v1/registry.grpc.pb.h"

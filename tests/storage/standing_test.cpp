@@ -6,7 +6,7 @@
 #include <atomic>
 
 #include "service.hpp"
-#include "storage/access.hpp"
+#include "storage/access/guard.hpp"
 
 namespace wardlink::storage {
 namespace {

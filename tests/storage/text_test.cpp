@@ -1,4 +1,4 @@
-#include "storage/postgres/text.hpp"
+#include "storage/postgres/link/text.hpp"
 
 #include <gtest/gtest.h>
 

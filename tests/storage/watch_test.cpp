@@ -10,7 +10,7 @@
 #include <random>
 #include <set>
 
-#include "storage/live_cursor.hpp"
+#include "storage/live/cursor.hpp"
 #include "watch_talk.hpp"
 
 namespace wardlink::storage {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "cluster.hpp"
-#include "storage/postgres_store.hpp"
+#include "storage/postgres/postgres_store.hpp"
 
 namespace wardlink::storage {
 namespace {

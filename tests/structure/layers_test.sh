@@ -28,6 +28,34 @@ may_not "$products" 'CLI/' 'CLI11, which is slow to compile, has few homes' \
   '^(ingest-service/(daemon/settings|client/(run|verb))|device-sdk/simulator/config)\.cpp:'
 may_not "$products" 'pqxx' 'libpqxx has one home' '^ingest-service/storage/postgres'
 
+# rooms PREFIX ROOM PATTERN: what of PREFIX/ a file of that room may include beside its own room's. A file that lies in no
+# room stands above them all.
+rooms() {
+  local found
+  found=$(grep -rnE "#include *[<\"]$1/" "ingest-service/$1/$2" --include='*.cpp' --include='*.hpp' |
+    grep -vE "\"$1/($2/${3:+|$3})")
+  [ -z "$found" ] && return
+  echo "$1/$2 sees too much:"
+  echo "$found"
+  bad=1
+}
+rooms ingest payload ''
+rooms ingest sink 'payload/record\.hpp'
+rooms ingest session 'payload/|sink/record_sink\.hpp'
+rooms ingest shard 'session/|sink/record_sink\.hpp'
+rooms storage port ''
+rooms storage wire 'port/'
+rooms storage access 'port/|wire/'
+rooms storage live 'port/|wire/'
+rooms storage api 'port/|wire/|access/|live/'
+rooms storage postgres 'port/'
+rooms storage postgres/link 'port/'
+rooms storage postgres/schema 'port/|postgres/link/'
+rooms storage postgres/write 'port/|postgres/(link|schema)/'
+rooms storage postgres/read 'port/|postgres/(link/|store_impl)'
+rooms storage postgres/live 'port/|postgres/(link/|read/|store_impl)'
+rooms storage postgres/registry 'port/|postgres/(link/|read/|store_impl)'
+
 # A log call that has arguments compiles all of fmt's formatting into its file: two seconds and 88 KB. fmt::format() is
 # in the library.
 found=$(grep -rlPz 'spdlog::(trace|debug|info|warn|error|critical)\((\s*"[^"]*")+\s*,' $products --include='*.cpp' --include='*.hpp')

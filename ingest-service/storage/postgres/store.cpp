@@ -1,8 +1,8 @@
 #include <spdlog/spdlog.h>
 
-#include "storage/postgres/migrations.hpp"
+#include "storage/postgres/schema/migrations.hpp"
 #include "storage/postgres/store_impl.hpp"
-#include "storage/postgres/writer.hpp"
+#include "storage/postgres/write/writer.hpp"
 
 namespace wardlink::storage {
 

@@ -1,11 +1,11 @@
 #pragma once
 // What PostgresStore is made of; its member functions are spread over the files of this folder.
 
-#include "storage/postgres/commit_bell.hpp"
-#include "storage/postgres/partitions.hpp"
-#include "storage/postgres/pool.hpp"
-#include "storage/postgres/text.hpp"
-#include "storage/postgres_store.hpp"
+#include "storage/postgres/link/commit_bell.hpp"
+#include "storage/postgres/link/pool.hpp"
+#include "storage/postgres/link/text.hpp"
+#include "storage/postgres/postgres_store.hpp"
+#include "storage/postgres/schema/partitions.hpp"
 
 namespace wardlink::storage {
 

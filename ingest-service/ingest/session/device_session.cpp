@@ -1,0 +1,382 @@
+#include "ingest/session/device_session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "coap/link_format.hpp"
+#include "ingest/session/diagnostic.hpp"
+#include "names/urn.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+/// What ingest serves: each resource by one method.
+struct Served {
+  std::string_view path;
+  coap::Code method;
+  const char* words;  // what a request with another method hears
+};
+constexpr std::array served{
+    Served{"/vitals", coap::code::post, "/vitals takes POST"},
+    Served{"/alarms", coap::code::post, "/alarms takes POST"},
+    Served{"/rd", coap::code::post, "/rd takes POST"},
+    Served{"/time", coap::code::get, "/time takes GET"},
+    Served{"/.well-known/core", coap::code::get, "/.well-known/core takes GET"},
+};
+
+coap::Response own_resources() {
+  coap::Response response;
+  response.content_format = coap::content_format::link;
+  const auto text = coap::encode_links({{"/rd", {{"rt", "core.rd"}, {"ct", "40"}}},
+                                        {"/time", {{"rt", "wardlink.time"}, {"ct", "110 112"}}},
+                                        {"/vitals", {{"rt", "wardlink.vitals"}, {"ct", "110 112"}}},
+                                        {"/alarms", {{"rt", "wardlink.alarms"}, {"ct", "110 112"}}}});
+  response.payload.assign(text.begin(), text.end());
+  return response;
+}
+
+void keep_earliest(std::optional<coap::Instant>& earliest, const std::optional<coap::Instant>& candidate) {
+  if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
+}
+
+/// RFC 7641 §3.3.1: 5 to 15 s, so that those who fall silent together are not all asked at once.
+coap::Duration draw_patience(const coap::Random& random) {
+  std::array<std::uint8_t, 4> bytes{};
+  random(bytes);
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : bytes) number = number << 8 | byte;
+  constexpr coap::Duration least = std::chrono::seconds{5}, span = std::chrono::seconds{10};
+  return least + span * static_cast<coap::Duration::rep>(number) / (1LL << 32);
+}
+
+}  // namespace
+
+DeviceSession::DeviceSession(SinkSession name, Shared& shared, std::string address)
+    : name_(name),
+      shared_(shared),
+      address_(std::move(address)),
+      debts_(shared.config.open_alarms),
+      quarantine_(shared.config.quarantined),
+      posts_(name, {shared.sink, shared.stats, shared.draw_ticket, shared.draw_boot}, shared.config.posts) {}
+
+void DeviceSession::handle(const coap::Event& event, coap::Connection* connection, coap::Instant now) {
+  if (std::holds_alternative<coap::event::Closed>(event)) return ended();
+  // What it brought in its last breath is taken all the same.
+  if (const auto* one = std::get_if<coap::event::NotificationReceived>(&event)) on_notification(*one, connection, now);
+  if (connection == nullptr) return;  // gone: Closed is on its way
+  std::visit([&](const auto& one) { on(one, *connection, now); }, event);
+  note_excess(connection->counters(), now);
+  run_watches(*connection, now);
+}
+
+void DeviceSession::on(const coap::event::Opened&, coap::Connection& connection, coap::Instant) {
+  device_ = connection.peer().uri;
+  shared_.sink.audit({device_, "handshake", true, "", address_});
+}
+
+void DeviceSession::ended() {
+  for (const auto& line : tally_.rest()) write(line);
+  if (registered()) shared_.sink.detach(name_);
+  shared_.stats.held_acks -= debts_.held();
+  debts_ = AlarmDebts(0);
+  posts_.end();
+  watches_ = {};
+  lifetime_check_.reset();
+}
+
+// -- what the device asks ---------------------------------------------------------------------------------------------
+
+void DeviceSession::on(const coap::event::RequestReceived& request, coap::Connection& connection, coap::Instant now) {
+  if (auto response = answer(request, connection.peer(), now))
+    connection.respond(request.exchange, std::move(*response), now);
+}
+
+std::optional<coap::Response> DeviceSession::answer(const coap::event::RequestReceived& request,
+                                                    const coap::PeerIdentity& peer, coap::Instant now) {
+  const auto* one = std::find_if(served.begin(), served.end(), [&](const Served& s) { return s.path == request.path; });
+  if (one == served.end())
+    return diagnostic(coap::code::not_found, "there are /vitals, /alarms, /rd and /time: see /.well-known/core");
+  if (request.method != one->method) return diagnostic(coap::code::method_not_allowed, one->words);
+  if (one->path == "/vitals") return take_post(Resource::vitals, request, peer, now);
+  if (one->path == "/alarms") return take_post(Resource::alarms, request, peer, now);
+  if (one->path == "/rd") return answer_registration(request, peer, now);
+  if (one->path == "/time") return answer_time(request);
+  if (request.accept && request.accept != coap::content_format::link)
+    return diagnostic(coap::code::not_acceptable, "this is link format, content-format 40");
+  return own_resources();
+}
+
+std::optional<coap::Response> DeviceSession::take_post(Resource resource, const coap::event::RequestReceived& request,
+                                                       const coap::PeerIdentity& peer, coap::Instant now) {
+  const WallTime received_at = shared_.calendar();
+  const auto latest = registered() ? std::optional{latest_tick(received_at)} : std::nullopt;
+  auto taken = posts_.take(resource, request, peer, received_at, latest, now);
+  if (taken.refused) note("post", to_string(*taken.refused), now);
+  return std::move(taken.answer);
+}
+
+coap::Response DeviceSession::answer_time(const coap::event::RequestReceived& request) {
+  const auto tick = read_tick(request);
+  if (!tick) return diagnostic(tick.error().code, tick.error().words);
+  const WallTime now = shared_.calendar();
+  // An instant that no calendar of ours holds: nothing measured since could be stored.
+  if (*tick > now.time_since_epoch()) return diagnostic(coap::code::bad_request, "tk reaches back before 1970");
+  const auto format = request.accept.value_or(coap::content_format::senml_cbor);
+  if (format != coap::content_format::senml_cbor && format != coap::content_format::senml_json)
+    return diagnostic(coap::code::not_acceptable, "the time is SenML, content-format 112 or 110");
+  anchor_ = now - *tick;
+  return time_response(now, format);
+}
+
+coap::Response DeviceSession::answer_registration(const coap::event::RequestReceived& request,
+                                                  const coap::PeerIdentity& peer, coap::Instant now) {
+  const auto registration = read_registration(request);
+  if (!registration) return refuse(registration.error(), "malformed", now);
+  // DTLS-13: a device is who its certificate says, whatever it calls itself.
+  if (names::canonical_urn(registration->endpoint) != peer.uri)
+    return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint", now);
+  if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
+  if (registered() && registration_->boot != registration->boot)
+    return refuse({coap::code::bad_request, "one boot a session: open a new one"}, "other_boot", now);
+  accept(*registration, peer, now);
+  coap::Response response;
+  response.code = coap::code::created;
+  response.options.add(coap::OptionNumber::location_path, std::string_view("rd"));
+  response.options.add(coap::OptionNumber::location_path,
+                       std::string_view(std::to_string(static_cast<std::uint64_t>(name_))));
+  return response;
+}
+
+coap::Response DeviceSession::refuse(Refusal refusal, const char* reason, coap::Instant now) {
+  ++shared_.stats.registrations_refused;
+  note("register", reason, now);
+  return diagnostic(refusal.code, refusal.words);
+}
+
+void DeviceSession::accept(const Registration& registration, const coap::PeerIdentity& peer, coap::Instant now) {
+  if (!registered()) {
+    ++shared_.stats.registrations;
+    shared_.sink.audit({device_, "register", true, "", address_});
+    attached_anchor_ = *anchor_;
+    shared_.sink.attach({name_, device_, registration.boot, *anchor_, peer.fingerprint});
+  }
+  registration_ = registration;
+  lifetime_check_ = now + registration.lifetime;
+  for (Resource resource : registration.resources) {
+    Watch& one = watch(resource);
+    if (std::exchange(one.advertised, true)) continue;
+    one.pause = shared_.config.observe_pause;
+    one.due = now;
+  }
+}
+
+// -- what the device tells --------------------------------------------------------------------------------------------
+
+std::optional<Resource> DeviceSession::resource_of(coap::ObservationId observation) const {
+  for (Resource resource : resources)
+    if (watches_[static_cast<std::size_t>(resource)].observation == observation) return resource;
+  return std::nullopt;
+}
+
+void DeviceSession::on_notification(const coap::event::NotificationReceived& notification, coap::Connection* connection,
+                                    coap::Instant now) {
+  const auto resource = resource_of(notification.observation);
+  if (!resource) return;
+  auto& stats = shared_.stats;
+  ++stats.notifications[static_cast<std::size_t>(*resource)][notification.confirmable ? 1 : 0];
+  if (!notification.fresh) ++stats.stale_notifications;
+  Watch& one = watch(*resource);
+  one.fresh_until =
+      now + (*resource == Resource::alarms ? std::min(notification.max_age, shared_.config.longest_alarm_age)
+                                           : notification.max_age);
+  keep_earliest(one.check, one.fresh_until + one.patience);
+  one.pause = shared_.config.observe_pause;
+  take_notification(*resource, notification, connection, now);
+}
+
+void DeviceSession::take_notification(Resource resource, const coap::event::NotificationReceived& notification,
+                                      coap::Connection* connection, coap::Instant now) {
+  const WallTime received_at = shared_.calendar();
+  auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(received_at));
+  const bool whole = admit_quarantined(facts, now);
+  if (resource != Resource::alarms) {
+    for (Fact& fact : facts) append(Ticket::none, std::move(fact), received_at);
+    return;
+  }
+  const std::size_t before = debts_.held();
+  const auto delivery = notification.confirmable && whole ? std::optional{notification.delivery} : std::nullopt;
+  auto taken = debts_.take(delivery, std::move(facts), now, shared_.draw_ticket);
+  count_held(before);
+  shared_.stats.alarms_refused += taken.refused;
+  for (auto& [ticket, fact] : taken.to_append) append(ticket, std::move(fact), received_at);
+  if (taken.declined || !whole) {
+    ++shared_.stats.alarms_declined;
+    if (connection != nullptr) connection->decline(notification.delivery);
+  } else if (taken.complete && connection != nullptr) {  // nothing in it, or the heartbeat: nothing to wait for
+    connection->acknowledge(notification.delivery, now);
+  }
+}
+
+/// Takes out the quarantined ones that are beyond the session's allowance; false: there were some.
+bool DeviceSession::admit_quarantined(std::vector<Fact>& facts, coap::Instant now) {
+  const auto beyond = std::erase_if(facts, [&](const Fact& fact) {
+    const auto* quarantined = std::get_if<Quarantined>(&fact.body);
+    if (quarantined == nullptr) return false;
+    ++shared_.stats.quarantined[static_cast<std::size_t>(quarantined->reason)];
+    note("quarantine", to_string(quarantined->reason), now);
+    return !quarantine_.take(now);
+  });
+  shared_.stats.quarantine_over += beyond;
+  return beyond == 0;
+}
+
+std::uint64_t DeviceSession::latest_tick(WallTime received_at) const {
+  const auto since = received_at - attached_anchor_ + shared_.config.clock_slack;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, since / std::chrono::milliseconds{1}));
+}
+
+void DeviceSession::append(Ticket ticket, Fact fact, WallTime received_at) {
+  shared_.sink.append({name_, ticket, received_at, std::move(fact)});
+}
+
+void DeviceSession::handle_result(Ticket ticket, RecordResult result, coap::Connection& connection, coap::Instant now) {
+  if (ticket == Ticket::none) return;
+  if (auto answer = posts_.settle(ticket, result))
+    return connection.respond(answer->exchange, std::move(answer->response), now);
+  const std::size_t before = debts_.held();
+  bool late = false;
+  const auto settled = debts_.settle(ticket, result);
+  for (const auto delivery : settled.declined) connection.decline(delivery);
+  shared_.stats.alarms_declined += settled.declined.size();
+  for (const auto& released : settled.released) {
+    connection.acknowledge(released.delivery, now);
+    shared_.stats.alarm_ack.observe(now - released.held_since);
+    late = late || now - released.held_since >= shared_.config.late_ack;
+  }
+  count_held(before);
+  if (!is_durable(result)) return;
+  // An ACK that comes late may find that the device has dropped the observer; what it still owes comes when asked.
+  Watch& alarms = watch(Resource::alarms);
+  if (late || !alarms.observation) plan(alarms, now);
+  run_watches(connection, now);
+}
+
+void DeviceSession::count_held(std::size_t before) {
+  shared_.stats.held_acks = shared_.stats.held_acks - before + debts_.held();
+}
+
+void DeviceSession::on(const coap::event::NotificationRejected& rejected, coap::Connection&, coap::Instant now) {
+  const bool retired = rejected.why == coap::event::NotificationRejected::Why::retired;
+  ++shared_.stats.rejected_tokens[retired ? 1 : 0];
+  note("notify", retired ? "retired" : "unknown", now);
+}
+
+// -- the observations -------------------------------------------------------------------------------------------------
+
+void DeviceSession::own(coap::Connection& connection, coap::Instant now, coap::Instant from) {
+  observes_from_ = from;
+  run_watches(connection, now);
+}
+
+void DeviceSession::on(const coap::event::ObservationEnded& ended, coap::Connection&, coap::Instant now) {
+  const auto resource = resource_of(ended.observation);
+  if (!resource) return;
+  ++shared_.stats.observations_ended;
+  Watch& one = watch(*resource);
+  one.observation.reset();
+  one.due.reset();
+  one.check.reset();
+  // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
+  if (*resource != Resource::alarms || debts_.empty()) plan(one, now);
+  one.pause = std::min(one.pause * 2, shared_.config.longest_pause);
+}
+
+void DeviceSession::plan(Watch& one, coap::Instant now) {
+  if (!one.advertised || one.due) return;
+  one.due = one.last_observed ? std::max(now, *one.last_observed + one.pause) : now;
+}
+
+void DeviceSession::observe(Resource resource, coap::Connection& connection, coap::Instant now) {
+  Watch& one = watch(resource);
+  one.due.reset();
+  one.last_observed = now;
+  one.fresh_until = now + coap::default_max_age;  // so long at least until it is asked once more
+  one.patience = draw_patience(shared_.random);
+  one.check = one.fresh_until + one.patience;
+  ++shared_.stats.observations;
+  if (one.observation) return connection.refresh(*one.observation, now);  // RFC 7641 §3.3.1
+  coap::Request request;
+  request.path = path(resource);
+  const auto policy = resource == Resource::alarms ? coap::AckPolicy::held : coap::AckPolicy::at_once;
+  one.observation = connection.observe(std::move(request), policy, now);
+}
+
+void DeviceSession::run_watches(coap::Connection& connection, coap::Instant now) {
+  if (!observes_from_ || now < *observes_from_) return;
+  for (Resource resource : resources)
+    if (const auto due = watch(resource).due; due && *due <= now) observe(resource, connection, now);
+}
+
+/// A device that is there answers, whatever was lost before; one that has dropped the observer takes it in again.
+void DeviceSession::refresh_stale(coap::Instant now) {
+  for (Resource resource : resources) {
+    Watch& one = watch(resource);
+    if (!one.check || now < *one.check) continue;
+    const auto stale_at = one.fresh_until + one.patience;
+    one.check = now < stale_at ? stale_at : now + one.patience;
+    // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
+    if (now >= stale_at && (resource != Resource::alarms || debts_.empty())) plan(one, now);
+  }
+}
+
+void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Instant now) {
+  Watch& alarms = watch(Resource::alarms);
+  if (!alarms.observation || now >= alarms.fresh_until) plan(alarms, now);
+  run_watches(connection, now);
+}
+
+// -- time -------------------------------------------------------------------------------------------------------------
+
+void DeviceSession::handle_timeout(coap::Connection& connection, coap::Instant now) {
+  for (const auto& line : tally_.due(now)) write(line);
+  for (auto& [exchange, response] : posts_.expire(now)) connection.respond(exchange, std::move(response), now);
+  refresh_stale(now);
+  if (lifetime_check_ && *lifetime_check_ <= now) {
+    // Any traffic refreshes the registration; without any its lifetime ends, and the session with it (RFC 9176 §5).
+    lifetime_check_ = connection.last_heard() + registration_->lifetime;
+    if (*lifetime_check_ <= now) return connection.close(coap::CloseReason::idle, now);
+  }
+  run_watches(connection, now);
+}
+
+std::optional<coap::Instant> DeviceSession::next_deadline() const {
+  std::optional<coap::Instant> earliest = tally_.next_deadline();
+  keep_earliest(earliest, posts_.next_deadline());
+  keep_earliest(earliest, lifetime_check_);
+  if (observes_from_)
+    for (const Watch& one : watches_) {
+      keep_earliest(earliest, one.due ? std::optional(std::max(*one.due, *observes_from_)) : std::nullopt);
+      keep_earliest(earliest, one.check);
+    }
+  return earliest;
+}
+
+// -- audit ------------------------------------------------------------------------------------------------------------
+
+void DeviceSession::note(std::string action, std::string reason, coap::Instant now, std::uint64_t times) {
+  if (const auto line = tally_.note({std::move(action), std::move(reason), {}}, now, times)) write(*line);
+}
+
+void DeviceSession::note_excess(const coap::ConnectionCounters& counters, coap::Instant now) {
+  const auto excess = counters.notifications_over + counters.requests_over + counters.held_over;
+  if (excess == noted_excess_) return;
+  note("notify", "over_rate", now, excess - std::exchange(noted_excess_, excess));
+}
+
+void DeviceSession::write(const AuditTally::Line& line) {
+  const auto& [key, count] = line;
+  shared_.sink.audit({device_, key.action, false, key.reason, address_, count});
+}
+
+}  // namespace wardlink::ingest

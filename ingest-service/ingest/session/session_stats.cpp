@@ -1,0 +1,38 @@
+#include "ingest/session/session_stats.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+void add(std::uint64_t& sum, std::uint64_t one) { sum += one; }
+
+template <class T, std::size_t N>
+void add(std::array<T, N>& sum, const std::array<T, N>& one) {
+  for (std::size_t i = 0; i < N; ++i) add(sum[i], one[i]);
+}
+
+}  // namespace
+
+const char* to_string(PostEnd end) {
+  static constexpr std::array<const char*, post_end_count> names{"stored", "refused", "away", "shed"};
+  return names.at(static_cast<std::size_t>(end));
+}
+
+void add(SessionStats& sum, const SessionStats& one) {
+  add(sum.notifications, one.notifications);
+  add(sum.stale_notifications, one.stale_notifications);
+  add(sum.rejected_tokens, one.rejected_tokens);
+  add(sum.records, one.records);
+  add(sum.quarantined, one.quarantined);
+  add(sum.posts, one.posts);
+  add(sum.registrations, one.registrations);
+  add(sum.registrations_refused, one.registrations_refused);
+  add(sum.observations, one.observations);
+  add(sum.observations_ended, one.observations_ended);
+  add(sum.held_acks, one.held_acks);
+  sum.alarm_ack.add(one.alarm_ack);
+  add(sum.alarms_refused, one.alarms_refused);
+  add(sum.alarms_declined, one.alarms_declined);
+  add(sum.quarantine_over, one.quarantine_over);
+}
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,303 @@
+#include "ingest/sink/grpc_lane.hpp"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "ingest/sink/record_proto.hpp"
+#include "wardlink/v1/ingest.grpc.pb.h"
+
+namespace wardlink::ingest {
+namespace {
+
+coap::Instant steady_now() {
+  return coap::Instant{std::chrono::duration_cast<coap::Duration>(std::chrono::steady_clock::now().time_since_epoch())};
+}
+
+std::chrono::steady_clock::time_point steady(coap::Instant instant) {
+  return std::chrono::steady_clock::time_point{instant.time_since_epoch()};
+}
+
+}  // namespace
+
+GrpcLane::GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config, Deliver deliver, Notice notice,
+                   Complain complain)
+    : channel_(std::move(channel)),
+      config_(config),
+      deliver_(std::move(deliver)),
+      notice_(std::move(notice)),
+      complain_(std::move(complain)),
+      queue_(config.queue),
+      backoff_(config.first_backoff),
+      thread_([this] { run(); }) {}
+
+GrpcLane::~GrpcLane() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (context_ != nullptr) context_->TryCancel();
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+// -- from the shard ---------------------------------------------------------------------------------------------------
+
+void GrpcLane::attach(const Attachment& attachment) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.attach(attachment);
+  }
+  changed_.notify_all();
+}
+
+void GrpcLane::detach(SinkSession session) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.detach(session);
+  }
+  changed_.notify_all();
+}
+
+void GrpcLane::append(Record record) {
+  std::vector<RecordAnswered> answers;
+  {
+    const std::lock_guard lock(mutex_);
+    answers = queue_.append(std::move(record), steady_now());
+  }
+  changed_.notify_all();
+  if (!answers.empty()) deliver_({answers.begin(), answers.end()});
+}
+
+void GrpcLane::audit(AuditEntry entry) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.audit(std::move(entry));
+  }
+  changed_.notify_all();
+}
+
+void GrpcLane::renew(std::shared_ptr<grpc::Channel> channel) {
+  const std::lock_guard lock(mutex_);
+  next_channel_ = std::move(channel);
+  if (!connected_ && context_ != nullptr)
+    context_->TryCancel();  // it waits for a connection that is not wanted any more
+}
+
+bool GrpcLane::drain(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  draining_ = true;
+  if (!connected_ && context_ != nullptr && queue_.drained()) context_->TryCancel();
+  changed_.notify_all();
+  return changed_.wait_for(lock, patience, [this] { return finished_ && queue_.drained(); });
+}
+
+GrpcLane::Stats GrpcLane::stats() const {
+  const std::lock_guard lock(mutex_);
+  return {queue_.counters(), queue_.size(), queue_.audits(), connected_, streams_, refusals_};
+}
+
+bool GrpcLane::connected() const {
+  const std::lock_guard lock(mutex_);
+  return connected_;
+}
+
+// -- the stream's life ------------------------------------------------------------------------------------------------
+
+void GrpcLane::run() {
+  keep_streaming();
+  const std::lock_guard lock(mutex_);
+  finished_ = true;
+  changed_.notify_all();
+}
+
+void GrpcLane::keep_streaming() {
+  for (;;) {
+    grpc::ClientContext context;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ || (draining_ && queue_.drained())) return;
+      if (next_channel_) channel_ = std::exchange(next_channel_, nullptr);
+      context_ = &context;
+      broken_ = false;
+      first_answer_ = false;
+      // The first failure is told, with its reason. From then on the call waits for the connection: gRPC's synchronous
+      // client makes no progress with one unless a call is waiting.
+      context.set_wait_for_ready(told_loss_);
+    }
+    const auto stub = v1::IngestService::NewStub(channel_);
+    // Returns when the connection stands or, the first time, has failed; TryCancel ends the wait.
+    const auto stream = stub->Ingest(&context);
+    serve(*stream);
+    const grpc::Status status = stream->Finish();
+    {
+      const std::lock_guard lock(mutex_);
+      context_ = nullptr;
+      connected_ = false;
+      // An end in good order says that storage has taken the audit entries too, which it does not answer.
+      if (stopping_ || (status.ok() && draining_ && queue_.drained())) return;
+      queue_.restart();
+      if (draining_ && queue_.drained()) return;
+    }
+    note_loss(status);
+    wait_before_retry();
+  }
+}
+
+void GrpcLane::serve(Stream& stream) {
+  std::thread reader([this, &stream] { read(stream); });
+  while (const auto request = next())
+    if (!stream.Write(*request)) break;
+  close_in_order(stream);
+  reader.join();  // it ends when the stream does: a failed Write() says that it has
+}
+
+/// All is answered: storage takes what is still in the pipe (audit entries), then ends the stream itself.
+void GrpcLane::close_in_order(Stream& stream) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || broken_) return;
+  }
+  stream.WritesDone();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopping_ || broken_; });
+}
+
+std::optional<v1::IngestRequest> GrpcLane::next() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (stopping_ || broken_) return std::nullopt;
+    const auto outgoing = queue_.next(steady_now());
+    const auto dropped = queue_.take_dropped();
+    if (outgoing || !dropped.empty()) {
+      lock.unlock();
+      if (!dropped.empty()) deliver_({dropped.begin(), dropped.end()});
+      if (!outgoing) {
+        lock.lock();
+        continue;
+      }
+      return to_proto(*outgoing);  // a batch stays where it is until it is answered, which comes after it was written
+    }
+    if (draining_ && queue_.drained()) return std::nullopt;
+    if (const auto deadline = queue_.next_deadline())
+      changed_.wait_until(lock, steady(*deadline));
+    else
+      changed_.wait(lock);
+  }
+}
+
+void GrpcLane::read(Stream& stream) {
+  stream.WaitForInitialMetadata();  // storage sends it once it has let this stream in
+  if (channel_->GetState(false) == GRPC_CHANNEL_READY) {
+    const std::lock_guard lock(mutex_);
+    connected_ = true;
+    ++streams_;
+  }
+  v1::IngestResponse response;
+  bool kept = true;
+  while (kept && stream.Read(&response)) kept = take(response);
+  {
+    const std::lock_guard lock(mutex_);
+    broken_ = true;
+    if (!kept) context_->TryCancel();
+  }
+  changed_.notify_all();
+}
+
+/// False: storage does not keep to the contract, so the stream is given up.
+bool GrpcLane::take(const v1::IngestResponse& response) {
+  note_first_answer();
+  if (response.has_attach_all_result()) {
+    const auto refused = refusals(response.attach_all_result());
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.attach_answered(refused);
+    }
+    changed_.notify_all();
+  }
+  const bool kept = !response.has_append_result() || take_answers(response.append_result());
+  complain();
+  return kept;
+}
+
+bool GrpcLane::take_answers(const v1::AppendResult& result) {
+  const auto answers = from_proto(result);
+  if (!answers) return false;
+  std::optional<std::vector<RecordAnswered>> answered;
+  {
+    const std::lock_guard lock(mutex_);
+    answered = queue_.answer(result.batch(), *answers, steady_now());
+  }
+  if (!answered) return false;
+  changed_.notify_all();
+  if (!answered->empty()) deliver_({answered->begin(), answered->end()});
+  return true;
+}
+
+void GrpcLane::complain() {
+  std::vector<std::string> sentences;
+  {
+    const std::lock_guard lock(mutex_);
+    sentences = queue_.take_complaints();
+  }
+  for (const auto& sentence : sentences) complain_(sentence);
+}
+
+void GrpcLane::note_first_answer() {
+  bool was_lost = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(first_answer_, true)) return;
+    backoff_ = config_.first_backoff;
+    was_lost = std::exchange(told_loss_, false);
+    told_refusal_ = false;
+  }
+  if (was_lost) notice_({config_.queue.stream, true, ""});
+  deliver_({StorageBack{config_.queue.stream}});
+}
+
+/// A loss is told once; that storage refuses is told as well, though the loss was known: an operator can mend it.
+void GrpcLane::note_loss(const grpc::Status& status) {
+  Change change{config_.queue.stream, false, status.ok() ? "it was closed" : status.error_message()};
+  {
+    const std::lock_guard lock(mutex_);
+    refused_ = change.refused = status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
+    if (refused_) ++refusals_;
+    change.known = std::exchange(told_loss_, true);
+    const bool told = change.known && (!refused_ || told_refusal_);
+    told_refusal_ = told_refusal_ || refused_;
+    if (told) return;
+  }
+  notice_(change);
+}
+
+void GrpcLane::wait_before_retry() {
+  std::unique_lock lock(mutex_);
+  const auto pause = refused_ ? config_.refused_backoff : backoff_;
+  changed_.wait_for(lock, pause, [this] { return stopping_ || (draining_ && queue_.drained()); });
+  if (!first_answer_) backoff_ = std::min(backoff_ * 2, config_.longest_backoff);
+}
+
+void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
+  sum.queue.shed_vitals += one.queue.shed_vitals;
+  sum.queue.shed_waveforms += one.queue.shed_waveforms;
+  sum.queue.shed_quarantined += one.queue.shed_quarantined;
+  sum.queue.alarms_refused += one.queue.alarms_refused;
+  sum.queue.audits_dropped += one.queue.audits_dropped;
+  sum.queue.appended += one.queue.appended;
+  sum.queue.waited += one.queue.waited;
+  sum.queue.resent += one.queue.resent;
+  sum.queue.parked += one.queue.parked;
+  sum.queue.attaches_refused += one.queue.attaches_refused;
+  sum.queue.attaches_ignored += one.queue.attaches_ignored;
+  sum.queue.superseded += one.queue.superseded;
+  sum.waiting += one.waiting;
+  sum.audits += one.audits;
+  sum.connected = sum.connected && one.connected;
+  sum.streams += one.streams;
+  sum.refused += one.refused;
+}
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,55 @@
+#pragma once
+// The record sink's real tenant: two streams to storage over mutual-TLS gRPC, one for readings, one for alarms on a
+// connection of its own, so that nothing queues ahead of an alarm.
+
+#include <memory>
+#include <string>
+
+#include "ingest/sink/grpc_lane.hpp"
+#include "ingest/sink/record_sink.hpp"
+
+namespace wardlink::ingest {
+
+/// PEM texts; the authority that signed storage's certificate is the only one trusted.
+struct StorageCredentials {
+  std::string certificate_pem;
+  std::string private_key_pem;
+  std::string trusted_ca_pem;
+};
+
+class GrpcSink final : public RecordSink {
+ public:
+  struct Config {
+    std::string storage;  // host:port
+    StorageCredentials credentials;
+    std::size_t readings_capacity = 65'536;  // then the oldest vitals are shed
+    std::size_t alarms_capacity = 262'144;  // sessions × 1,024 and at most so many; then refused: the device owes them
+    coap::Duration refused_backoff = GrpcLane::Config{}.refused_backoff;
+  };
+  struct Stats {
+    GrpcLane::Stats readings, alarms;
+  };
+
+  /// Returns at once; storage may be away. `deliver` is called from the sink's threads and from append().
+  GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice, GrpcLane::Complain complain);
+
+  void attach(const Attachment& attachment) override;
+  void detach(SinkSession session) override;
+  void append(Record record) override;
+  void audit(AuditEntry entry) override;
+  bool connected(Stream lane) const override;
+
+  /// For the next connections. Any thread, one at a time.
+  void renew(const StorageCredentials& credentials);
+  /// The end: waits until everything is answered, or the time is up: then false. Blocks: not for the shard's thread.
+  bool drain(std::chrono::milliseconds patience);
+  /// Any thread.
+  Stats stats() const;
+
+ private:
+  Config config_;
+  GrpcLane readings_;
+  GrpcLane alarms_;
+};
+
+}  // namespace wardlink::ingest

@@ -1,0 +1,153 @@
+#include "ingest/sink/record_proto.hpp"
+
+namespace wardlink::ingest {
+namespace {
+
+void set(google::protobuf::Timestamp& into, WallTime time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  into.set_seconds(seconds.time_since_epoch().count());
+  into.set_nanos(static_cast<std::int32_t>(std::chrono::nanoseconds{time - seconds}.count()));
+}
+
+void set(v1::Record& into, const SignValues& signs) {
+  auto& body = *into.mutable_signs();
+  for (const auto& one : signs.values) {
+    body.add_sign(one.sign);
+    body.add_value(one.value);
+    body.add_quality(one.implausible ? 1 : 0);
+  }
+}
+
+// The enumerations of record.hpp bear the contract's numbers.
+static_assert(static_cast<int>(Stream::vitals) == v1::STREAM_VITALS);
+static_assert(static_cast<int>(Stream::alarms) == v1::STREAM_ALARMS);
+static_assert(static_cast<int>(Stream::manual) == v1::STREAM_MANUAL);
+static_assert(static_cast<int>(Stream::ecg) == v1::STREAM_WAVEFORM_ECG);
+static_assert(static_cast<int>(Stream::ppg) == v1::STREAM_WAVEFORM_PPG);
+static_assert(static_cast<int>(Stream::resp) == v1::STREAM_WAVEFORM_RESP);
+static_assert(static_cast<int>(AlarmFact::Event::raised) == v1::AlarmFact::RAISED);
+static_assert(static_cast<int>(AlarmFact::Event::ended) == v1::AlarmFact::ENDED);
+static_assert(static_cast<int>(AlarmFact::Kind::physiological) == v1::ALARM_KIND_PHYSIOLOGICAL);
+static_assert(static_cast<int>(AlarmFact::Kind::technical) == v1::ALARM_KIND_TECHNICAL);
+static_assert(v1::ALARM_PRIORITY_LOW == 1 && v1::ALARM_PRIORITY_HIGH == 3);
+
+void set(v1::Record& into, const AlarmFact& alarm) {
+  auto& body = *into.mutable_alarm();
+  body.set_event(static_cast<v1::AlarmFact::Event>(alarm.event));
+  body.set_kind(static_cast<v1::AlarmKind>(alarm.kind));
+  body.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  body.set_code(alarm.code);
+  body.set_sign(alarm.sign);
+  if (alarm.value) body.set_value(*alarm.value);
+  if (alarm.limit) body.set_limit(*alarm.limit);
+  body.set_onset_sequence(alarm.onset_sequence);
+}
+
+void set(v1::Record& into, const WaveformRun& run) {
+  auto& body = *into.mutable_waveform();
+  body.set_rate_samples(run.rate.samples);
+  body.set_rate_seconds(run.rate.seconds);
+  body.set_scale(run.scale);
+  body.set_offset(run.offset);
+  body.set_samples(run.samples.data(), run.samples.size());
+}
+
+void set(v1::Record& into, const Quarantined& quarantined) {
+  auto& body = *into.mutable_quarantined();
+  body.set_reason(to_string(quarantined.reason));
+  body.set_resource(quarantined.resource);
+  body.set_payload(quarantined.payload.data(), quarantined.payload.size());
+}
+
+void set(v1::Record& into, const Record& record) {
+  into.set_session(static_cast<std::uint64_t>(record.session));
+  into.set_stream(static_cast<v1::Stream>(record.fact.stream));
+  into.set_sequence(record.fact.sequence);
+  into.set_tick_ms(record.fact.tick_ms);
+  into.set_boot(record.fact.boot);
+  set(*into.mutable_received_at(), record.received_at);
+  std::visit([&](const auto& body) { set(into, body); }, record.fact.body);
+}
+
+void set(v1::Attach& attach, const Attachment& attachment) {
+  attach.set_session(static_cast<std::uint64_t>(attachment.session));
+  attach.set_device(attachment.device);
+  attach.set_boot(attachment.boot);
+  set(*attach.mutable_anchor(), attachment.anchor);
+  attach.set_certificate_fingerprint(attachment.fingerprint);
+}
+
+void set(v1::IngestRequest& into, const LaneQueue::Attachments& attachments) {
+  auto& all = *into.mutable_attach_all();
+  all.mutable_attaches()->Reserve(static_cast<int>(attachments.size()));
+  for (const Attachment& attachment : attachments) set(*all.add_attaches(), attachment);
+}
+
+void set(v1::IngestRequest& into, const LaneQueue::Detachment& detachment) {
+  into.mutable_detach()->set_session(static_cast<std::uint64_t>(detachment.session));
+}
+
+void set(v1::AuditEntry& into, const AuditEntry& entry) {
+  into.set_subject(entry.subject);
+  into.set_action(entry.action);
+  into.set_granted(entry.granted);
+  into.set_reason(entry.reason);
+  into.set_address(entry.address);
+  into.set_count(entry.count);
+}
+
+void set(v1::IngestRequest& into, const std::vector<AuditEntry>& entries) {
+  auto& audit = *into.mutable_audit();
+  audit.mutable_entries()->Reserve(static_cast<int>(entries.size()));
+  for (const AuditEntry& entry : entries) set(*audit.add_entries(), entry);
+}
+
+void set(v1::IngestRequest& into, const LaneQueue::Batch& batch) {
+  auto& append = *into.mutable_append();
+  append.set_batch(batch.number);
+  append.mutable_records()->Reserve(static_cast<int>(batch.records->size()));
+  for (const Record& record : *batch.records) set(*append.add_records(), record);
+}
+
+std::optional<StorageAnswer> from_proto(int result) {
+  switch (result) {
+    case v1::RECORD_RESULT_COMMITTED:
+      return StorageAnswer::committed;
+    case v1::RECORD_RESULT_DUPLICATE:
+      return StorageAnswer::duplicate;
+    case v1::RECORD_RESULT_QUARANTINED:
+      return StorageAnswer::quarantined;
+    case v1::RECORD_RESULT_NOT_ATTACHED:
+      return StorageAnswer::not_attached;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+v1::IngestRequest to_proto(const LaneQueue::Outgoing& outgoing) {
+  v1::IngestRequest request;
+  std::visit([&](const auto& one) { set(request, one); }, outgoing);
+  return request;
+}
+
+std::optional<std::vector<StorageAnswer>> from_proto(const v1::AppendResult& result) {
+  std::vector<StorageAnswer> answers;
+  answers.reserve(static_cast<std::size_t>(result.results_size()));
+  for (int one : result.results()) {
+    const auto answer = from_proto(one);
+    if (!answer) return std::nullopt;
+    answers.push_back(*answer);
+  }
+  return answers;
+}
+
+std::vector<LaneQueue::Refusal> refusals(const v1::AttachAllResult& result) {
+  std::vector<LaneQueue::Refusal> refused;
+  for (const auto& each : result.results())
+    if (!each.refusal().empty()) refused.push_back({SinkSession{each.session()}, each.refusal()});
+  return refused;
+}
+
+}  // namespace wardlink::ingest

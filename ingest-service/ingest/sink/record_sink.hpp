@@ -1,0 +1,82 @@
+#pragma once
+// The seam between a shard and storage. Tenants: GrpcSink (grpc_sink.hpp), and in tests one in memory and one that
+// fails.
+//
+// A shard gives; what became of it comes back as events, through the Deliver callback that the tenant was made with.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ingest/payload/record.hpp"
+
+namespace wardlink::ingest {
+
+/// Who a session is: told to storage before its first record.
+struct Attachment {
+  SinkSession session;
+  std::string device;       // URN of the session's certificate
+  std::uint64_t boot = 0;   // below 2^53
+  WallTime anchor;          // the instant of the device's tick 0
+  std::string fingerprint;  // SHA-256 of the certificate, hex
+};
+
+/// A line of the audit log. No payload, no vital sign.
+struct AuditEntry {
+  std::string subject;  // the peer's URN where it is known
+  std::string action;   // handshake, register, notify, quarantine, post
+  bool granted = false;
+  std::string reason;
+  std::string address;  // for tracing, never an identity
+  std::uint64_t count = 1;
+};
+
+enum class RecordResult : std::uint8_t {
+  committed,    // its row is durable
+  duplicate,    // the same record was durable already
+  quarantined,  // durable in quarantine
+  shed,         // dropped here for want of room, and counted: never an alarm record
+  refused,      // an alarm record for which there was no room: not taken, so the device still owes it
+};
+inline constexpr std::size_t record_result_count = 5;
+const char* to_string(RecordResult result);
+
+/// Whether storage holds it: then its ACK may leave.
+constexpr bool is_durable(RecordResult result) { return result <= RecordResult::quarantined; }
+
+/// What became of one record. Comes exactly once for each append(), unless the sink is stopped first.
+struct RecordAnswered {
+  SinkSession session;
+  Ticket ticket;
+  Stream stream;
+  RecordResult result;
+};
+
+/// Storage answers again after it was away (or for the first time).
+struct StorageBack {
+  Stream stream;  // vitals (all readings) or alarms
+};
+
+using SinkEvent = std::variant<RecordAnswered, StorageBack>;
+
+/// Hands events over to the shard's thread; called from any thread, must not block. In products it posts to the loop.
+using Deliver = std::function<void(std::vector<SinkEvent>)>;
+
+/// One shard's way to storage. Called on the shard's thread only; never blocks, never throws, bounded in memory.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  /// Before the session's first record.
+  virtual void attach(const Attachment& attachment) = 0;
+  /// The session is over. Records of it that are still unanswered stay on their way.
+  virtual void detach(SinkSession session) = 0;
+  virtual void append(Record record) = 0;
+  virtual void audit(AuditEntry entry) = 0;
+  /// Whether storage is there to take such records now, as far as this end knows. `lane`: vitals (all readings) or
+  /// alarms.
+  virtual bool connected(Stream lane) const = 0;
+};
+
+}  // namespace wardlink::ingest

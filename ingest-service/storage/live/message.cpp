@@ -1,0 +1,63 @@
+#include "storage/live/message.hpp"
+
+#include <algorithm>
+
+#include "storage/live/cursor.hpp"
+#include "storage/wire/instants.hpp"
+#include "storage/wire/names.hpp"
+#include "storage/wire/records.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+void put(const LiveEvent&, const ReadingRow& row, v1::WatchResponse& response) {
+  *response.mutable_measurement_set() = to_proto(row);
+}
+
+void put(const LiveEvent&, const RunRow& row, v1::WatchResponse& response) {
+  *response.mutable_waveform_run() = to_proto(row);
+}
+
+void put(const LiveEvent& event, const AlarmChange& change, v1::WatchResponse& response) {
+  auto& message = *response.mutable_alarm_event();
+  message.set_change(static_cast<v1::AlarmEvent::Change>(change.kind));
+  *message.mutable_alarm() = to_proto(change.alarm);
+  message.set_stream(static_cast<v1::Stream>(event.at.stream));
+  message.set_sequence(event.at.sequence);
+  *message.mutable_time() = to_stamp(change.at);
+}
+
+void put(const LiveEvent&, const AttributionChange& change, v1::WatchResponse& response) {
+  auto& message = *response.mutable_attribution_changed();
+  message.set_change(change.believed ? v1::AttributionChanged::BELIEVED : v1::AttributionChanged::WITHDRAWN);
+  *message.mutable_assignment() = to_proto(change.assignment);
+}
+
+}  // namespace
+
+LiveMessage to_message(const LiveEvent& event, const std::string& epoch) {
+  LiveMessage message{event.at, event.device, event.patient, event.ward, {}};
+  auto& response = message.response;
+  response.set_cursor(make_cursor(epoch, event.at));
+  response.set_patient(patient_name(event.patient));
+  response.set_patient_display_name(event.patient_name);
+  response.set_late(event.late);
+  std::visit([&](const auto& body) { put(event, body, response); }, event.body);
+  return message;
+}
+
+bool passes(const LiveFilter& filter, const LiveMessage& message) {
+  if (!filter.wants(message.at.kind)) return false;
+  if (filter.scope && std::ranges::find(*filter.scope, message.ward) == filter.scope->end()) return false;
+  switch (filter.subject.kind) {
+    case Subject::Kind::all:
+      return true;
+    case Subject::Kind::patient:
+      return message.patient == filter.subject.id;
+    case Subject::Kind::device:
+      return message.device == filter.subject.id;
+  }
+  return false;
+}
+
+}  // namespace wardlink::storage

@@ -1,0 +1,66 @@
+#pragma once
+// What waits for one watcher. Bounded: who does not keep up is dropped, and nobody waits for it.
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "storage/port/live_store.hpp"
+
+namespace wardlink::storage {
+
+struct LiveMessage;
+
+class LiveQueue {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Message = std::shared_ptr<const LiveMessage>;
+  enum class End { none, overflow, away, stopping };
+
+  /// `cancel` breaks off a write that blocks; any thread may call it while the queue is not closed.
+  LiveQueue(LiveFilter filter, std::size_t limit, std::function<void()> cancel);
+
+  // For the tail's thread.
+  void offer(const Message& message);
+  /// Everything below `settled` has been offered, and with it all that was committed before `complete_until`.
+  /// `durable`: see Horizon.
+  void settle(LivePosition settled, std::uint64_t durable, Instant complete_until);
+  void end(End how);
+  /// Breaks off a write that has lasted so long: of a watcher that reads nothing.
+  void cancel_if_stuck(Clock::time_point now, std::chrono::milliseconds limit);
+  bool closed() const;
+  const LiveFilter& filter() const { return filter_; }
+
+  // For the watcher's thread.
+  /// The next message; nothing when there is none by then, or when it has ended.
+  std::optional<Message> next(Clock::time_point by);
+  End ended() const;
+  struct Settled {
+    LivePosition position;
+    std::uint64_t durable;
+    Instant complete_until;
+  };
+  /// Nothing while messages wait.
+  std::optional<Settled> settled() const;
+  void write_begins();
+  void write_ends();
+  void close();
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  const LiveFilter filter_;
+  const std::size_t limit_;
+  std::function<void()> cancel_;
+  std::deque<Message> waiting_;
+  std::optional<Settled> settled_;
+  std::optional<Clock::time_point> writing_since_;
+  End end_ = End::none;
+  bool closed_ = false;
+};
+
+}  // namespace wardlink::storage

@@ -1,0 +1,256 @@
+#pragma once
+// The seam to where records are kept: what ingest writes, what clinicians read. Throws StoreError.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/port/record.hpp"
+
+namespace wardlink::storage {
+
+struct AttachRequest {
+  std::string device;  // URN, from the session's certificate
+  std::uint64_t boot = 0;
+  Instant anchor;  // of the device's tick 0, by ingest's clock
+};
+
+struct Attached {
+  std::shared_ptr<const Session> session;      // nullptr = the database refuses these values
+  std::map<Stream, std::uint64_t> watermarks;  // highest sequence stored of each stream of this boot
+};
+
+/// Who did what: ingest's own facts, and every API call.
+struct AuditFact {
+  std::string subject, method;
+  bool granted = false;
+  std::vector<std::string> resources{};  // names of what was asked for; never a vital sign, never a patient's name
+  std::string reason{}, address{};
+  std::uint64_t count = 1;
+};
+
+/// Writes what one stream from ingest carries, over a connection of its own. One thread at a time. Every call is
+/// idempotent: after StoreError::Kind::away, call again; the writer connects anew by itself.
+class RecordWriter {
+ public:
+  virtual ~RecordWriter() = default;
+
+  /// One result a request, in their order; a fixed number of statements, however many there are. Takes in devices that
+  /// are not known. The first anchor of a (device, boot) stays; a later one is kept beside it as a correction.
+  virtual std::vector<Attached> attach(std::span<const AttachRequest> requests) = 0;
+  Attached attach(const AttachRequest& request) { return attach(std::span(&request, 1)).front(); }
+
+  /// Starts of devices whose sessions are at another, for records that outlived them: one a request, in their order, as
+  /// attach(). Where a start has no anchor yet, the request's becomes it; else nothing changes.
+  virtual std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) = 0;
+
+  /// One result a record, in their order; on return all of them are durable. A record that the database refuses goes to
+  /// quarantine and blocks no other.
+  virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;
+
+  /// In one transaction, but that a row which the audit refuses takes no other along. False (and logged) where it has
+  /// refused any: that never stops records.
+  virtual bool audit(std::span<const AuditFact> facts) = 0;
+};
+
+/// What a subject may see: everything, or the patients of these wards.
+using Scope = std::optional<std::vector<std::string>>;
+
+/// What a question is about.
+struct Subject {
+  enum class Kind { all, patient, device };
+  Kind kind = Kind::all;
+  std::string id;  // uuid or URN
+};
+
+struct LatestValue {
+  std::uint16_t sign = 0;
+  double value = 0;
+  std::uint16_t quality = 0;
+  Instant measured_at;
+};
+
+/// An onset with its end; either may be missing, not both.
+struct AlarmCondition {
+  std::string patient, patient_name;  // who wore the device at `at`; empty = nobody
+  std::string device;
+  std::uint64_t boot = 0;
+  Stream stream = Stream::alarms;
+  std::uint64_t sequence = 0;
+  AlarmKind kind = AlarmKind::physiological;
+  AlarmPriority priority = AlarmPriority::low;
+  std::string code;
+  std::uint16_t sign = 0;
+  std::optional<double> limit, value;
+  std::optional<Instant> start, end;
+  std::optional<std::uint64_t> start_tick_ms, end_tick_ms;
+  Instant received_at;
+  std::optional<Instant> acknowledged_at;
+  std::string acknowledged_by;  // subject; empty = nobody
+  std::int64_t device_id = 0;
+
+  /// The instant that orders conditions.
+  Instant at() const { return start ? *start : *end; }
+  AlarmState state() const { return static_cast<AlarmState>(1 + (end ? 1 : 0) + (acknowledged_at ? 2 : 0)); }
+};
+
+/// The record key of an alarm's onset, or of its end where there is no onset.
+struct AlarmKey {
+  std::string device;  // URN
+  std::uint64_t boot = 0;
+  Stream stream = Stream::alarms;
+  std::uint64_t sequence = 0;
+  auto operator<=>(const AlarmKey&) const = default;
+};
+
+/// One wearer on one device.
+struct LatestRow {
+  std::int64_t device_id = 0;
+  std::string patient, patient_name;  // empty = nobody wears it
+  std::string device;
+  std::vector<LatestValue> values;     // by sign
+  std::vector<AlarmCondition> alarms;  // open, highest priority first, then newest; at most 100
+  std::uint64_t open_alarms = 0;       // how many there are; counted up to 1,000
+  std::optional<Instant> last_received_at;
+};
+
+/// The place of a record in the order of time; the next page begins behind it.
+struct Position {
+  Instant at;
+  std::int64_t device_id = 0;
+  std::uint64_t boot = 0;
+  Stream stream = Stream::vitals;
+  std::uint64_t sequence = 0;
+};
+
+/// Rows in their order, and the place behind which the rest follows; none: there is no rest. Fewer rows than were asked
+/// for, or none, may come with a rest: what one call reads is bounded, too.
+template <class Row, class Place = Position>
+struct Page : std::vector<Row> {
+  std::optional<Place> next;
+};
+
+struct ReadingsQuery {
+  Scope scope;
+  Subject subject;                    // patient or device
+  std::vector<std::uint16_t> signs;   // empty = all
+  std::optional<Instant> start, end;  // [start, end) of measured_at
+  std::optional<Position> after;
+  std::size_t limit = 1000;
+};
+
+struct ReadingRow {
+  std::int64_t device_id = 0;
+  std::string device;
+  std::uint64_t boot = 0;
+  Stream stream = Stream::vitals;
+  std::uint64_t sequence = 0, tick_ms = 0;
+  Instant measured_at, received_at;
+  MeasurementSet set;
+};
+
+struct AggregatesQuery {
+  Scope scope;
+  Subject subject;                   // patient or device
+  std::vector<std::uint16_t> signs;  // empty = all
+  Instant start, end;                // [start, end) of measured_at
+  std::chrono::microseconds bucket;
+  std::uint64_t first_bucket = 0;  // of this page
+  std::size_t limit = 1000;        // rows; a bucket is never divided
+};
+
+/// One sign in one bucket. What is implausible is counted, and nothing else.
+struct AggregateRow {
+  std::uint64_t bucket = 0;  // from 0
+  std::uint16_t sign = 0;
+  std::optional<double> min, mean, max;
+  std::uint64_t count = 0, implausible = 0;
+  std::uint64_t seconds = 0;  // of the bucket, with a plausible value
+};
+
+struct AlarmsQuery {
+  Scope scope;
+  Subject subject;
+  bool open_only = false;
+  std::vector<std::uint16_t> states;  // of AlarmState; empty = any
+  std::optional<Instant> start, end;  // [start, end) of AlarmCondition::at()
+  std::optional<Position> after;
+  std::size_t limit = 1000;
+};
+
+/// What is wrong with the system itself: nothing of a patient.
+struct SystemAlarmFact {
+  std::string code;
+  std::string subject{};  // what it is about, where a code may stand for several things
+  AlarmPriority priority = AlarmPriority::high;
+  std::string detail;  // one sentence that says what to do
+};
+
+struct SystemAlarm {
+  std::int64_t id = 0;
+  std::string code, subject;
+  AlarmPriority priority = AlarmPriority::high;
+  std::string detail, source;  // the program and host that saw it first
+  Instant raised_at;
+  std::optional<Instant> ended_at;
+};
+
+struct SystemAlarmsQuery {
+  bool open_only = false;
+  std::optional<Position> after{};  // its instant, and the alarm's id as device_id
+  std::size_t limit = 1000;
+};
+
+struct RunsQuery {
+  Scope scope;
+  Subject subject;  // patient or device
+  Stream stream{};  // a waveform's
+  /// A run with a sample in [start, end).
+  std::optional<Instant> start, end;
+  std::optional<Position> after;
+  std::size_t limit = 256;
+};
+
+struct RunRow {
+  std::int64_t device_id = 0;
+  std::string device;
+  std::uint64_t boot = 0;
+  Stream stream{};
+  std::uint64_t sequence = 0, tick_ms = 0;
+  Instant measured_at, received_at;
+  WaveformRun run;
+};
+
+/// Any thread.
+class RecordStore {
+ public:
+  virtual ~RecordStore() = default;
+
+  /// Connects at the first call to it.
+  virtual std::unique_ptr<RecordWriter> open_writer() = 0;
+
+  /// By device_id, behind `after`.
+  virtual Page<LatestRow, std::int64_t> latest(const Scope& scope, const Subject& subject, std::int64_t after = 0,
+                                               std::size_t limit = 1000) = 0;
+  /// Oldest first.
+  virtual Page<ReadingRow> readings(const ReadingsQuery& query) = 0;
+  /// Newest first.
+  virtual Page<AlarmCondition> alarms(const AlarmsQuery& query) = 0;
+  /// Newest first.
+  virtual std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) = 0;
+  /// By bucket, then sign; the rest begins with the bucket `next`. precondition: one bucket holds more than ten million
+  /// values.
+  virtual Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) = 0;
+  /// All or none; not_found names the first that is not there, or not in the scope. The first acknowledgement stays.
+  virtual std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
+                                                  const std::string& by) = 0;
+  /// Oldest first. Start and end are needed.
+  virtual std::vector<RunRow> runs(const RunsQuery& query) = 0;
+  /// Behind the newest sample of the runs that begin before `end`, where there is one.
+  virtual std::optional<Instant> end_of_runs(const RunsQuery& query) = 0;
+};
+
+}  // namespace wardlink::storage

@@ -1,0 +1,65 @@
+#pragma once
+// The seam to who is who: devices, patients, and who wore what when. Any thread. Throws StoreError.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/port/record_store.hpp"
+
+namespace wardlink::storage {
+
+struct DeviceRow {
+  std::string urn;
+  Instant created_at;
+  std::string patient, patient_name;  // who wears it now; empty = nobody
+  std::optional<Instant> last_received_at;
+};
+
+struct Identifier {
+  std::string system, value;
+};
+
+struct PatientRow {
+  std::string id;  // uuid, drawn by the database
+  std::string display_name;
+  std::vector<Identifier> identifiers;
+  Instant created_at;
+  std::vector<std::string> devices;  // worn now
+  std::string ward;                  // empty = none
+};
+
+struct AssignmentRow {
+  std::string device, patient;
+  Instant held_from;
+  std::optional<Instant> held_until;  // nothing = still worn
+  Instant recorded_at;
+  std::string recorded_by;
+};
+
+class RegistryStore {
+ public:
+  virtual ~RegistryStore() = default;
+
+  virtual DeviceRow create_device(const std::string& urn) = 0;
+  /// A scoped subject sees the devices of its wards' patients and those that nobody wears. By URN, behind `after`.
+  virtual Page<DeviceRow, std::string> devices(const Scope& scope, const std::string& after, std::size_t limit) = 0;
+  virtual DeviceRow device(const Scope& scope, const std::string& urn) = 0;
+
+  /// Until the device's next assignment begins, or open. Nothing = now. The same patient already wearing it then:
+  /// that assignment.
+  virtual AssignmentRow assign(const Scope& scope, const std::string& device, const std::string& patient,
+                               std::optional<Instant> from, const std::string& by) = 0;
+  /// Ends the assignment that holds at `until`; at its very start: it never was.
+  virtual AssignmentRow release(const Scope& scope, const std::string& device, std::optional<Instant> until,
+                                const std::string& by) = 0;
+
+  /// A ward that is not known yet is made.
+  virtual PatientRow create_patient(const std::string& display_name, const std::vector<Identifier>& identifiers,
+                                    const std::string& ward) = 0;
+  /// By id, behind `after`.
+  virtual Page<PatientRow, std::string> patients(const Scope& scope, const std::string& after, std::size_t limit) = 0;
+  virtual PatientRow patient(const Scope& scope, const std::string& id) = 0;
+};
+
+}  // namespace wardlink::storage

@@ -1,0 +1,25 @@
+#include "storage/postgres/link/audit.hpp"
+
+#include "storage/postgres/link/statements.hpp"
+#include "storage/postgres/link/text.hpp"
+
+namespace wardlink::storage::postgres {
+
+void insert_audit(pqxx::transaction_base& tx, std::span<const AuditFact> facts) {
+  ArrayText subjects, methods, outcomes, resources, reasons, addresses, counts;
+  for (const auto& fact : facts) {
+    std::vector<std::string> names;
+    for (const auto& each : fact.resources) names.push_back(cleaned(each));
+    subjects.add_quoted(cleaned(fact.subject));
+    methods.add_quoted(cleaned(fact.method));
+    outcomes.add_quoted(fact.granted ? "granted" : "refused");
+    resources.add_quoted(array_of(names));
+    reasons.add_quoted(cleaned(fact.reason));
+    addresses.add_quoted(cleaned(fact.address));
+    counts.add(capped(fact.count));
+  }
+  run(tx, "audit", subjects.text(), methods.text(), outcomes.text(), resources.text(), reasons.text(), addresses.text(),
+      counts.text());
+}
+
+}  // namespace wardlink::storage::postgres

@@ -1,0 +1,83 @@
+#pragma once
+// Values as PostgreSQL's text, exact in both directions: a double is its shortest text that reads back the same, an
+// instant its microseconds (functions instant() and micros() of the schema).
+
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/port/record.hpp"
+
+namespace wardlink::storage::postgres {
+
+std::string to_text(double value);
+std::string to_text(std::uint64_t value);
+std::string to_text(std::int64_t value);
+std::string to_text(Instant at);
+/// A timestamptz, for parameters that bound what is read: unlike instant(), it is a constant to the planner, who then
+/// opens only the partitions that it leads to.
+std::string stamp_text(Instant at);
+
+double read_double(std::string_view text);
+std::int64_t read_integer(std::string_view text);
+Instant read_instant(std::string_view micros);
+
+/// bytea: \x and hex.
+std::string to_text_of_bytes(std::string_view bytes);
+std::string read_bytes(std::string_view text);
+
+/// A one-dimensional array, element by element.
+class ArrayText {
+ public:
+  /// A number, or a nested array of numbers: needs no escape.
+  ArrayText& add(std::string_view plain);
+  ArrayText& add(std::int64_t value) { return add(to_text(value)); }
+  ArrayText& add_quoted(std::string_view text);
+  ArrayText& add_null() { return add("NULL"); }
+  std::string text() const { return items_ + "}"; }
+  std::size_t size() const { return size_; }
+
+ private:
+  void separate();
+  std::string items_ = "{";
+  std::size_t size_ = 0;
+};
+
+template <typename Number>
+std::string array_of(const std::vector<Number>& numbers) {
+  ArrayText array;
+  for (const auto number : numbers) {
+    if constexpr (std::is_floating_point_v<Number>) {
+      array.add(to_text(number));
+    } else {
+      array.add(std::int64_t{number});
+    }
+  }
+  return array.text();
+}
+std::string array_of(const std::vector<std::string>& texts);
+
+/// The elements of an array of numbers.
+std::vector<std::string_view> elements(std::string_view array);
+
+template <typename Number>
+std::vector<Number> read_array(std::string_view array) {
+  std::vector<Number> numbers;
+  for (const auto element : elements(array)) {
+    if constexpr (std::is_floating_point_v<Number>) {
+      numbers.push_back(read_double(element));
+    } else {
+      numbers.push_back(static_cast<Number>(read_integer(element)));
+    }
+  }
+  return numbers;
+}
+
+/// For a column of names and reasons: at most 255 bytes, whole characters, no NUL.
+std::string cleaned(std::string text);
+/// At most what a bigint holds.
+std::int64_t capped(std::uint64_t value);
+
+}  // namespace wardlink::storage::postgres

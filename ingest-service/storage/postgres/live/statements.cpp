@@ -1,0 +1,78 @@
+#include "storage/postgres/link/statements.hpp"
+
+#include "storage/postgres/read/alarm_rows.hpp"
+#include "storage/postgres/read/reading_rows.hpp"
+#include "storage/postgres/read/run_rows.hpp"
+
+namespace wardlink::storage::postgres {
+namespace {
+
+// $1 scope, $2 patient, $3 device, $4 to $8 the position before (transaction, device, boot, stream, sequence), $9 the
+// first transaction that is too young, $10 limit; of partitioned tables $11 and $12 the window of days. `x` is the row,
+// `d` its device, `p` who wore it.
+std::string live_statement(const std::string& key, const std::string& late, const std::string& columns,
+                           const std::string& from) {
+  const auto whole_key = "x.xid, x.device_id, " + key;
+  return "SELECT " + whole_key + ", d.urn, p.patient_id, p.display_name, p.ward_id, " + late + ", " + columns +
+         " FROM " + from +
+         " LEFT JOIN patient p ON p.patient_id = a.patient_id"
+         " WHERE x.xid >= $4::xid8 AND x.xid < $9::xid8 AND (" +
+         whole_key +
+         ") > ($4::xid8, $5::bigint, $6::bigint, $7::smallint, $8::bigint)"
+         " AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+         " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
+         " ORDER BY " +
+         whole_key + " LIMIT $10";
+}
+
+constexpr const char* record_key = "x.boot_id, x.stream, x.sequence";
+
+/// The rows of a window of days by their transactions; the planner may choose no other way to them.
+std::string partitioned(const std::string& table) {
+  return "(SELECT * FROM " + table +
+         " t WHERE t.xid >= $4::xid8 AND t.xid < $9::xid8"
+         " AND t.measured_at >= $11::timestamptz AND t.measured_at < $12::timestamptz"
+         " ORDER BY t.xid, t.device_id, t.boot_id, t.stream, t.sequence OFFSET 0) x"
+         " JOIN device d ON d.device_id = x.device_id"
+         " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded) AND a.held @> x.measured_at";
+}
+
+/// `event` is an alarm's, `c` the condition that it is part of: its onset's, where that is there.
+std::string its_condition(const std::string& event) {
+  return " JOIN LATERAL (SELECT CASE WHEN " + event +
+         ".event = 2 AND EXISTS (SELECT FROM alarm_event r WHERE r.device_id = " + event +
+         ".device_id AND r.boot_id = " + event + ".boot_id AND r.stream = " + event +
+         ".stream AND r.event = 1 AND r.sequence = " + event + ".onset_sequence) THEN " + event +
+         ".onset_sequence ELSE " + event + ".sequence END AS sequence) k ON true" +
+         condition_of(event + ".device_id", event + ".boot_id", event + ".stream", "k.sequence") +
+         " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at";
+}
+
+}  // namespace
+
+std::map<std::string, std::string> live_statements() {
+  const std::string alarm = std::string(alarm_columns);
+  return {
+      {"live_sets", live_statement(record_key, "x.late", std::string(set_columns), partitioned("measurement_set"))},
+      {"live_waveforms", live_statement(record_key, "x.late", std::string(run_columns), partitioned("waveform_run"))},
+      {"live_alarms", live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm,
+                                     "alarm_event x JOIN device d ON d.device_id = x.device_id" + its_condition("x"))},
+      {"live_acknowledgements",
+       live_statement(record_key, "false", "3, micros(x.acknowledged_at), " + alarm,
+                      "alarm_acknowledgement x JOIN device d ON d.device_id = x.device_id"
+                      " JOIN LATERAL (SELECT v.* FROM alarm_event v WHERE v.device_id = x.device_id"
+                      "   AND v.boot_id = x.boot_id AND v.stream = x.stream AND v.sequence = x.sequence OFFSET 0) e"
+                      "   ON true" +
+                          its_condition("e"))},
+      {"live_days",
+       "SELECT DISTINCT l.day - date '1970-01-01' FROM live_day l WHERE l.waveforms = $1 AND l.high >= $2::bigint"
+       " AND l.low < $3::bigint ORDER BY 1"},
+      {"live_attributions",
+       live_statement("0::bigint, 0::smallint, x.change_id", "false",
+                      "micros(lower(x.held)), micros(upper(x.held)), micros(x.recorded_at), x.recorded_by, x.believed",
+                      "assignment_change x JOIN device d ON d.device_id = x.device_id"
+                      " CROSS JOIN LATERAL (SELECT x.patient_id) a")},
+  };
+}
+
+}  // namespace wardlink::storage::postgres

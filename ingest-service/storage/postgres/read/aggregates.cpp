@@ -1,0 +1,146 @@
+// Readings by buckets of time.
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include "storage/postgres/read/reading_rows.hpp"
+#include "storage/postgres/read/spans.hpp"
+#include "storage/postgres/store_impl.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+using namespace postgres;
+using std::chrono::microseconds;
+
+// A call stops at the first bucket's end behind so many values; one bucket of more than the most is refused.
+constexpr std::uint64_t values_a_call = 60'000, most_values = 10'000'000;
+// The first stretch that is read; the next is four times as long where there was little in it.
+constexpr microseconds first_stretch = std::chrono::hours{1};
+constexpr std::uint64_t few_values = 10'000;
+constexpr int most_windows = 6;  // a call
+
+// $1 to $3 the spans, $4 and $5 the window, $6 start, $7 microseconds of a bucket, $8 signs.
+const std::string buckets =
+    "SELECT v.since / $7::bigint, v.sign, min(v.value) FILTER (WHERE v.plausible),"
+    " sum(v.value) FILTER (WHERE v.plausible), max(v.value) FILTER (WHERE v.plausible),"
+    " count(*) FILTER (WHERE v.plausible), count(*) FILTER (WHERE NOT v.plausible),"
+    " count(DISTINCT (v.since % $7::bigint) / 1000000) FILTER (WHERE v.plausible)"
+    " FROM (SELECT micros(x.measured_at) - $6::bigint AS since, u.sign, u.value, u.quality & 1 = 0 AS plausible" +
+    std::string(from_spans) +
+    "   JOIN measurement_set x ON x.device_id = k.device_id AND x.measured_at >= k.since AND x.measured_at < k.until"
+    "   CROSS JOIN LATERAL unnest(x.sign_ids, x.sign_values, x.qualities) u(sign, value, quality)"
+    "   WHERE x.measured_at >= $4::timestamptz AND x.measured_at < $5::timestamptz"
+    "   AND ($8 = '' OR u.sign = ANY (NULLIF($8, '')::smallint[]))) v"
+    " GROUP BY 1, 2";
+
+/// What is known of a sign in a bucket so far. Stretches divide no second of a bucket, so that seconds add up.
+struct Sums {
+  double min = std::numeric_limits<double>::infinity(), sum = 0, max = -std::numeric_limits<double>::infinity();
+  std::uint64_t count = 0, implausible = 0, seconds = 0;
+};
+
+class Aggregation {
+ public:
+  explicit Aggregation(const AggregatesQuery& query) : query_(query) {}
+
+  std::uint64_t bucket_of(Instant at) const { return static_cast<std::uint64_t>((at - query_.start) / query_.bucket); }
+  Instant start_of(std::uint64_t bucket) const {
+    return query_.start + query_.bucket * static_cast<std::int64_t>(bucket);
+  }
+  /// The last instant up to `at` that divides no second of a bucket.
+  Instant whole_second(Instant at) const {
+    const auto within = (at - query_.start) % query_.bucket;
+    return at - within % microseconds(std::chrono::seconds{1});
+  }
+
+  /// How many values the stretch held.
+  std::uint64_t add(const pqxx::result& found) {
+    std::uint64_t values = 0;
+    for (const auto row : found) {
+      auto& sums = sums_[{row[0].as<std::uint64_t>(), row[1].as<std::uint16_t>()}];
+      const auto count = row[5].as<std::uint64_t>(), implausible = row[6].as<std::uint64_t>();
+      if (count > 0) {
+        sums.min = std::min(sums.min, read_double(row[2].c_str()));
+        sums.sum += read_double(row[3].c_str());
+        sums.max = std::max(sums.max, read_double(row[4].c_str()));
+      }
+      sums.count += count;
+      sums.implausible += implausible;
+      sums.seconds += row[7].as<std::uint64_t>();
+      values += count + implausible;
+    }
+    return values;
+  }
+
+  /// The rows of the buckets before `end`, whole buckets only, about as many as the page takes.
+  Page<AggregateRow, std::uint64_t> page(std::optional<std::uint64_t> end) const {
+    Page<AggregateRow, std::uint64_t> rows;
+    for (const auto& [key, sums] : sums_) {
+      const auto [bucket, sign] = key;
+      if (end && bucket >= *end) break;
+      if (rows.size() >= query_.limit && rows.back().bucket != bucket) {
+        rows.next = bucket;
+        return rows;
+      }
+      AggregateRow row{bucket, sign, {}, {}, {}, sums.count, sums.implausible, sums.seconds};
+      if (sums.count > 0) {
+        row.min = sums.min, row.max = sums.max;
+        row.mean = sums.sum / static_cast<double>(sums.count);
+      }
+      rows.push_back(row);
+    }
+    rows.next = end;
+    return rows;
+  }
+  std::size_t size() const { return sums_.size(); }
+
+ private:
+  const AggregatesQuery& query_;
+  std::map<std::pair<std::uint64_t, std::uint16_t>, Sums> sums_;
+};
+
+}  // namespace
+
+Page<AggregateRow, std::uint64_t> PostgresStore::aggregates(const AggregatesQuery& query) {
+  Aggregation all(query);
+  auto from = all.start_of(query.first_bucket);
+  const auto spans = impl_->pool.transact([&](pqxx::work& tx) {
+    begin_reading(tx);
+    require_known(tx, query.subject);
+    return Spans(tx, query.scope, query.subject, {from, query.end});
+  });
+  const auto signs = query.signs.empty() ? std::string() : array_of(query.signs);
+  std::uint64_t values = 0;
+  microseconds stretch = first_stretch;
+  for (int windows = 1; from < spans.until(); ++windows) {
+    std::optional<Window> window;
+    // A transaction each: it holds the locks of one window only.
+    const auto found = impl_->pool.transact([&](pqxx::work& tx) {
+      begin_reading(tx);
+      window = spans.next_window(tx, "{1,3}", {from, spans.until()}, std::min<microseconds>(stretch, longest_window));
+      if (!window) return pqxx::result();
+      const auto whole = all.whole_second(window->until);
+      if (whole > window->from && window->until < spans.until()) window->until = whole;
+      return tx.exec_params(buckets, spans.devices(), spans.since(), spans.ends(), stamp_text(window->from),
+                            stamp_text(window->until), to_text(query.start),
+                            static_cast<std::int64_t>(query.bucket.count()), signs);
+    });
+    const auto added = all.add(found);
+    from = window ? window->until : spans.until();
+    values += added;
+    if (added < few_values) stretch = std::min<microseconds>(4 * stretch, longest_window);
+    const auto bucket = all.bucket_of(from);
+    const bool enough = windows >= most_windows || values >= values_a_call || all.size() > query.limit;
+    if (enough && bucket > query.first_bucket && from < query.end) return all.page(bucket);
+    if (values > most_values) {
+      throw StoreError(StoreError::Kind::precondition, "one bucket holds more than ten million values: shorten it");
+    }
+  }
+  if (from >= query.end) return all.page(std::nullopt);
+  if (all.bucket_of(from) > query.first_bucket) return all.page(all.bucket_of(from));
+  throw StoreError(StoreError::Kind::precondition, "one bucket spans more than 200 assignments: shorten it");
+}
+
+}  // namespace wardlink::storage

@@ -1,0 +1,104 @@
+#include "storage/postgres/read/spans.hpp"
+
+#include "storage/postgres/read/reading_rows.hpp"
+#include "storage/postgres/store_impl.hpp"
+
+namespace wardlink::storage::postgres {
+namespace {
+
+constexpr std::size_t most_spans = 200;
+
+// $1 scope, $2 patient, $3 device, $4 from, $5 until, $6 limit.
+const std::string assignments =
+    "SELECT a.device_id, micros(lower(a.held)), micros(upper(a.held))"
+    " FROM assignment a JOIN patient p ON p.patient_id = a.patient_id"
+    " WHERE upper_inf(a.recorded) AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+    " AND ($2 = '' OR a.patient_id = NULLIF($2, '')::uuid)"
+    " AND ($3 = '' OR a.device_id = (SELECT d.device_id FROM device d WHERE d.urn = $3))"
+    " AND a.held && tstzrange($4::timestamptz, $5::timestamptz)"
+    " ORDER BY coalesce(lower(a.held), '-infinity') ";
+const std::string oldest_first = assignments + "LIMIT $6", newest_first = assignments + "DESC LIMIT $6";
+
+// $4 streams, $5 the first day, $6 the last. Of each span and stream one look.
+std::string day_statement(const char* which, const char* order) {
+  return "SELECT " + std::string(which) + "(n.day) - date '1970-01-01'" + std::string(from_spans) +
+         " CROSS JOIN unnest($4::smallint[]) t(stream)"
+         " CROSS JOIN LATERAL (SELECT s.day FROM stream_day s WHERE s.device_id = k.device_id AND s.stream = t.stream"
+         "  AND s.day >= greatest($5::date, day_of(k.since)) AND s.day <= least($6::date, day_of(k.until))"
+         "  ORDER BY s.day " +
+         order + " LIMIT 1) n";
+}
+
+std::string date_text(Instant at) { return stamp_text(at).substr(0, 10); }
+
+}  // namespace
+
+Spans::Spans(pqxx::work& tx, const Scope& scope, const Subject& subject, Window window, Order order)
+    : until_(window.until) {
+  ArrayText devices, since, ends;
+  const auto add = [&](std::int64_t device, Instant from, Instant until) {
+    devices.add(device);
+    since.add_quoted(stamp_text(from));
+    ends.add_quoted(stamp_text(until));
+    ++size_;
+  };
+  if (!scope && subject.kind == Subject::Kind::device) {
+    for (const auto row : tx.exec_params("SELECT device_id FROM device WHERE urn = $1", subject.id)) {
+      add(row[0].as<std::int64_t>(), earliest, newest);
+    }
+  } else {
+    const bool ascending = order == Order::oldest_first;
+    const auto found = tx.exec_params(ascending ? oldest_first : newest_first, scope_text(scope),
+                                      text_of(subject, Subject::Kind::patient), text_of(subject, Subject::Kind::device),
+                                      stamp_text(window.from), stamp_text(window.until), most_spans + 1);
+    for (const auto row : found) {
+      const auto from = optional_instant(row[1]).value_or(earliest);
+      if (size_ == most_spans) {
+        if (!ascending) break;
+        until_ = std::min(until_, from);
+        if (until_ > window.from) break;
+        throw StoreError(StoreError::Kind::precondition, "more than 200 devices are worn at once");
+      }
+      add(row[0].as<std::int64_t>(), from, optional_instant(row[2]).value_or(newest));
+    }
+  }
+  devices_ = devices.text();
+  since_ = since.text();
+  ends_ = ends.text();
+}
+
+std::optional<Window> Spans::next_window(pqxx::work& tx, std::string_view streams, Window within,
+                                         std::chrono::microseconds longest) const {
+  static const std::string statement = day_statement("min", "");
+  if (empty() || within.from >= within.until) return std::nullopt;
+  const auto found = tx.exec_params1(statement, devices_, since_, ends_, std::string(streams), date_text(within.from),
+                                     date_text(within.until))[0];
+  if (found.is_null()) return std::nullopt;
+  const auto from = std::max(within.from, Instant{std::chrono::days{found.as<int>()}});
+  if (from >= within.until) return std::nullopt;
+  return Window{from, std::min(within.until, from + longest)};
+}
+
+std::optional<Window> Spans::last_day(pqxx::work& tx, std::string_view streams, Window within) const {
+  static const std::string statement = day_statement("max", "DESC");
+  if (empty() || within.from >= within.until) return std::nullopt;
+  const auto found = tx.exec_params1(statement, devices_, since_, ends_, std::string(streams), date_text(within.from),
+                                     date_text(within.until))[0];
+  if (found.is_null()) return std::nullopt;
+  const Instant start{std::chrono::days{found.as<int>()}};
+  if (start >= within.until) return last_day(tx, streams, {within.from, start});  // its first instant was too much
+  return Window{std::max(within.from, start), std::min(within.until, start + std::chrono::days{1})};
+}
+
+void begin_reading(pqxx::work& tx) {
+  tx.exec0(
+      "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off;"
+      " SET LOCAL max_parallel_workers_per_gather = 0");
+}
+
+void begin_walking(pqxx::work& tx) {
+  begin_reading(tx);
+  tx.exec0("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off");
+}
+
+}  // namespace wardlink::storage::postgres

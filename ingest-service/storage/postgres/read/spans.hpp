@@ -1,0 +1,65 @@
+#pragma once
+// Where a question's records lie: whose device when, and on which days. A statement opens the days of one window only;
+// one over all days would lock, and search, every partition that there is.
+
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/port/record_store.hpp"
+
+namespace wardlink::storage::postgres {
+
+constexpr Instant earliest{std::chrono::sys_days{std::chrono::year{1} / 1 / 1}};
+constexpr Instant newest{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31}};
+
+constexpr std::chrono::days longest_window{31};  // opens at most 32 daily partitions and the default one
+constexpr int windows_a_call = 8;
+
+/// [from, until) of measured_at.
+struct Window {
+  Instant from, until;
+};
+
+/// What a device measured in these spans of time is the subject's, and the caller's to see.
+class Spans {
+ public:
+  enum class Order { oldest_first, newest_first };
+  /// Those that touch the window: of a patient or a ward's viewer one for each assignment, the first 200 in that order.
+  /// until() says how far the oldest reach.
+  Spans(pqxx::work& tx, const Scope& scope, const Subject& subject, Window window, Order order = Order::oldest_first);
+
+  bool empty() const { return size_ == 0; }
+  /// [earliest, this) of what was asked for is covered.
+  Instant until() const { return until_; }
+  /// From the first day of `within` on that holds a record of one of these streams: $n::smallint[]. Nothing: no day
+  /// does. As long as `longest`.
+  std::optional<Window> next_window(pqxx::work& tx, std::string_view streams, Window within,
+                                    std::chrono::microseconds longest = longest_window) const;
+  /// The last day of `within` that does.
+  std::optional<Window> last_day(pqxx::work& tx, std::string_view streams, Window within) const;
+
+  /// $n::bigint[], $n::timestamptz[] twice: device, since, until of each span.
+  const std::string& devices() const { return devices_; }
+  const std::string& since() const { return since_; }
+  const std::string& ends() const { return ends_; }
+
+ private:
+  std::size_t size_ = 0;
+  Instant until_;
+  std::string devices_, since_, ends_;
+};
+
+/// FROM unnest() of a Spans' three arrays as $1 to $3: k(device_id, since, until).
+constexpr std::string_view from_spans =
+    " FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) k(device_id, since, until)";
+
+/// One snapshot for a transaction's statements; nothing of what they plan is worth compiling.
+void begin_reading(pqxx::work& tx);
+/// The same for statements that want the first rows of an index's order: the planner, who may think that there are few,
+/// must not read all of them and sort.
+void begin_walking(pqxx::work& tx);
+
+}  // namespace wardlink::storage::postgres

@@ -1,0 +1,108 @@
+// What a record says: whether the database may see it, whether two say the same, and how it reads in the quarantine.
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "signs/waveforms.hpp"
+#include "storage/postgres/link/text.hpp"
+#include "storage/postgres/write/batch.hpp"
+
+namespace wardlink::storage::postgres {
+namespace {
+
+constexpr std::uint64_t highest = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint16_t highest_small = std::numeric_limits<std::int16_t>::max();
+// A thousand years of milliseconds; with any anchor that attach() takes it stays inside PostgreSQL's calendar.
+constexpr std::uint64_t highest_tick = 1000ULL * 366 * 86400 * 1000;
+
+const char* fault_of(const MeasurementSet& set, Stream stream) {
+  if (stream != Stream::vitals && stream != Stream::manual) return "wrong_stream";
+  if (set.signs.empty()) return "empty_set";
+  if (set.signs.size() != set.values.size() || set.signs.size() != set.qualities.size()) return "uneven_set";
+  for (std::size_t i = 0; i < set.signs.size(); ++i) {
+    if (set.signs[i] == 0 || set.signs[i] > highest_small) return "unknown_sign";
+    if (set.qualities[i] > highest_small) return "unknown_quality";
+    if (!std::isfinite(set.values[i])) return "not_a_number";
+  }
+  return nullptr;
+}
+
+bool finite(const std::optional<double>& value) { return !value || std::isfinite(*value); }
+
+const char* fault_of(const AlarmFact& alarm, Stream stream) {
+  if (stream != Stream::alarms && stream != Stream::manual) return "wrong_stream";
+  const auto within = [](auto value, int high) { return int(value) >= 1 && int(value) <= high; };
+  if (!within(alarm.event, 2) || !within(alarm.kind, 2) || !within(alarm.priority, 3)) return "bad_alarm";
+  if (alarm.code.empty() || alarm.code.size() > 63 || alarm.code.find('\0') != std::string::npos) return "bad_alarm";
+  if (alarm.sign > highest_small) return "unknown_sign";
+  if (alarm.onset_sequence > highest) return "bad_sequence";
+  if (!finite(alarm.value) || !finite(alarm.limit)) return "not_a_number";
+  return nullptr;
+}
+
+const char* fault_of(const WaveformRun& run, Stream stream) {
+  const auto* waveform = signs::find_waveform(waveform_of(stream));
+  if (waveform == nullptr) return "wrong_stream";
+  const signs::SampleRate rate{run.rate_samples, run.rate_seconds};
+  if (!allowed(*waveform, rate)) return "bad_rate";
+  if (run.samples.size() % 2 != 0 || !signs::is_run(rate, run.samples.size() / 2)) return "bad_run";
+  if (!std::isfinite(run.scale) || run.scale == 0 || !std::isfinite(run.offset)) return "not_a_number";
+  return nullptr;
+}
+
+const char* fault_of(const Unusable&, Stream) { return nullptr; }
+
+nlohmann::json json_of(const MeasurementSet& set) {
+  return {{"signs", set.signs}, {"values", set.values}, {"qualities", set.qualities}};
+}
+
+nlohmann::json json_of(const AlarmFact& alarm) {
+  nlohmann::json json = {
+      {"event", int(alarm.event)}, {"kind", int(alarm.kind)}, {"priority", int(alarm.priority)},
+      {"code", alarm.code},        {"sign", alarm.sign},      {"onset_sequence", alarm.onset_sequence}};
+  if (alarm.value) json["value"] = *alarm.value;
+  if (alarm.limit) json["limit"] = *alarm.limit;
+  return json;
+}
+
+nlohmann::json json_of(const WaveformRun& run) {
+  return {{"rate_samples", run.rate_samples},
+          {"rate_seconds", run.rate_seconds},
+          {"scale", run.scale},
+          {"offset", run.offset},
+          {"samples", to_text_of_bytes(run.samples)}};
+}
+
+nlohmann::json json_of(const Unusable&) { return nlohmann::json::object(); }
+
+}  // namespace
+
+std::optional<Unusable> unusable(const Record& record) {
+  if (const auto* already = std::get_if<Unusable>(&record.body)) return *already;
+  const char* fault = std::visit([&](const auto& body) { return fault_of(body, record.stream); }, record.body);
+  if (fault == nullptr && (record.sequence == 0 || record.sequence > highest)) fault = "bad_sequence";
+  if (fault == nullptr && record.tick_ms > highest_tick) fault = "bad_tick";
+  if (fault == nullptr) return std::nullopt;
+  return Unusable{fault, "", described(record)};
+}
+
+std::string described(const Record& record) {
+  auto json = std::visit([](const auto& body) { return json_of(body); }, record.body);
+  json["stream"] = int(record.stream);
+  json["sequence"] = record.sequence;
+  json["tick_ms"] = record.tick_ms;
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+bool same_content(const Record& a, const Record& b) {
+  if (a.tick_ms != b.tick_ms || a.body.index() != b.body.index()) return false;
+  if (const auto* set = std::get_if<MeasurementSet>(&a.body)) {
+    const auto& other = std::get<MeasurementSet>(b.body);
+    return set->signs == other.signs && set->values == other.values;
+  }
+  if (const auto* run = std::get_if<WaveformRun>(&a.body)) return *run == std::get<WaveformRun>(b.body);
+  return std::get<AlarmFact>(a.body) == std::get<AlarmFact>(b.body);
+}
+
+}  // namespace wardlink::storage::postgres

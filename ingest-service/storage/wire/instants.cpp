@@ -1,0 +1,31 @@
+#include "storage/wire/instants.hpp"
+
+#include "storage/wire/status.hpp"
+
+namespace wardlink::storage {
+
+using std::chrono::microseconds;
+using std::chrono::seconds;
+
+google::protobuf::Timestamp to_stamp(Instant at) {
+  const auto whole = std::chrono::floor<seconds>(at);
+  google::protobuf::Timestamp stamp;
+  stamp.set_seconds(whole.time_since_epoch().count());
+  stamp.set_nanos(static_cast<std::int32_t>((at - whole).count() * 1000));
+  return stamp;
+}
+
+std::optional<Instant> to_instant(const google::protobuf::Timestamp& stamp) {
+  constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;
+  if (stamp.seconds() < first || stamp.seconds() > last) return std::nullopt;
+  if (stamp.nanos() < 0 || stamp.nanos() > 999'999'999) return std::nullopt;
+  return Instant{seconds{stamp.seconds()}} + microseconds{stamp.nanos() / 1000};
+}
+
+Instant parse_instant(const std::string& field, const google::protobuf::Timestamp& stamp) {
+  const auto at = to_instant(stamp);
+  if (!at) throw InvalidArgument(field, "must lie between the years 1 and 9999");
+  return *at;
+}
+
+}  // namespace wardlink::storage

@@ -1,0 +1,19 @@
+#pragma once
+// google.protobuf.Timestamp and Instant. Nanoseconds are cut to microseconds: what PostgreSQL keeps.
+
+#include <google/protobuf/timestamp.pb.h>
+
+#include <optional>
+#include <string>
+
+#include "storage/port/record.hpp"
+
+namespace wardlink::storage {
+
+google::protobuf::Timestamp to_stamp(Instant at);
+/// Nothing when it is outside of the years 1 to 9999, or malformed.
+std::optional<Instant> to_instant(const google::protobuf::Timestamp& stamp);
+/// The same, or InvalidArgument.
+Instant parse_instant(const std::string& field, const google::protobuf::Timestamp& stamp);
+
+}  // namespace wardlink::storage

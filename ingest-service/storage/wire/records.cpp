@@ -1,0 +1,219 @@
+#include "storage/wire/records.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "signs/catalogue.hpp"
+#include "signs/waveforms.hpp"
+#include "storage/wire/instants.hpp"
+#include "storage/wire/names.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+template <typename Numbers>
+bool fits_small(const Numbers& numbers) {
+  return std::ranges::all_of(numbers, [](auto n) { return n <= std::numeric_limits<std::uint16_t>::max(); });
+}
+
+bool wanted(const std::vector<std::uint16_t>& signs, std::uint16_t sign) {
+  return signs.empty() || std::ranges::find(signs, sign) != signs.end();
+}
+
+constexpr std::uint64_t longest_ticks_ms = 100ULL * 366 * 24 * 3600 * 1000;  // no device runs for a century
+
+bool is_waveform(v1::Stream stream) {
+  return signs::find_waveform(waveform_of(static_cast<Stream>(stream))) != nullptr;
+}
+
+decltype(Record::body) body_of(const v1::Record& message) {
+  const bool of_device = message.stream() >= v1::STREAM_VITALS && message.stream() <= v1::STREAM_MANUAL;
+  if (!of_device && !is_waveform(message.stream())) {
+    return as_it_came(message, "wrong_stream");
+  }
+  switch (message.body_case()) {
+    case v1::Record::kSigns: {
+      const auto& signs = message.signs();
+      if (!fits_small(signs.sign()) || !fits_small(signs.quality())) return as_it_came(message, "unknown_sign");
+      return MeasurementSet{{signs.sign().begin(), signs.sign().end()},
+                            {signs.value().begin(), signs.value().end()},
+                            {signs.quality().begin(), signs.quality().end()}};
+    }
+    case v1::Record::kAlarm: {
+      const auto& alarm = message.alarm();
+      if (alarm.sign() > std::numeric_limits<std::uint16_t>::max()) return as_it_came(message, "unknown_sign");
+      AlarmFact fact{static_cast<AlarmEvent>(alarm.event()),
+                     static_cast<AlarmKind>(alarm.kind()),
+                     static_cast<AlarmPriority>(alarm.priority()),
+                     alarm.code(),
+                     static_cast<std::uint16_t>(alarm.sign()),
+                     {},
+                     {},
+                     alarm.onset_sequence()};
+      if (alarm.has_value()) fact.value = alarm.value();
+      if (alarm.has_limit()) fact.limit = alarm.limit();
+      return fact;
+    }
+    case v1::Record::kQuarantined:
+      return Unusable{message.quarantined().reason(), message.quarantined().resource(),
+                      message.quarantined().payload()};
+    case v1::Record::kWaveform: {
+      const auto& run = message.waveform();
+      return WaveformRun{run.rate_samples(), run.rate_seconds(), run.scale(), run.offset(), run.samples()};
+    }
+    case v1::Record::BODY_NOT_SET:
+      break;
+  }
+  return as_it_came(message, "no_body");
+}
+
+}  // namespace
+
+Unusable as_it_came(const v1::Record& message, const char* reason) { return {reason, "", message.SerializeAsString()}; }
+
+std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Record& record) {
+  if (message.boot() >= (1ULL << 53) || message.tick_ms() > longest_ticks_ms) return std::nullopt;
+  const auto anchor = record.received_at - std::chrono::milliseconds(message.tick_ms());
+  return anchor < Instant{} ? std::nullopt : std::optional(anchor);
+}
+
+Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant now) {
+  Record record;
+  record.session = std::move(session);
+  const bool known = message.stream() >= v1::STREAM_VITALS && message.stream() <= v1::STREAM_STORAGE;
+  record.stream = known || is_waveform(message.stream()) ? static_cast<Stream>(message.stream()) : Stream::vitals;
+  record.sequence = message.sequence();
+  record.tick_ms = message.tick_ms();
+  record.received_at = now;
+  if (message.has_received_at()) record.received_at = to_instant(message.received_at()).value_or(now);
+  record.body = body_of(message);
+  return record;
+}
+
+std::string sign_name(std::uint16_t id) {
+  const auto* sign = signs::find(id);
+  return sign != nullptr ? std::string(sign->wire) : "sign-" + std::to_string(id);
+}
+
+std::string sign_unit(std::uint16_t id) {
+  const auto* sign = signs::find(id);
+  return sign != nullptr ? std::string(sign->ucum) : "";
+}
+
+bool implausible(std::uint16_t quality) { return (quality & 1) != 0; }
+
+v1::Alarm to_proto(const AlarmCondition& alarm) {
+  v1::Alarm message;
+  const auto device = device_name(alarm.device);
+  message.set_name(alarm_name({alarm.device, alarm.boot, alarm.stream, alarm.sequence}));
+  message.set_patient(patient_name(alarm.patient));
+  message.set_patient_display_name(alarm.patient_name);
+  message.set_device(device);
+  message.set_kind(static_cast<v1::AlarmKind>(alarm.kind));
+  message.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  message.set_code(alarm.code);
+  if (alarm.sign != 0) message.set_sign(sign_name(alarm.sign));
+  if (alarm.limit) message.set_limit(*alarm.limit);
+  if (alarm.value) message.set_value(*alarm.value);
+  if (alarm.start) *message.mutable_start_time() = to_stamp(*alarm.start);
+  if (alarm.end) *message.mutable_end_time() = to_stamp(*alarm.end);
+  if (alarm.start_tick_ms) message.set_start_tick_ms(*alarm.start_tick_ms);
+  if (alarm.end_tick_ms) message.set_end_tick_ms(*alarm.end_tick_ms);
+  message.set_boot(alarm.boot);
+  *message.mutable_received_at() = to_stamp(alarm.received_at);
+  message.set_state(static_cast<v1::AlarmState>(alarm.state()));
+  if (alarm.acknowledged_at) *message.mutable_acknowledge_time() = to_stamp(*alarm.acknowledged_at);
+  message.set_acknowledged_by(alarm.acknowledged_by);
+  return message;
+}
+
+v1::SystemAlarm to_proto(const SystemAlarm& alarm) {
+  v1::SystemAlarm message;
+  message.set_name("systemAlarms/" + std::to_string(alarm.id));
+  message.set_code(alarm.code);
+  message.set_subject(alarm.subject);
+  message.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  message.set_detail(alarm.detail);
+  message.set_source(alarm.source);
+  *message.mutable_start_time() = to_stamp(alarm.raised_at);
+  if (alarm.ended_at) *message.mutable_end_time() = to_stamp(*alarm.ended_at);
+  return message;
+}
+
+v1::LatestVitals to_proto(const LatestRow& row) {
+  v1::LatestVitals vitals;
+  vitals.set_patient(patient_name(row.patient));
+  vitals.set_patient_display_name(row.patient_name);
+  vitals.set_device(device_name(row.device));
+  for (const auto& value : row.values) {
+    auto& sign = *vitals.add_signs();
+    sign.set_sign(sign_name(value.sign));
+    sign.set_value(value.value);
+    sign.set_unit(sign_unit(value.sign));
+    sign.set_implausible(implausible(value.quality));
+    *sign.mutable_measured_at() = to_stamp(value.measured_at);
+  }
+  vitals.set_open_alarms(static_cast<std::uint32_t>(std::max(row.open_alarms, row.alarms.size())));
+  for (const auto& alarm : row.alarms) *vitals.add_alarms() = to_proto(alarm);
+  if (row.last_received_at) *vitals.mutable_last_received_at() = to_stamp(*row.last_received_at);
+  return vitals;
+}
+
+v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16_t>& signs) {
+  v1::MeasurementSet set;
+  set.set_device(device_name(row.device));
+  set.set_boot(row.boot);
+  set.set_stream(static_cast<v1::Stream>(row.stream));
+  set.set_sequence(row.sequence);
+  set.set_tick_ms(row.tick_ms);
+  *set.mutable_measured_at() = to_stamp(row.measured_at);
+  *set.mutable_received_at() = to_stamp(row.received_at);
+  for (std::size_t i = 0; i < row.set.signs.size(); ++i) {
+    if (!wanted(signs, row.set.signs[i])) continue;
+    auto& reading = *set.add_readings();
+    reading.set_sign(sign_name(row.set.signs[i]));
+    reading.set_value(row.set.values[i]);
+    reading.set_unit(sign_unit(row.set.signs[i]));
+    reading.set_implausible(implausible(row.set.qualities[i]));
+  }
+  return set;
+}
+
+v1::Assignment to_proto(const AssignmentRow& row) {
+  v1::Assignment assignment;
+  assignment.set_device(device_name(row.device));
+  assignment.set_patient(patient_name(row.patient));
+  *assignment.mutable_held_from() = to_stamp(row.held_from);
+  if (row.held_until) *assignment.mutable_held_until() = to_stamp(*row.held_until);
+  *assignment.mutable_recorded_at() = to_stamp(row.recorded_at);
+  assignment.set_recorded_by(row.recorded_by);
+  return assignment;
+}
+
+v1::WaveformRun to_proto(const RunRow& row) {
+  v1::WaveformRun message;
+  message.set_device(device_name(row.device));
+  message.set_boot(row.boot);
+  message.set_stream(static_cast<v1::Stream>(row.stream));
+  message.set_sequence(row.sequence);
+  message.set_tick_ms(row.tick_ms);
+  *message.mutable_measured_at() = to_stamp(row.measured_at);
+  *message.mutable_received_at() = to_stamp(row.received_at);
+  if (const auto* waveform = signs::find_waveform(waveform_of(row.stream))) {
+    message.set_waveform(std::string(waveform->wire));
+    message.set_unit(std::string(waveform->ucum));
+  }
+  message.set_rate_samples(row.run.rate_samples);
+  message.set_rate_seconds(row.run.rate_seconds);
+  message.set_scale(row.run.scale);
+  message.set_offset(row.run.offset);
+  message.mutable_samples()->Reserve(static_cast<int>(row.run.samples.size() / 2));
+  for (std::size_t i = 0; i + 1 < row.run.samples.size(); i += 2) {
+    const auto high = static_cast<std::uint8_t>(row.run.samples[i]),
+               low = static_cast<std::uint8_t>(row.run.samples[i + 1]);
+    message.add_samples(static_cast<std::int16_t>(high << 8 | low));
+  }
+  return message;
+}
+
+}  // namespace wardlink::storage
