@@ -136,8 +136,8 @@ struct Listener::Impl {
   std::deque<Muted> muted;  // by time
   bool muted_changed = false;
   std::deque<Datagram> datagrams;
-  std::deque<ListenerEvent> events;
-  ListenerCounters counters;
+  std::deque<SessionEvent> events;
+  SessionCounters counters;
 };
 
 // -- datagrams --------------------------------------------------------------------------------------------------------
@@ -413,7 +413,12 @@ void Listener::handle_datagram(const Address& from, ByteView datagram, Instant n
 }
 void Listener::handle_timeout(Instant now) { impl_->handle_timeout(now); }
 
-Connection* Listener::find(SessionId session) {
+const Connection* Listener::find(SessionId session) const {
+  const Session* found = impl_->session(session);
+  return found == nullptr || !found->connection ? nullptr : &*found->connection;
+}
+
+Connection* Listener::command(SessionId session) {
   Session* found = impl_->session(session);
   if (found == nullptr || !found->connection) return nullptr;
   impl_->touch(*found);
@@ -451,10 +456,10 @@ std::optional<std::vector<Address>> Listener::poll_muted() {
   return addresses;
 }
 
-std::optional<ListenerEvent> Listener::poll_event() {
+std::optional<SessionEvent> Listener::poll_event() {
   if (impl_->events.empty()) impl_->settle();
   if (impl_->events.empty()) return std::nullopt;
-  ListenerEvent first = std::move(impl_->events.front());
+  SessionEvent first = std::move(impl_->events.front());
   impl_->events.pop_front();
   return first;
 }
@@ -467,7 +472,7 @@ std::optional<Instant> Listener::next_deadline() const {
   return earliest;
 }
 
-const ListenerCounters& Listener::counters() const { return impl_->counters; }
+const SessionCounters& Listener::counters() const { return impl_->counters; }
 std::size_t Listener::sessions() const {
   return impl_->sessions.size() - impl_->under_way.size() - impl_->arrivals.size();
 }

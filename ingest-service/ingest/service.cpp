@@ -55,6 +55,7 @@ std::vector<std::shared_ptr<coap::UdpSocket>> bind_sockets(const Config& config,
 /// One thread and what it owns. The sink's threads post to the loop, so the sink goes first.
 struct Service::Worker {
   coap::EventLoop loop;
+  coap::Listener* listener = nullptr;  // the shard's
   std::unique_ptr<Shard> shard;
   std::unique_ptr<coap::UdpDriver> driver;
   std::unique_ptr<GrpcSink> sink;
@@ -94,7 +95,9 @@ Service::Service(const Config& config) {
     Shard::Environment environment{wall_now, coap::EventLoop::now,
                                    [&worker](std::function<void()> work) { worker.loop.post(std::move(work)); },
                                    [&worker] { worker.driver->wake(); }, [] { malloc_trim(0); }};
-    worker.shard = std::make_unique<Shard>(context, secret, Shard::Config{}, coap::secure_random(), *worker.sink,
+    auto listener = std::make_unique<coap::Listener>(context, secret, listener_config(), coap::secure_random());
+    worker.listener = listener.get();
+    worker.shard = std::make_unique<Shard>(std::move(listener), Shard::Config{}, coap::secure_random(), *worker.sink,
                                            owners_, std::move(environment));
     worker.driver = coap::UdpDriver::drive(worker.loop, sockets[i], *worker.shard);
   }
@@ -124,7 +127,7 @@ void Service::renew(const IngestCredentials& credentials) {
   const std::shared_ptr<const coap::DtlsContext> context =
       checked(coap::DtlsContext::server(credentials.dtls, dtls_options_));
   for (auto& worker : workers_) {
-    worker->loop.post([&shard = *worker->shard, context] { shard.renew(context); });
+    worker->loop.post([listener = worker->listener, context] { listener->renew(context); });
     worker->sink->renew(credentials.storage);
   }
 }

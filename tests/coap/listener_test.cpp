@@ -295,7 +295,7 @@ TEST_F(ListenerTest, AThousandForgeriesOfEachKindCostALiveSessionNothing) {  // 
       const auto* request = std::get_if<event::RequestReceived>(&one->event);
       if (request == nullptr) continue;  // of the handshakes that each new one supersedes
       ++heard;
-      listener.find(one->session)->respond(request->exchange, {}, now);
+      listener.command(one->session)->respond(request->exchange, {}, now);
     }
     deliver(*device);
   }
@@ -830,7 +830,7 @@ TEST_F(ListenerTest, DropsReplayedRecords) {  // DTLS-06
 TEST_F(ListenerTest, SendsWhatACommandMakes) {
   const auto first = connected(at(1), named("a"));
   const auto second = connected(at(2), named("b"));
-  listener.find(SessionId{2})->ping(now);
+  listener.command(SessionId{2})->ping(now);
   const auto ping = listener.poll_datagram();
   ASSERT_TRUE(ping);
   EXPECT_EQ(ping->to, at(2));
@@ -844,7 +844,7 @@ TEST_F(ListenerTest, SendsWhatACommandMakes) {
 
 TEST_F(ListenerTest, ForgetsASessionThatIsClosedByCommand) {
   const auto device = connected(at(1));
-  listener.find(SessionId{1})->close(CloseReason::superseded, now);
+  listener.command(SessionId{1})->close(CloseReason::superseded, now);
   deliver(*device);
   EXPECT_EQ(device->channel->close_reason(), CloseReason::peer_closed);
   EXPECT_THAT(events(), ElementsAre("1 closed superseded"));

@@ -77,7 +77,7 @@ class LoopbackGateway : private coap::Endpoint {
 
   void handle_events(coap::Instant now) {
     while (const auto event = listener_.poll_event()) {
-      auto* connection = listener_.find(event->session);
+      auto* connection = listener_.command(event->session);
       if (connection == nullptr) continue;
       if (const auto* request = std::get_if<coap::event::RequestReceived>(&event->event)) {
         answer(*connection, event->session, *request, now);

@@ -381,7 +381,7 @@ class Network {
   }
   void on(SessionId session, const event::RequestReceived& request) {
     must(opened_.contains(session), "nothing is heard before the handshake has completed");
-    listener_.find(session)->respond(request.exchange, {}, now());
+    listener_.command(session)->respond(request.exchange, {}, now());
   }
   template <class Other>
   void on(SessionId session, const Other&) {

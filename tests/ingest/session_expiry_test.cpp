@@ -27,11 +27,13 @@ class SessionExpiryTest : public ::testing::Test {
  protected:
   SessionExpiryTest() {
     Shard::Environment environment{[this] { return WallTime{calendar}; }, [this] { return now; }, [](auto) {}, [] {}};
-    Shard::Config config;
-    config.listener.handshake_rate = 10'000'000;
-    config.listener.idle_limit = hours{1000};
-    shard = std::make_unique<Shard>(coap::testing::server_context(), coap::Bytes(32, 7), config,
-                                    coap::testing::seeded(1), sink, owners, environment);
+    auto config = listener_config();
+    config.handshake_rate = 10'000'000;
+    config.idle_limit = hours{1000};
+    shard =
+        std::make_unique<Shard>(std::make_unique<coap::Listener>(coap::testing::server_context(), coap::Bytes(32, 7),
+                                                                 config, coap::testing::seeded(1)),
+                                Shard::Config{}, coap::testing::seeded(1), sink, owners, environment);
   }
 
   /// With an intermediate that ends when it is said, where it is said.

@@ -111,10 +111,11 @@ class ShardTest : public ::testing::Test {
       Shard::Environment environment{
           [this] { return WallTime{seconds{1'764'000'000}} + (now - coap::testing::start); }, [this] { return now; },
           [&thread](std::function<void()> work) { thread.posted.push_back(std::move(work)); }, [] {}};
-      Shard::Config config;
-      config.listener.handshake_rate = 10'000'000;  // time stands still while all is carried
-      thread.shard = std::make_unique<Shard>(context, coap::Bytes(32, 7), config, coap::testing::seeded(i + 1),
-                                             *thread.sink, owners, environment);
+      auto config = listener_config();
+      config.handshake_rate = 10'000'000;  // time stands still while all is carried
+      thread.shard = std::make_unique<Shard>(
+          std::make_unique<coap::Listener>(context, coap::Bytes(32, 7), config, coap::testing::seeded(i + 1)),
+          Shard::Config{}, coap::testing::seeded(i + 1), *thread.sink, owners, environment);
     }
   }
 

@@ -48,8 +48,9 @@ struct Worker {
     Shard::Environment environment{[] { return WallTime{std::chrono::seconds{1'764'000'000}}; }, coap::EventLoop::now,
                                    [this](std::function<void()> work) { loop.post(std::move(work)); },
                                    [this] { driver->wake(); }};
-    shard = std::make_unique<Shard>(context, coap::Bytes(32, 7), Shard::Config{}, coap::secure_random(), sink, owners,
-                                    environment);
+    shard = std::make_unique<Shard>(
+        std::make_unique<coap::Listener>(context, coap::Bytes(32, 7), listener_config(), coap::secure_random()),
+        Shard::Config{}, coap::secure_random(), sink, owners, environment);
     auto opened = coap::UdpDriver::open(loop, {.host = "127.0.0.1"}, *shard);
     if (!opened) throw std::runtime_error(opened.error());
     driver = std::move(*opened);

@@ -14,37 +14,12 @@
 #include <variant>
 #include <vector>
 
-#include "coap/connection.hpp"
 #include "coap/dtls.hpp"
+#include "coap/sessions.hpp"
 
 namespace coap {
 
-/// Unique within a listener, never issued twice.
-enum class SessionId : std::uint64_t {};
-
-struct ListenerEvent {
-  SessionId session;
-  Event event;                  // Opened first; Closed last. Closed without Opened: a handshake that was refused
-  Address address;              // for the audit; never an identity
-  ConnectionCounters counters;  // of its connection so far: after Closed there is no other way to them
-};
-
-/// Monotonic counts since the listener was made.
-struct ListenerCounters {
-  std::uint64_t datagrams_in = 0, datagrams_out = 0;
-  std::uint64_t challenges = 0;         // HelloVerifyRequests sent
-  std::uint64_t no_session = 0;         // neither a ClientHello nor of a session, or after close_all()
-  std::uint64_t unauthenticated = 0;    // records for a session that it could not authenticate: forged or replayed
-  std::uint64_t bad_hello = 0;          // malformed ClientHello
-  std::uint64_t fragmented_hello = 0;   // ClientHello in pieces, which has no answer
-  std::uint64_t over_rate = 0;          // of sessions that had sent more than Config::datagrams; not decrypted
-  std::uint64_t hellos_dropped = 0;     // good ones too many or too soon: answered when they are repeated
-  std::uint64_t handshakes = 0;         // completed
-  std::uint64_t handshakes_failed = 0;  // refused, given up or begun again: each told by Closed without Opened
-  std::uint64_t sessions_closed = 0;
-};
-
-class Listener {
+class Listener final : public Sessions {
  public:
   struct Config {
     // Handshakes under way, each up to 90 KB; at least 1. One more, and the oldest of the host that has most makes way
@@ -70,35 +45,28 @@ class Listener {
   };
 
   Listener(std::shared_ptr<const DtlsContext> context, Bytes cookie_secret, const Config& config, Random random);
-  ~Listener();
+  ~Listener() override;
 
-  void handle_datagram(const Address& from, ByteView datagram, Instant now);
-  void handle_timeout(Instant now);
+  void handle_datagram(const Address& from, ByteView datagram, Instant now) override;
+  void handle_timeout(Instant now) override;
 
-  /// The session's connection, to command it; nullptr when it is gone. What the command makes is drained by the next
-  /// poll_datagram and poll_event of the listener.
-  Connection* find(SessionId session);
+  const Connection* find(SessionId session) const override;
+  Connection* command(SessionId session) override;
   /// The address that the session's datagrams go to.
   std::optional<Address> address_of(SessionId session) const;
   /// Handshakes that begin from now on; what has begun goes on under the former context.
   void renew(std::shared_ptr<const DtlsContext> context);
-  /// close_notify to all. From then on nobody is heard or answered (`no_session`): who comes back at once must not
-  /// begin with a listener that is about to go, whose end he would not hear of.
-  void close_all(Instant now);
+  void close_all(Instant now) override;
 
-  std::optional<Datagram> poll_datagram();
-  /// Where it has changed since the last call: addresses of sessions that send so much more than they may that even
-  /// reading it costs the others time. Whoever forges a device's address mutes it only while that device itself has
-  /// used up what it may send.
-  std::optional<std::vector<Address>> poll_muted();
-  std::optional<ListenerEvent> poll_event();
-  std::optional<Instant> next_deadline() const;
+  std::optional<Datagram> poll_datagram() override;
+  std::optional<SessionEvent> poll_event() override;
+  std::optional<std::vector<Address>> poll_muted() override;
+  std::optional<Instant> next_deadline() const override;
 
-  const ListenerCounters& counters() const;
+  const SessionCounters& counters() const override;
   std::size_t sessions() const;
-  std::size_t half_open() const;
-  /// ClientHellos whose turn has not come.
-  std::size_t waiting() const;
+  std::size_t half_open() const override;
+  std::size_t waiting() const override;
 
  private:
   struct Impl;

@@ -32,8 +32,15 @@ std::uint64_t draw_boot(const coap::Random& random) {
 
 }  // namespace
 
-Shard::Shard(std::shared_ptr<const coap::DtlsContext> context, coap::Bytes cookie_secret, const Config& config,
-             coap::Random random, RecordSink& sink, Owners& owners, Environment environment)
+coap::Listener::Config listener_config() {
+  return {.datagrams = {.per_second = 200, .burst = 1000},
+          .connection = {.notifications = {.per_second = 20, .burst = 256},
+                         .requests = {.per_second = 20, .burst = 64},
+                         .max_held = 64}};
+}
+
+Shard::Shard(std::unique_ptr<coap::Sessions> sessions, const Config& config, coap::Random random, RecordSink& sink,
+             Owners& owners, Environment environment)
     : sink_(sink),
       owners_(owners),
       environment_(std::move(environment)),
@@ -44,7 +51,7 @@ Shard::Shard(std::shared_ptr<const coap::DtlsContext> context, coap::Bytes cooki
               [random] { return draw_boot(random); },
               random,
               config.session},
-      listener_(std::move(context), std::move(cookie_secret), config.listener, std::move(random)) {}
+      secure_(std::move(sessions)) {}
 
 Shard::~Shard() {
   for (const auto& [id, entry] : sessions_) owners_.release(entry.session->device(), {this, id});
@@ -53,12 +60,12 @@ Shard::~Shard() {
 // -- coap::Endpoint ---------------------------------------------------------------------------------------------------
 
 void Shard::handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) {
-  listener_.handle_datagram(from, datagram, now);
+  secure_->handle_datagram(from, datagram, now);
   drain(now);
 }
 
 void Shard::handle_timeout(coap::Instant now) {
-  listener_.handle_timeout(now);
+  secure_->handle_timeout(now);
   run_sessions(now);
   end_expired(now);
   for (const auto& line : tally_.due(now)) write(line);
@@ -69,17 +76,17 @@ void Shard::handle_timeout(coap::Instant now) {
 /// Handshakes that came to nothing leave tens of megabytes behind, which malloc would keep for the next ones.
 void Shard::give_back_after_a_crowd() {
   constexpr std::size_t crowd = 100;
-  if (listener_.half_open() >= crowd) crowded_ = true;
-  if (crowded_ && listener_.half_open() == 0) {
+  if (secure_->half_open() >= crowd) crowded_ = true;
+  if (crowded_ && secure_->half_open() == 0) {
     crowded_ = false;
     environment_.give_back();
   }
 }
 
-std::optional<coap::Datagram> Shard::poll_datagram() { return listener_.poll_datagram(); }
+std::optional<coap::Datagram> Shard::poll_datagram() { return secure_->poll_datagram(); }
 
 std::optional<coap::Instant> Shard::next_deadline() const {
-  auto earliest = listener_.next_deadline();
+  auto earliest = secure_->next_deadline();
   const auto keep = [&](std::optional<coap::Instant> other) {
     if (other && (!earliest || *other < *earliest)) earliest = other;
   };
@@ -95,7 +102,7 @@ void Shard::run_sessions(coap::Instant now) {
     Entry& entry = sessions_.at(id);
     deadlines_.erase(deadlines_.begin());
     entry.deadline.reset();
-    auto* connection = listener_.find(id);
+    auto* connection = secure_->command(id);
     if (connection == nullptr) continue;  // its end is on its way
     entry.session->handle_timeout(*connection, now);
     if (connection->state() != coap::SecureChannel::State::closed) rearm(id, entry);
@@ -107,7 +114,7 @@ void Shard::end_expired(coap::Instant now) {
   if (!expiry_check_ || now < *expiry_check_) return;
   const auto today = std::chrono::floor<std::chrono::seconds>(environment_.calendar().time_since_epoch()).count();
   for (auto at = expiries_.begin(); at != expiries_.end() && at->first <= today; at = expiries_.erase(at))
-    if (auto* connection = listener_.find(at->second)) connection->close(coap::CloseReason::certificate_expired, now);
+    if (auto* connection = secure_->command(at->second)) connection->close(coap::CloseReason::certificate_expired, now);
   expiry_check_.reset();
   if (!expiries_.empty()) check_expiries(now, expiries_.begin()->first - today);
 }
@@ -128,10 +135,10 @@ void Shard::rearm(coap::SessionId id, Entry& entry) {
 // -- what the listener reports ----------------------------------------------------------------------------------------
 
 void Shard::drain(coap::Instant now) {
-  while (const auto event = listener_.poll_event()) dispatch(*event, now);
+  while (const auto event = secure_->poll_event()) dispatch(*event, now);
 }
 
-void Shard::dispatch(const coap::ListenerEvent& event, coap::Instant now) {
+void Shard::dispatch(const coap::SessionEvent& event, coap::Instant now) {
   const auto* closing = std::get_if<coap::event::Closed>(&event.event);
   auto at = sessions_.find(event.session);
   if (at == sessions_.end()) {
@@ -140,7 +147,7 @@ void Shard::dispatch(const coap::ListenerEvent& event, coap::Instant now) {
     at = sessions_.emplace(event.session, Entry{std::move(session), {}, 0, {}}).first;
   }
   Entry& entry = at->second;
-  auto* connection = listener_.find(event.session);
+  auto* connection = secure_->command(event.session);
   entry.counters = event.counters;
   entry.session->handle(event.event, connection, now);
   if (closing != nullptr) return closed(event.session, entry, *closing);
@@ -154,7 +161,7 @@ void Shard::dispatch(const coap::ListenerEvent& event, coap::Instant now) {
   if (opened) claim(event.session, entry.session->device(), now);
 }
 
-void Shard::refused(const coap::ListenerEvent& event, const coap::event::Closed& closed, coap::Instant now) {
+void Shard::refused(const coap::SessionEvent& event, const coap::event::Closed& closed, coap::Instant now) {
   ++stats_.refused_handshakes[static_cast<std::size_t>(closed.reason)];
   if (const auto line = tally_.note({"handshake", to_string(closed.reason), host_of(event.address)}, now)) write(*line);
 }
@@ -179,7 +186,7 @@ void Shard::claim(coap::SessionId id, const std::string& device, coap::Instant n
   const auto [older, from] = owners_.claim(device, {this, id}, now);
   if (!older) return own(id, now, from);
   if (older->shard == this) {
-    if (auto* connection = listener_.find(older->session)) connection->close(coap::CloseReason::superseded, now);
+    if (auto* connection = secure_->command(older->session)) connection->close(coap::CloseReason::superseded, now);
     return own(id, now, from);
   }
   older->shard->supersede(older->session, [this, id, from = from] {
@@ -192,7 +199,7 @@ void Shard::claim(coap::SessionId id, const std::string& device, coap::Instant n
 
 void Shard::own(coap::SessionId id, coap::Instant now, coap::Instant from) {
   const auto at = sessions_.find(id);
-  auto* connection = listener_.find(id);
+  auto* connection = secure_->command(id);
   if (at == sessions_.end() || connection == nullptr) return;
   at->second.session->own(*connection, now, from);
   rearm(id, at->second);
@@ -201,7 +208,7 @@ void Shard::own(coap::SessionId id, coap::Instant now, coap::Instant from) {
 void Shard::supersede(coap::SessionId session, std::function<void()> done) {
   environment_.post([this, session, done = std::move(done)] {
     const auto now = environment_.clock();
-    if (auto* connection = listener_.find(session)) connection->close(coap::CloseReason::superseded, now);
+    if (auto* connection = secure_->command(session)) connection->close(coap::CloseReason::superseded, now);
     drain(now);
     environment_.wake();
     done();
@@ -210,7 +217,7 @@ void Shard::supersede(coap::SessionId session, std::function<void()> done) {
 
 void Shard::close_all() {
   const auto now = environment_.clock();
-  listener_.close_all(now);
+  secure_->close_all(now);
   drain(now);
   for (const auto& line : tally_.rest()) write(line);
   environment_.wake();
@@ -225,7 +232,7 @@ void Shard::handle_sink(const std::vector<SinkEvent>& events) {
       answered(*answer, now);
     } else if (std::get<StorageBack>(event).stream == Stream::alarms) {
       for (auto& [id, entry] : sessions_)
-        if (auto* connection = listener_.find(id)) {
+        if (auto* connection = secure_->command(id)) {
           entry.session->handle_storage_back(*connection, now);
           rearm(id, entry);
         }
@@ -241,7 +248,7 @@ void Shard::answered(const RecordAnswered& answer, coap::Instant now) {
   if (answer.ticket == Ticket::none) return;
   const auto id = session_id(answer.session);
   const auto at = sessions_.find(id);
-  auto* connection = listener_.find(id);
+  auto* connection = secure_->command(id);
   if (at == sessions_.end() || connection == nullptr) return;
   at->second.session->handle_result(answer.ticket, answer.result, *connection, now);
   rearm(id, at->second);
@@ -249,14 +256,14 @@ void Shard::answered(const RecordAnswered& answer, coap::Instant now) {
 
 // -- counters ---------------------------------------------------------------------------------------------------------
 
-ShardStats Shard::stats() {
+ShardStats Shard::stats() const {
   ShardStats snapshot = stats_;
-  snapshot.listener = listener_.counters();
+  snapshot.listener = secure_->counters();
   snapshot.sessions = sessions_.size();
-  snapshot.half_open = listener_.half_open();
-  snapshot.handshakes_waiting = listener_.waiting();
+  snapshot.half_open = secure_->half_open();
+  snapshot.handshakes_waiting = secure_->waiting();
   for (const auto& [id, entry] : sessions_) {
-    const auto* connection = listener_.find(id);
+    const auto* connection = secure_->find(id);
     add(snapshot.connections, connection != nullptr ? connection->counters() : entry.counters);
   }
   return snapshot;

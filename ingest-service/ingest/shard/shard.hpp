@@ -17,17 +17,14 @@
 
 namespace wardlink::ingest {
 
+/// A listener in front of a shard. Of one session: 200 datagrams a second (1,000 at once) are decrypted; of them 20
+/// notifications a second (256 at once: what an SDK keeps of readings) and 20 requests (64 at once) are taken, and 64
+/// ACKs are held.
+coap::Listener::Config listener_config();
+
 class Shard final : public coap::Endpoint {
  public:
   struct Config {
-    /// Of one session: 200 datagrams a second (1,000 at once) are decrypted; of them 20 notifications a second (256 at
-    /// once: what an SDK keeps of readings) and 20 requests (64 at once) are taken, and 64 ACKs are held.
-    coap::Listener::Config listener = {
-        .datagrams = {.per_second = 200, .burst = 1000},
-        .connection = {.notifications = {.per_second = 20, .burst = 256},
-                       .requests = {.per_second = 20, .burst = 64},
-                       .max_held = 64},
-    };
     DeviceSession::Config session = {};
   };
   /// What a shard sees of the thread that it runs on.
@@ -40,8 +37,8 @@ class Shard final : public coap::Endpoint {
   };
 
   /// `sink` and `owners` outlive it. Its thread is the one that `environment.post` runs work on.
-  Shard(std::shared_ptr<const coap::DtlsContext> context, coap::Bytes cookie_secret, const Config& config,
-        coap::Random random, RecordSink& sink, Owners& owners, Environment environment);
+  Shard(std::unique_ptr<coap::Sessions> sessions, const Config& config, coap::Random random, RecordSink& sink,
+        Owners& owners, Environment environment);
   ~Shard() override;
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -51,19 +48,17 @@ class Shard final : public coap::Endpoint {
   void handle_timeout(coap::Instant now) override;
   std::optional<coap::Datagram> poll_datagram() override;
   std::optional<coap::Instant> next_deadline() const override;
-  std::optional<std::vector<coap::Address>> poll_muted() override { return listener_.poll_muted(); }
+  std::optional<std::vector<coap::Address>> poll_muted() override { return secure_->poll_muted(); }
 
   /// What the sink reports. On the shard's thread; wakes the driver.
   void handle_sink(const std::vector<SinkEvent>& events);
   /// Closes a session because a newer one of its device has opened, then runs `done` on this shard's thread. From any
   /// thread.
   void supersede(coap::SessionId session, std::function<void()> done);
-  /// The context of handshakes that begin from now on. On the shard's thread.
-  void renew(std::shared_ptr<const coap::DtlsContext> context) { listener_.renew(std::move(context)); }
   /// close_notify to all, and their ends told to the sink. On the shard's thread; wakes the driver.
   void close_all();
   /// On the shard's thread.
-  ShardStats stats();
+  ShardStats stats() const;
 
  private:
   struct Entry {
@@ -75,8 +70,8 @@ class Shard final : public coap::Endpoint {
   using Deadline = std::pair<coap::Instant, coap::SessionId>;
 
   void drain(coap::Instant now);
-  void dispatch(const coap::ListenerEvent& event, coap::Instant now);
-  void refused(const coap::ListenerEvent& event, const coap::event::Closed& closed, coap::Instant now);
+  void dispatch(const coap::SessionEvent& event, coap::Instant now);
+  void refused(const coap::SessionEvent& event, const coap::event::Closed& closed, coap::Instant now);
   void closed(coap::SessionId id, Entry& entry, const coap::event::Closed& closed);
   void claim(coap::SessionId id, const std::string& device, coap::Instant now);
   void own(coap::SessionId id, coap::Instant now, coap::Instant from);
@@ -94,7 +89,7 @@ class Shard final : public coap::Endpoint {
   std::uint64_t last_ticket_ = 0;
   ShardStats stats_;  // what the sessions and past connections add up to; the rest is filled in by stats()
   DeviceSession::Shared shared_;
-  coap::Listener listener_;
+  const std::unique_ptr<coap::Sessions> secure_;
   std::unordered_map<coap::SessionId, Entry> sessions_;
   std::set<Deadline> deadlines_;
   std::set<std::pair<std::int64_t, coap::SessionId>> expiries_;

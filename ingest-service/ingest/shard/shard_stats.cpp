@@ -10,7 +10,7 @@ void add(std::array<T, N>& sum, const std::array<T, N>& one) {
   for (std::size_t i = 0; i < N; ++i) add(sum[i], one[i]);
 }
 
-void add(coap::ListenerCounters& sum, const coap::ListenerCounters& one) {
+void add(coap::SessionCounters& sum, const coap::SessionCounters& one) {
   add(sum.datagrams_in, one.datagrams_in);
   add(sum.datagrams_out, one.datagrams_out);
   add(sum.challenges, one.challenges);

@@ -15,7 +15,7 @@ inline constexpr std::size_t close_reason_count = static_cast<std::size_t>(coap:
 /// Everything that one shard knows of itself.
 struct ShardStats {
   SessionStats session;
-  coap::ListenerCounters listener;
+  coap::SessionCounters listener;
   coap::ConnectionCounters connections;  // of all sessions, past ones included
   std::array<std::uint64_t, close_reason_count> refused_handshakes{};
   std::array<std::uint64_t, close_reason_count> closed_sessions{};
