@@ -52,7 +52,7 @@ int serve(const Config& config) {
         "ended before storage had taken everything: lost are {} readings and up to {} audit entries; {} alarm records "
         "are"
         " still owed by their devices",
-        stats.lanes[0].waiting, stats.lanes[0].audits, stats.lanes[1].waiting));
+        stats.lanes.readings.waiting, stats.lanes.readings.audits, stats.lanes.alarms.waiting));
   }
   wardlink::daemon::print_summary(std::cerr, metrics(stats));
   if (!config.ready_file.empty()) std::remove(config.ready_file.c_str());

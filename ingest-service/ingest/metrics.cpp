@@ -98,8 +98,8 @@ void add_records(MetricFamilies& to, const SessionStats& s) {
 }
 
 void add_sink(MetricFamilies& to, const ServiceStats& s) {
-  const auto& readings = s.lanes[0].queue;
-  const auto& alarms = s.lanes[1].queue;
+  const auto& readings = s.lanes.readings.queue;
+  const auto& alarms = s.lanes.alarms.queue;
   to.counter("shed", "Records dropped for want of room, by reason; never alarms")
       .sample(readings.shed_vitals, {{"reason", "shed_vitals"}})
       .sample(readings.shed_waveforms, {{"reason", "shed_waveforms"}})
@@ -110,17 +110,17 @@ void add_sink(MetricFamilies& to, const ServiceStats& s) {
       .sample(s.shards.session.alarms_refused, {{"reason", "session_full"}});
   to.counter("audits_dropped", "Audit entries lost for want of room").sample(readings.audits_dropped);
   to.gauge("sink_connected", "Streams to storage that stand")
-      .sample(s.connected[0], {{"stream", "vitals"}})
-      .sample(s.connected[1], {{"stream", "alarms"}});
+      .sample(s.connected.readings, {{"stream", "vitals"}})
+      .sample(s.connected.alarms, {{"stream", "alarms"}});
   to.gauge("sink_waiting", "Records that storage has not answered")
-      .sample(s.lanes[0].waiting, {{"stream", "vitals"}})
-      .sample(s.lanes[1].waiting, {{"stream", "alarms"}});
+      .sample(s.lanes.readings.waiting, {{"stream", "vitals"}})
+      .sample(s.lanes.alarms.waiting, {{"stream", "alarms"}});
   to.counter("sink_streams", "Streams to storage opened")
-      .sample(s.lanes[0].streams, {{"stream", "vitals"}})
-      .sample(s.lanes[1].streams, {{"stream", "alarms"}});
+      .sample(s.lanes.readings.streams, {{"stream", "vitals"}})
+      .sample(s.lanes.alarms.streams, {{"stream", "alarms"}});
   to.counter("sink_refused", "Streams that storage refused: ingest's certificate has no grant, or lost it")
-      .sample(s.lanes[0].refused, {{"stream", "vitals"}})
-      .sample(s.lanes[1].refused, {{"stream", "alarms"}});
+      .sample(s.lanes.readings.refused, {{"stream", "vitals"}})
+      .sample(s.lanes.alarms.refused, {{"stream", "alarms"}});
   to.counter("sink_resent", "Records sent again after a stream was lost")
       .sample(readings.resent, {{"stream", "vitals"}})
       .sample(alarms.resent, {{"stream", "alarms"}});

@@ -108,8 +108,8 @@ Service::~Service() { stop(std::chrono::milliseconds{0}); }
 
 void Service::tell(const GrpcLane::Change& change) {
   const std::lock_guard lock(telling_);
-  auto& away = away_.at(static_cast<std::size_t>(change.stream) - 1);
-  const char* what = change.stream == Stream::alarms ? "alarms" : "readings";
+  auto& away = away_[change.lane];
+  const char* what = to_string(change.lane);
   if (change.back && --away == 0) spdlog::info(fmt::format("storage takes {} again", what));
   if (change.back) return;
   const bool first = !change.known && away++ == 0;
@@ -177,7 +177,7 @@ ServiceStats Service::collect(std::chrono::steady_clock::time_point until) const
                        fresh->muted_drops = one.driver->muted_drops();
                      })});
   }
-  for (std::size_t i = 0; i < lane_count; ++i) sum.lanes[i].connected = true;
+  sum.lanes.readings.connected = sum.lanes.alarms.connected = true;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const Worker& one = *workers_[i];
     if (asked[i].told.wait_until(until) == std::future_status::ready)
@@ -186,11 +186,10 @@ ServiceStats Service::collect(std::chrono::steady_clock::time_point until) const
       ++sum.silent_shards;
     add(sum.shards, one.last);
     if (!one.sink) continue;
-    const auto sink = one.sink->stats();
-    for (std::size_t lane = 0; lane < lane_count; ++lane) {
-      const auto& stats = lane == 0 ? sink.readings : sink.alarms;
-      add(sum.lanes[lane], stats);
-      sum.connected[lane] += stats.connected ? 1 : 0;
+    auto sink = one.sink->stats();
+    for (const Lane lane : {Lane::readings, Lane::alarms}) {
+      add(sum.lanes[lane], sink[lane]);
+      sum.connected[lane] += sink[lane].connected ? 1 : 0;
     }
   }
   return sum;

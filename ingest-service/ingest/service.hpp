@@ -2,7 +2,6 @@
 // Ingest as a whole: a thread a shard, each with its event loop, its UDP socket and its sink, and the registry of
 // owners between them.
 
-#include <array>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -17,8 +16,8 @@ namespace wardlink::ingest {
 /// All shards together.
 struct ServiceStats {
   ShardStats shards;
-  std::array<GrpcLane::Stats, lane_count> lanes;      // readings, alarms; `connected` = all of them are
-  std::array<std::uint64_t, lane_count> connected{};  // streams that stand
+  PerLane<GrpcLane::Stats> lanes;    // `connected` = all of them are
+  PerLane<std::uint64_t> connected;  // streams that stand
   std::uint64_t shard_count = 0;
   std::uint64_t silent_shards = 0;  // did not tell in time; their part is what they told last
 };
@@ -51,7 +50,7 @@ class Service {
   Owners owners_;
   std::uint16_t port_ = 0;
   std::mutex telling_;
-  std::array<std::size_t, lane_count> away_{};
+  PerLane<std::size_t> away_;
   mutable std::mutex collecting_;
   bool stopped_ = false;
   ServiceStats final_;

@@ -425,11 +425,11 @@ TEST(DeviceSession, AfterALossTheSilentAlarmPathIsAskedWhenStorageIsBack) {
     talk.advance(seconds{1});
     if (heard() != before) last = talk.now;
   }
-  talk.sink.come_back(Stream::alarms);
+  talk.sink.come_back(Lane::alarms);
   talk.settle();
   EXPECT_EQ(talk.registrations("/alarms"), 1u);  // what it said last is still current
   talk.advance(last + seconds{61} - talk.now);
-  talk.sink.come_back(Stream::alarms);
+  talk.sink.come_back(Lane::alarms);
   talk.settle();
   EXPECT_EQ(talk.registrations("/alarms"), 2u);
 }

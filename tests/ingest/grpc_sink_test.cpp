@@ -128,7 +128,7 @@ TEST_F(GrpcSinkTest, WhatIsPostedByHandGoesTheWayOfItsKind) {  // MSG-06
   sink->append({hand, Ticket{2}, WallTime{}, {Stream::manual, 2, 0, AlarmFact{}}});
   ASSERT_TRUE(wait([&] { return answers.size() == 2; }));
   EXPECT_EQ(storage.log().peers.at(v1::STREAM_MANUAL).size(), 2u) << "a reading and an alarm, each on its connection";
-  EXPECT_TRUE(sink->connected(Stream::vitals) && sink->connected(Stream::alarms));
+  EXPECT_TRUE(sink->connected(Lane::readings) && sink->connected(Lane::alarms));
 }
 
 TEST_F(GrpcSinkTest, ADeafReadingsStreamHoldsNoAlarmUp) {
@@ -304,7 +304,7 @@ TEST_F(GrpcSinkTest, AGrantThatIsTakenAwayIsToldAndWaitedFor) {  // GRPC-01, I1,
   ASSERT_TRUE(wait([&] { return changes.size() == 1; }));
   EXPECT_TRUE(changes[0].refused);
   EXPECT_FALSE(changes[0].known);
-  EXPECT_EQ(changes[0].stream, Stream::alarms);
+  EXPECT_EQ(changes[0].lane, Lane::alarms);
   EXPECT_EQ(changes[0].why, "no grant, as the test said");
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{60};
   while (sink->stats().alarms.refused < 3 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();

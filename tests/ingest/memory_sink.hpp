@@ -38,9 +38,9 @@ class MemorySink : public RecordSink {
     unanswered_.pop_front();
     deliver_({RecordAnswered{record.session, record.ticket, record.fact.stream, result}});
   }
-  void come_back(Stream stream) { deliver_({StorageBack{stream}}); }
+  void come_back(Lane lane) { deliver_({StorageBack{lane}}); }
 
-  bool connected(Stream) const override { return !away; }
+  bool connected(Lane) const override { return !away; }
 
   std::size_t unanswered() const { return unanswered_.size(); }
   std::size_t audited(const std::string& action, bool granted, const std::string& reason) const {

@@ -32,7 +32,7 @@ class CommittingSink final : public RecordSink {
     });
   }
   void audit(AuditEntry) override {}
-  bool connected(Stream) const override { return true; }
+  bool connected(Lane) const override { return true; }
 
   std::atomic<int> attached{0}, detached{0};
 

@@ -32,9 +32,6 @@ std::size_t index_of(Stream stream);
 /// The wire name of a waveform, else "vitals", "alarms" or "manual".
 const char* to_string(Stream stream);
 
-/// Streams to storage: records of alarms go by their own, all others together.
-inline constexpr std::size_t lane_count = 2;
-
 struct SignValue {
   signs::SignId sign;
   double value;      // in the catalogue's unit
@@ -104,7 +101,7 @@ struct Fact {
   friend bool operator==(const Fact&, const Fact&) = default;
 };
 
-/// Alarms have a way of their own to storage, whatever their stream.
+/// Whatever its stream: what is posted by hand counts in `manual`.
 inline bool is_alarm(const Fact& fact) {
   return fact.stream == Stream::alarms || std::holds_alternative<AlarmFact>(fact.body);
 }

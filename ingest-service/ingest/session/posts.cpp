@@ -35,7 +35,7 @@ Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& 
     count(resource, PostEnd::refused);
     return {diagnostic(code_of(post.error().reason), to_words(post.error())), post.error().reason};
   }
-  if (!way_.sink.connected(alarms ? Stream::alarms : Stream::vitals))
+  if (!way_.sink.connected(alarms ? Lane::alarms : Lane::readings))
     return {try_later(resource, coap::code::service_unavailable, "storage is away: nothing was taken"), std::nullopt};
   if (!alarms && held_readings_ >= config_.held_readings)
     return {try_later(resource, coap::code::too_many_requests, "more readings than can be stored"), std::nullopt};

@@ -230,7 +230,7 @@ void Shard::handle_sink(const std::vector<SinkEvent>& events) {
   for (const auto& event : events) {
     if (const auto* answer = std::get_if<RecordAnswered>(&event)) {
       answered(*answer, now);
-    } else if (std::get<StorageBack>(event).stream == Stream::alarms) {
+    } else if (std::get<StorageBack>(event).lane == Lane::alarms) {
       for (auto& [id, entry] : sessions_)
         if (auto* connection = secure_->command(id)) {
           entry.session->handle_storage_back(*connection, now);

@@ -254,13 +254,13 @@ void GrpcLane::note_first_answer() {
     was_lost = std::exchange(told_loss_, false);
     told_refusal_ = false;
   }
-  if (was_lost) notice_({config_.queue.stream, true, ""});
-  deliver_({StorageBack{config_.queue.stream}});
+  if (was_lost) notice_({config_.queue.lane, true, ""});
+  deliver_({StorageBack{config_.queue.lane}});
 }
 
 /// A loss is told once; that storage refuses is told as well, though the loss was known: an operator can mend it.
 void GrpcLane::note_loss(const grpc::Status& status) {
-  Change change{config_.queue.stream, false, status.ok() ? "it was closed" : status.error_message()};
+  Change change{config_.queue.lane, false, status.ok() ? "it was closed" : status.error_message()};
   {
     const std::lock_guard lock(mutex_);
     refused_ = change.refused = status.error_code() == grpc::StatusCode::PERMISSION_DENIED;

@@ -49,7 +49,7 @@ class GrpcLane {
   /// For the operator: the stream is away (and why, in gRPC's words), or is back. Once for each change, from the lane's
   /// own threads.
   struct Change {
-    wardlink::ingest::Stream stream;
+    Lane lane;
     bool back;
     std::string why;
     bool refused = false;  // storage is there, but this certificate's subject has no grant

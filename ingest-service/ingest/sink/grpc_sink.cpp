@@ -8,13 +8,13 @@ namespace wardlink::ingest {
 namespace {
 
 /// gRPC shares one connection among channels of equal arguments: the lane's name makes them differ.
-std::shared_ptr<grpc::Channel> connect(const GrpcSink::Config& config, Stream stream) {
+std::shared_ptr<grpc::Channel> connect(const GrpcSink::Config& config, Lane lane) {
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = config.credentials.trusted_ca_pem;
   tls.pem_private_key = config.credentials.private_key_pem;
   tls.pem_cert_chain = config.credentials.certificate_pem;
   grpc::ChannelArguments arguments;
-  arguments.SetString("wardlink.stream", to_string(stream));
+  arguments.SetString("wardlink.lane", to_string(lane));
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // whatever http_proxy and its like say
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -27,20 +27,20 @@ std::shared_ptr<grpc::Channel> connect(const GrpcSink::Config& config, Stream st
   return grpc::CreateCustomChannel(config.storage, grpc::SslCredentials(tls), arguments);
 }
 
-GrpcLane::Config lane(const GrpcSink::Config& config, Stream stream) {
-  GrpcLane::Config lane;
-  lane.queue.stream = stream;
-  lane.queue.capacity = stream == Stream::alarms ? config.alarms_capacity : config.readings_capacity;
-  lane.refused_backoff = config.refused_backoff;
-  return lane;
+GrpcLane::Config lane_config(const GrpcSink::Config& config, Lane lane) {
+  GrpcLane::Config own;
+  own.queue.lane = lane;
+  own.queue.capacity = lane == Lane::alarms ? config.alarms_capacity : config.readings_capacity;
+  own.refused_backoff = config.refused_backoff;
+  return own;
 }
 
 }  // namespace
 
 GrpcSink::GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice, GrpcLane::Complain complain)
     : config_(config),
-      readings_(connect(config, Stream::vitals), lane(config, Stream::vitals), deliver, notice, complain),
-      alarms_(connect(config, Stream::alarms), lane(config, Stream::alarms), deliver, notice, complain) {}
+      readings_(connect(config, Lane::readings), lane_config(config, Lane::readings), deliver, notice, complain),
+      alarms_(connect(config, Lane::alarms), lane_config(config, Lane::alarms), deliver, notice, complain) {}
 
 void GrpcSink::attach(const Attachment& attachment) {
   readings_.attach(attachment);
@@ -53,20 +53,18 @@ void GrpcSink::detach(SinkSession session) {
 }
 
 void GrpcSink::append(Record record) {
-  GrpcLane& lane = is_alarm(record.fact) ? alarms_ : readings_;
+  GrpcLane& lane = lane_of(record.fact) == Lane::alarms ? alarms_ : readings_;
   lane.append(std::move(record));
 }
 
 void GrpcSink::audit(AuditEntry entry) { readings_.audit(std::move(entry)); }
 
-bool GrpcSink::connected(Stream lane) const {
-  return lane == Stream::alarms ? alarms_.connected() : readings_.connected();
-}
+bool GrpcSink::connected(Lane lane) const { return lane == Lane::alarms ? alarms_.connected() : readings_.connected(); }
 
 void GrpcSink::renew(const StorageCredentials& credentials) {
   config_.credentials = credentials;
-  readings_.renew(connect(config_, Stream::vitals));
-  alarms_.renew(connect(config_, Stream::alarms));
+  readings_.renew(connect(config_, Lane::readings));
+  alarms_.renew(connect(config_, Lane::alarms));
 }
 
 bool GrpcSink::drain(std::chrono::milliseconds patience) {

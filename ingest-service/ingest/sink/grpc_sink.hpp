@@ -26,9 +26,7 @@ class GrpcSink final : public RecordSink {
     std::size_t alarms_capacity = 262'144;  // sessions × 1,024 and at most so many; then refused: the device owes them
     coap::Duration refused_backoff = GrpcLane::Config{}.refused_backoff;
   };
-  struct Stats {
-    GrpcLane::Stats readings, alarms;
-  };
+  using Stats = PerLane<GrpcLane::Stats>;
 
   /// Returns at once; storage may be away. `deliver` is called from the sink's threads and from append().
   GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice, GrpcLane::Complain complain);
@@ -37,7 +35,7 @@ class GrpcSink final : public RecordSink {
   void detach(SinkSession session) override;
   void append(Record record) override;
   void audit(AuditEntry entry) override;
-  bool connected(Stream lane) const override;
+  bool connected(Lane lane) const override;
 
   /// For the next connections. Any thread, one at a time.
   void renew(const StorageCredentials& credentials);

@@ -26,7 +26,7 @@ std::size_t size_of(const Record& record) {
 // -- from the shard ---------------------------------------------------------------------------------------------------
 
 void LaneQueue::attach(const Attachment& attachment) {
-  if (config_.stream == Stream::alarms) take_back_orphans(attachment);
+  if (config_.lane == Lane::alarms) take_back_orphans(attachment);
   auto& session = sessions_[attachment.session];
   session.attachment = attachment;
   session.told = false;
@@ -126,7 +126,7 @@ std::vector<RecordAnswered> LaneQueue::make_room() {
 
 std::vector<RecordAnswered> LaneQueue::append(Record record, coap::Instant now) {
   const auto at = sessions_.find(record.session);
-  const bool alarms = config_.stream == Stream::alarms;
+  const bool alarms = config_.lane == Lane::alarms;
   const RecordResult no_room = alarms ? RecordResult::refused : RecordResult::shed;
   if (at == sessions_.end()) return {drop(record, no_room)};
   Session& session = at->second;
@@ -217,7 +217,7 @@ std::optional<Record> LaneQueue::pick(coap::Instant now) {
 }
 
 bool LaneQueue::is_too_old(const Session& session, coap::Instant now) const {
-  if (config_.stream == Stream::alarms || !caught_up_) return false;
+  if (config_.lane == Lane::alarms || !caught_up_) return false;
   const auto since = session.waiting.front().since;
   return since >= *caught_up_ && since > session.unparked && now - since > config_.longest_wait;
 }
@@ -267,7 +267,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
     }
     // An alarm is to find nothing before it. But storage answers nothing else on a stream that has no records: by the
     // first attachment it shows that it is there.
-    const bool ahead = config_.stream != Stream::alarms || !stream_begun_;
+    const bool ahead = config_.lane != Lane::alarms || !stream_begun_;
     if (session.told || session.retry || !ahead) continue;
     if (attaching_ > 0 || attachments.size() >= config_.attach_batch) break;
     tell(session, attachments);
@@ -294,7 +294,7 @@ void LaneQueue::attach_answered(const std::vector<Refusal>& refused) {
   for (const auto& [name, why] : refused) {
     const auto at = sessions_.find(name);
     if (at == sessions_.end() || std::exchange(at->second.refused, true)) continue;
-    const std::string what = config_.stream == Stream::alarms ? "alarms, which are not acknowledged," : "readings";
+    const std::string what = config_.lane == Lane::alarms ? "alarms, which are not acknowledged," : "readings";
     complaints_.push_back("storage does not attach " + at->second.attachment.device + " (" + why + "): its " + what +
                           " wait, and are tried again more and more seldom");
   }

@@ -32,7 +32,7 @@ enum class StorageAnswer : std::uint8_t { committed, duplicate, quarantined, not
 class LaneQueue {
  public:
   struct Config {
-    Stream stream = Stream::vitals;
+    Lane lane = Lane::readings;
     /// Records waiting, in flight and parked together. Beyond it vitals are shed, the oldest of the device with most
     /// bytes waiting; alarm records are refused, so that their device goes on owing them. Runs of samples, which are
     /// larger, have no place where half of it is taken: they are shed before any vital sign.

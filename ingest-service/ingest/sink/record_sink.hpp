@@ -14,6 +14,18 @@
 
 namespace wardlink::ingest {
 
+/// A way to storage: a queue, a gRPC stream and a connection of its own, so that nothing queues ahead of an alarm.
+enum class Lane : std::uint8_t { readings, alarms };
+/// "readings", "alarms"
+const char* to_string(Lane lane);
+/// Something of each lane.
+template <class T>
+struct PerLane {
+  T readings{}, alarms{};
+  T& operator[](Lane lane) { return lane == Lane::alarms ? alarms : readings; }
+};
+inline Lane lane_of(const Fact& fact) { return is_alarm(fact) ? Lane::alarms : Lane::readings; }
+
 /// Who a session is: told to storage before its first record.
 struct Attachment {
   SinkSession session;
@@ -56,7 +68,7 @@ struct RecordAnswered {
 
 /// Storage answers again after it was away (or for the first time).
 struct StorageBack {
-  Stream stream;  // vitals (all readings) or alarms
+  Lane lane;
 };
 
 using SinkEvent = std::variant<RecordAnswered, StorageBack>;
@@ -74,9 +86,8 @@ class RecordSink {
   virtual void detach(SinkSession session) = 0;
   virtual void append(Record record) = 0;
   virtual void audit(AuditEntry entry) = 0;
-  /// Whether storage is there to take such records now, as far as this end knows. `lane`: vitals (all readings) or
-  /// alarms.
-  virtual bool connected(Stream lane) const = 0;
+  /// Whether storage is there to take records of that lane now, as far as this end knows.
+  virtual bool connected(Lane lane) const = 0;
 };
 
 }  // namespace wardlink::ingest
