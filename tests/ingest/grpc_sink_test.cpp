@@ -100,6 +100,7 @@ TEST_F(GrpcSinkTest, CarriesRecordsAndTellsWhatBecameOfThem) {
   auto sink = make();
   attach(*sink);
   for (std::uint64_t i = 1; i <= 500; ++i) sink->append(vitals(i));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return answers.size() == 500; }));
   EXPECT_EQ(count(RecordResult::committed), 500u);
   std::vector<std::uint64_t> expected(500);
@@ -114,10 +115,31 @@ TEST_F(GrpcSinkTest, AlarmsHaveAConnectionOfTheirOwn) {
   attach(*sink);
   sink->append(vitals(1));
   sink->append(alarm(2));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return answers.size() == 2; }));
   const auto peers = storage.log().peers;
   ASSERT_EQ(peers.size(), 2u);
   EXPECT_NE(peers.at(v1::STREAM_VITALS), peers.at(v1::STREAM_ALARMS));
+}
+
+TEST_F(GrpcSinkTest, ATurnCostsALaneOneHandoverHoweverMuchItBrought) {
+  auto sink = make();
+  attach(*sink);
+  sink->flush();
+  const auto before = sink->stats();
+  for (std::uint64_t i = 1; i <= 1000; ++i) sink->append(vitals(i));
+  for (std::uint64_t i = 1; i <= 10; ++i) sink->append(alarm(i));
+  EXPECT_EQ(sink->stats().readings.queue.appended, 0u);
+  sink->flush();
+  EXPECT_EQ(sink->stats().readings.queue.appended, 1000u);
+  EXPECT_EQ(sink->stats().readings.handovers, before.readings.handovers + 1);
+  EXPECT_EQ(sink->stats().alarms.handovers, before.alarms.handovers + 1);
+  sink->append(vitals(1001));
+  sink->flush();
+  sink->flush();
+  EXPECT_EQ(sink->stats().readings.handovers, before.readings.handovers + 2);
+  EXPECT_EQ(sink->stats().alarms.handovers, before.alarms.handovers + 1) << "a lane without anything is left alone";
+  ASSERT_TRUE(wait([&] { return answers.size() == 1011; }));
 }
 
 TEST_F(GrpcSinkTest, WhatIsPostedByHandGoesTheWayOfItsKind) {  // MSG-06
@@ -126,6 +148,7 @@ TEST_F(GrpcSinkTest, WhatIsPostedByHandGoesTheWayOfItsKind) {  // MSG-06
   attach(*sink, hand);
   sink->append({hand, Ticket{1}, WallTime{}, {Stream::manual, 1, 0, SignValues{{{1, 72, false}}}}});
   sink->append({hand, Ticket{2}, WallTime{}, {Stream::manual, 2, 0, AlarmFact{}}});
+  sink->flush();
   ASSERT_TRUE(wait([&] { return answers.size() == 2; }));
   EXPECT_EQ(storage.log().peers.at(v1::STREAM_MANUAL).size(), 2u) << "a reading and an alarm, each on its connection";
   EXPECT_TRUE(sink->connected(Lane::readings) && sink->connected(Lane::alarms));
@@ -134,11 +157,14 @@ TEST_F(GrpcSinkTest, WhatIsPostedByHandGoesTheWayOfItsKind) {  // MSG-06
 TEST_F(GrpcSinkTest, ADeafReadingsStreamHoldsNoAlarmUp) {
   auto sink = make();
   attach(*sink);
+  sink->flush();
   storage.be(Mood::silent);
   for (std::uint64_t i = 1; i <= 10'000; ++i) sink->append(vitals(i));
+  sink->flush();
   ASSERT_TRUE(storage.wait([](const Log& log) { return log.batches.size() >= 4; }));
   storage.be(Mood::commit);
   sink->append(alarm(1));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return !answers.empty(); }));
   EXPECT_EQ(answers.front().stream, Stream::alarms);
 }
@@ -149,6 +175,7 @@ TEST_F(GrpcSinkTest, StorageMayBeAwayAtTheStart) {  // I8
   attach(*sink);
   sink->append(vitals(1));
   sink->append(alarm(2));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return changes.size() == 2; }));  // it says so, once a stream
   EXPECT_FALSE(changes.front().back);
   EXPECT_FALSE(changes.front().why.empty());
@@ -162,13 +189,16 @@ TEST_F(GrpcSinkTest, AfterALossAttachesAnewAndSendsTheUnansweredAgain) {  // I1,
   auto sink = make();
   attach(*sink);
   sink->append(alarm(1));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
   storage.be(Mood::silent);
   sink->append(alarm(2));
   sink->append(alarm(3));
+  sink->flush();
   ASSERT_TRUE(storage.wait([](const Log& log) { return log.sequences.size() == 3; }));
   storage.close();
   sink->append(alarm(4));
+  sink->flush();
   storage.forget();
   storage.be(Mood::commit);
   storage.open();
@@ -186,8 +216,10 @@ TEST_F(GrpcSinkTest, AfterALossAttachesAnewAndSendsTheUnansweredAgain) {  // I1,
 TEST_F(GrpcSinkTest, AStreamThatStorageEndsIsOpenedAgain) {
   auto sink = make();
   attach(*sink);
+  sink->flush();
   storage.be(Mood::hang_up);
   sink->append(vitals(1));
+  sink->flush();
   ASSERT_TRUE(storage.wait([](const Log& log) { return log.batches.size() >= 3; }));
   storage.be(Mood::commit);
   ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
@@ -198,9 +230,12 @@ TEST_F(GrpcSinkTest, ASessionThatStorageForgotIsAttachedAgain) {
   auto sink = make();
   attach(*sink);
   attach(*sink, SinkSession{2});
+  sink->flush();
   storage.be(Mood::forgetful);
   for (std::uint64_t i = 1; i <= 3; ++i) sink->append(alarm(i));
+  sink->flush();
   sink->append(alarm(4, SinkSession{2}));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return answers.size() == 4; }));
   EXPECT_EQ(count(RecordResult::committed), 4u);
   EXPECT_GE(sink->stats().alarms.queue.parked, 2u);
@@ -213,6 +248,7 @@ TEST_F(GrpcSinkTest, ASessionThatStorageDoesNotAttachIsToldOnceAndGoesOn) {
   storage.be(Mood::decline);
   attach(*sink);
   sink->append(alarm(1));
+  sink->flush();
   ASSERT_TRUE(storage.wait([](const Log& log) { return log.sequences.size() >= 2; })) << "it is tried again";
   EXPECT_GE(sink->stats().alarms.queue.attaches_refused, 1u);
   {
@@ -232,6 +268,7 @@ TEST_F(GrpcSinkTest, AStorageThatDoesNotKnowAttachAllIsTold) {
   storage.be(Mood::old);
   attach(*sink);
   sink->append(alarm(1));
+  sink->flush();
   ASSERT_TRUE(storage.wait([](const Log& log) { return log.sequences.size() >= 2; })) << "it is tried again";
   ASSERT_TRUE(wait([&] { return !complaints.empty(); }));
   {
@@ -254,7 +291,9 @@ TEST_F(GrpcSinkTest, WithoutRoomVitalsAreShedNeverAlarms) {  // MSG-06, I3
   auto sink = make(small);
   attach(*sink);
   for (std::uint64_t i = 1; i <= 150; ++i) sink->append(vitals(i));
+  sink->flush();
   for (std::uint64_t i = 1; i <= 150; ++i) sink->append(alarm(i));
+  sink->flush();
   EXPECT_EQ(sink->stats().readings.queue.shed_vitals, 50u);
   EXPECT_EQ(count(RecordResult::shed), 50u);
   storage.open();
@@ -271,6 +310,7 @@ TEST_F(GrpcSinkTest, AnotherAuthoritysCertificateIsRefused) {  // GRPC-01
   auto sink = make(wrong);
   attach(*sink);
   sink->append(alarm(1));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return changes.size() == 2; }));
   EXPECT_THAT(storage.log().attached, IsEmpty());
   EXPECT_EQ(sink->stats().alarms.waiting, 1u);
@@ -282,6 +322,7 @@ TEST_F(GrpcSinkTest, AStorageThatOurAuthorityDidNotSignIsRefused) {  // GRPC-01
   auto sink = make(wrong);
   attach(*sink);
   sink->append(alarm(1));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return changes.size() == 2; }));
   EXPECT_THAT(storage.log().attached, IsEmpty());
 }
@@ -292,6 +333,7 @@ TEST_F(GrpcSinkTest, AGrantThatIsTakenAwayIsToldAndWaitedFor) {  // GRPC-01, I1,
   auto sink = make(quick);
   attach(*sink);
   sink->append(alarm(1));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
   ASSERT_TRUE(storage.wait([](const Log& log) { return log.attached.size() == 2; }));  // both streams stand
   ASSERT_TRUE(wait([&] { return back >= 2; }));                                        // and are known to
@@ -301,6 +343,7 @@ TEST_F(GrpcSinkTest, AGrantThatIsTakenAwayIsToldAndWaitedFor) {  // GRPC-01, I1,
   }
   storage.be(Mood::refuse);
   sink->append(alarm(2));
+  sink->flush();
   ASSERT_TRUE(wait([&] { return changes.size() == 1; }));
   EXPECT_TRUE(changes[0].refused);
   EXPECT_FALSE(changes[0].known);
@@ -325,6 +368,7 @@ TEST_F(GrpcSinkTest, ARefusalAfterAnAbsenceIsToldToo) {
   storage.close();
   auto sink = make();
   attach(*sink);
+  sink->flush();
   ASSERT_TRUE(wait([&] { return changes.size() == 2; }));
   storage.be(Mood::refuse);
   storage.open();
@@ -336,6 +380,7 @@ TEST_F(GrpcSinkTest, ARefusalAfterAnAbsenceIsToldToo) {
 TEST_F(GrpcSinkTest, AWholeWardWithoutARecordIsAttachedInTheEnd) {
   auto sink = make();
   for (std::uint64_t i = 1; i <= 40; ++i) sink->attach({SinkSession{i}, "urn:dev:os:32473-a", i, WallTime{}, "f00d"});
+  sink->flush();
   // All on the readings' stream, one on the alarms'.
   EXPECT_TRUE(storage.wait([](const Log& log) { return log.attached.size() == 41; }));
 }
@@ -344,8 +389,10 @@ TEST_F(GrpcSinkTest, DrainsInGoodOrder) {
   auto sink = make();
   attach(*sink);
   for (std::uint64_t i = 1; i <= 1000; ++i) sink->append(vitals(i));
+  sink->flush();
   sink->detach(one);
   sink->audit({"", "handshake", false, "the last word", "", 1});
+  sink->flush();
   EXPECT_TRUE(sink->drain(std::chrono::seconds{60}));
   EXPECT_THAT(storage.log().sequences, SizeIs(1000));
   EXPECT_THAT(storage.log().audited, ElementsAre("the last word"));
@@ -354,8 +401,10 @@ TEST_F(GrpcSinkTest, DrainsInGoodOrder) {
 TEST_F(GrpcSinkTest, TheLastWordGoesAgainWhereTheStreamFailsUnderIt) {  // I9
   auto sink = make();
   attach(*sink);
+  sink->flush();
   storage.be(Mood::hang_up);
   sink->audit({"", "handshake", false, "the last word", "", 1});
+  sink->flush();
   auto drained = std::async(std::launch::async, [&] { return sink->drain(std::chrono::seconds{60}); });
   ASSERT_TRUE(storage.wait([](const Log& log) { return !log.audited.empty(); }));
   storage.be(Mood::commit);
@@ -368,6 +417,7 @@ TEST_F(GrpcSinkTest, ADrainWithoutStorageEndsInTimeAndSaysSo) {
   auto sink = make();
   attach(*sink);
   sink->append(alarm(1));
+  sink->flush();
   EXPECT_FALSE(sink->drain(std::chrono::milliseconds{10}));
 }
 

@@ -24,6 +24,7 @@ class MemorySink : public RecordSink {
     unanswered_.push_back(std::move(record));
   }
   void audit(AuditEntry entry) override { audits.push_back(std::move(entry)); }
+  void flush() override { ++flushes; }
 
   /// Answers all that is unanswered, in one delivery.
   void answer(RecordResult result) {
@@ -54,6 +55,7 @@ class MemorySink : public RecordSink {
   std::vector<SinkSession> detached;
   std::vector<Record> records;
   std::vector<AuditEntry> audits;
+  std::size_t flushes = 0;
   bool away = false;
 
  private:

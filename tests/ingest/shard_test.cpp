@@ -257,6 +257,22 @@ TEST_F(ShardTest, ACommitSetsTheAckFree) {  // I1
   EXPECT_EQ(stats(0).session.records[1][0], 1u);  // alarms, committed
 }
 
+TEST_F(ShardTest, ATurnIsHandedOverOnceHoweverMuchItBrought) {  // the alarm in it in the same turn
+  Device& device = connect(0, 40'001, named("aaaa"));
+  for (int i = 0; i < 15; ++i) device.notify("/vitals", one_set, now);
+  device.notify("/alarms", one_alarm, now);
+  const auto before = sink(0).flushes;
+  std::size_t datagrams = 0;
+  for (; const auto datagram = device.connection.poll_datagram(); ++datagrams)
+    threads[0].shard->handle_datagram(device.place, *datagram, now);
+  EXPECT_EQ(datagrams, 16u);
+  EXPECT_THAT(sink(0).records, SizeIs(16));
+  EXPECT_EQ(sink(0).flushes, before);
+  while (threads[0].shard->poll_datagram()) {
+  }
+  EXPECT_EQ(sink(0).flushes, before + 1);
+}
+
 TEST_F(ShardTest, ACommitSetsTheAnswerToAPostFree) {  // MSG-09
   Device& device = connect(0, 40'001, named("aaaa"));
   coap::Request post;

@@ -32,6 +32,7 @@ class CommittingSink final : public RecordSink {
     });
   }
   void audit(AuditEntry) override {}
+  void flush() override {}
   bool connected(Lane) const override { return true; }
 
   std::atomic<int> attached{0}, detached{0};

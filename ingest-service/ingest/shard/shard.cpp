@@ -83,7 +83,11 @@ void Shard::give_back_after_a_crowd() {
   }
 }
 
-std::optional<coap::Datagram> Shard::poll_datagram() { return secure_->poll_datagram(); }
+std::optional<coap::Datagram> Shard::poll_datagram() {
+  auto datagram = secure_->poll_datagram();
+  if (!datagram) sink_.flush();
+  return datagram;
+}
 
 std::optional<coap::Instant> Shard::next_deadline() const {
   auto earliest = secure_->next_deadline();

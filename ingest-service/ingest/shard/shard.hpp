@@ -46,6 +46,7 @@ class Shard final : public coap::Endpoint {
   // -- coap::Endpoint: on the shard's thread
   void handle_datagram(const coap::Address& from, coap::ByteView datagram, coap::Instant now) override;
   void handle_timeout(coap::Instant now) override;
+  /// Empty: this turn is over, and what it brought for storage has been handed over.
   std::optional<coap::Datagram> poll_datagram() override;
   std::optional<coap::Instant> next_deadline() const override;
   std::optional<std::vector<coap::Address>> poll_muted() override { return secure_->poll_muted(); }

@@ -45,38 +45,36 @@ GrpcLane::~GrpcLane() {
 
 // -- from the shard ---------------------------------------------------------------------------------------------------
 
-void GrpcLane::attach(const Attachment& attachment) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.attach(attachment);
-  }
-  changed_.notify_all();
-}
+namespace {
 
-void GrpcLane::detach(SinkSession session) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.detach(session);
-  }
-  changed_.notify_all();
-}
+/// Puts one entry of a turn into the queue.
+struct PutInto {
+  LaneQueue& queue;
+  coap::Instant now;
+  std::vector<SinkEvent>& answers;  // what is due at once
 
-void GrpcLane::append(Record record) {
-  std::vector<RecordAnswered> answers;
-  {
-    const std::lock_guard lock(mutex_);
-    answers = queue_.append(std::move(record), steady_now());
+  void operator()(const Attachment& attachment) const { queue.attach(attachment); }
+  void operator()(SinkSession session) const { queue.detach(session); }
+  void operator()(Record& record) const {
+    for (const auto& answer : queue.append(std::move(record), now)) answers.emplace_back(answer);
   }
-  changed_.notify_all();
-  if (!answers.empty()) deliver_({answers.begin(), answers.end()});
-}
+  void operator()(AuditEntry& entry) const { queue.audit(std::move(entry)); }
+};
 
-void GrpcLane::audit(AuditEntry entry) {
+}  // namespace
+
+void GrpcLane::flush() {
+  if (turn_.empty()) return;
+  std::vector<SinkEvent> answers;
   {
     const std::lock_guard lock(mutex_);
-    queue_.audit(std::move(entry));
+    ++handovers_;
+    const PutInto put{queue_, steady_now(), answers};
+    for (Entry& entry : turn_) std::visit(put, entry);
   }
   changed_.notify_all();
+  turn_.clear();
+  if (!answers.empty()) deliver_(std::move(answers));
 }
 
 void GrpcLane::renew(std::shared_ptr<grpc::Channel> channel) {
@@ -96,12 +94,7 @@ bool GrpcLane::drain(std::chrono::milliseconds patience) {
 
 GrpcLane::Stats GrpcLane::stats() const {
   const std::lock_guard lock(mutex_);
-  return {queue_.counters(), queue_.size(), queue_.audits(), connected_, streams_, refusals_};
-}
-
-bool GrpcLane::connected() const {
-  const std::lock_guard lock(mutex_);
-  return connected_;
+  return {queue_.counters(), queue_.size(), queue_.audits(), connected_, streams_, handovers_, refusals_};
 }
 
 // -- the stream's life ------------------------------------------------------------------------------------------------
@@ -297,6 +290,7 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.audits += one.audits;
   sum.connected = sum.connected && one.connected;
   sum.streams += one.streams;
+  sum.handovers += one.handovers;
   sum.refused += one.refused;
 }
 

@@ -1,13 +1,16 @@
 #pragma once
 // One stream to storage on a connection of its own, kept alive for as long as the lane lives. Two threads: one opens
-// the stream and writes, one reads. The shard's thread only ever puts things into the queue.
+// the stream and writes, one reads. The shard's thread collects what it puts in and hands it to the queue once a turn.
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <variant>
+#include <vector>
 
 #include "ingest/sink/lane_queue.hpp"
 
@@ -43,8 +46,9 @@ class GrpcLane {
     std::size_t waiting = 0;
     std::size_t audits = 0;  // waiting, or on their way
     bool connected = false;
-    std::uint64_t streams = 0;  // opened since the start
-    std::uint64_t refused = 0;  // streams that storage ended with PERMISSION_DENIED
+    std::uint64_t streams = 0;    // opened since the start
+    std::uint64_t handovers = 0;  // by flush(): so often the shard's thread took the lock and woke the stream's
+    std::uint64_t refused = 0;    // streams that storage ended with PERMISSION_DENIED
   };
   /// For the operator: the stream is away (and why, in gRPC's words), or is back. Once for each change, from the lane's
   /// own threads.
@@ -66,11 +70,14 @@ class GrpcLane {
   GrpcLane(const GrpcLane&) = delete;
   GrpcLane& operator=(const GrpcLane&) = delete;
 
-  // Any thread; none blocks.
-  void attach(const Attachment& attachment);
-  void detach(SinkSession session);
-  void append(Record record);
-  void audit(AuditEntry entry);
+  // The shard's thread; none blocks. See RecordSink.
+  void attach(const Attachment& attachment) { turn_.emplace_back(attachment); }
+  void detach(SinkSession session) { turn_.emplace_back(session); }
+  void append(Record record) { turn_.emplace_back(std::move(record)); }
+  void audit(AuditEntry entry) { turn_.emplace_back(std::move(entry)); }
+  /// One lock and one wake-up, however much there is.
+  void flush();
+
   /// The next stream goes over this channel; one that stands goes on.
   void renew(std::shared_ptr<grpc::Channel> channel);
 
@@ -78,11 +85,12 @@ class GrpcLane {
   /// Nothing may be put in afterwards.
   bool drain(std::chrono::milliseconds patience);
   Stats stats() const;
-  /// The stream stands. Any thread.
-  bool connected() const;
+  /// The stream stands. Any thread; takes no lock.
+  bool connected() const { return connected_; }
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>;
+  using Entry = std::variant<Attachment, SinkSession, Record, AuditEntry>;  // SinkSession: it is detached
 
   void run();
   void keep_streaming();
@@ -103,6 +111,8 @@ class GrpcLane {
   const Notice notice_;
   const Complain complain_;
 
+  std::vector<Entry> turn_;  // put in since the last flush(); of the shard's thread
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // something to send, the stream broke, or the end
   LaneQueue queue_;
@@ -110,14 +120,14 @@ class GrpcLane {
   std::shared_ptr<grpc::Channel> next_channel_;  // nullptr: the same
   bool stopping_ = false;
   bool draining_ = false;
-  bool finished_ = false;  // run() has returned
-  bool broken_ = false;    // the reading side has ended
-  bool connected_ = false;
-  bool first_answer_ = false;  // of this stream
+  bool finished_ = false;                // run() has returned
+  bool broken_ = false;                  // the reading side has ended
+  std::atomic<bool> connected_ = false;  // changed under the lock
+  bool first_answer_ = false;            // of this stream
   bool told_loss_ = false;
   bool told_refusal_ = false;
   bool refused_ = false;  // the last stream
-  std::uint64_t streams_ = 0, refusals_ = 0;
+  std::uint64_t streams_ = 0, refusals_ = 0, handovers_ = 0;
   coap::Duration backoff_;
 
   std::thread thread_;  // last: it uses all of the above

@@ -59,6 +59,11 @@ void GrpcSink::append(Record record) {
 
 void GrpcSink::audit(AuditEntry entry) { readings_.audit(std::move(entry)); }
 
+void GrpcSink::flush() {
+  alarms_.flush();
+  readings_.flush();
+}
+
 bool GrpcSink::connected(Lane lane) const { return lane == Lane::alarms ? alarms_.connected() : readings_.connected(); }
 
 void GrpcSink::renew(const StorageCredentials& credentials) {

@@ -28,13 +28,14 @@ class GrpcSink final : public RecordSink {
   };
   using Stats = PerLane<GrpcLane::Stats>;
 
-  /// Returns at once; storage may be away. `deliver` is called from the sink's threads and from append().
+  /// Returns at once; storage may be away. `deliver` is called from the sink's threads and from flush().
   GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice, GrpcLane::Complain complain);
 
   void attach(const Attachment& attachment) override;
   void detach(SinkSession session) override;
   void append(Record record) override;
   void audit(AuditEntry entry) override;
+  void flush() override;
   bool connected(Lane lane) const override;
 
   /// For the next connections. Any thread, one at a time.

@@ -58,7 +58,8 @@ const char* to_string(RecordResult result);
 /// Whether storage holds it: then its ACK may leave.
 constexpr bool is_durable(RecordResult result) { return result <= RecordResult::quarantined; }
 
-/// What became of one record. Comes exactly once for each append(), unless the sink is stopped first.
+/// What became of one record. Comes exactly once for each append(), unless the sink is stopped first; what is shed or
+/// refused at once comes during flush().
 struct RecordAnswered {
   SinkSession session;
   Ticket ticket;
@@ -77,6 +78,9 @@ using SinkEvent = std::variant<RecordAnswered, StorageBack>;
 using Deliver = std::function<void(std::vector<SinkEvent>)>;
 
 /// One shard's way to storage. Called on the shard's thread only; never blocks, never throws, bounded in memory.
+///
+/// What is put in goes on its way with the next flush(), in order. The shard flushes once a turn: when it has taken
+/// what arrived and has no datagram left to send.
 class RecordSink {
  public:
   virtual ~RecordSink() = default;
@@ -86,6 +90,8 @@ class RecordSink {
   virtual void detach(SinkSession session) = 0;
   virtual void append(Record record) = 0;
   virtual void audit(AuditEntry entry) = 0;
+  /// Hands over what was put in since the last call; nothing happens where that is nothing.
+  virtual void flush() = 0;
   /// Whether storage is there to take records of that lane now, as far as this end knows.
   virtual bool connected(Lane lane) const = 0;
 };
