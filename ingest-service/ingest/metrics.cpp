@@ -30,13 +30,11 @@ void add_network(MetricFamilies& to, const ShardStats& s) {
 
 void add_ends(MetricFamilies& to, const ShardStats& s) {
   to.counter("handshakes_refused", "Handshakes that ended without a session, by reason");
-  for (std::size_t i = 0; i < close_reason_count; ++i)
-    if (s.refused_handshakes[i] != 0)
-      to.sample(s.refused_handshakes[i], {{"reason", to_string(static_cast<coap::CloseReason>(i))}});
+  for (std::uint8_t i = 0; i < close_reason_count; ++i)
+    if (s.refused_handshakes[i] != 0) to.sample(s.refused_handshakes[i], {{"reason", to_string(coap::CloseReason{i})}});
   to.counter("sessions_closed", "Sessions that ended, by reason");
-  for (std::size_t i = 0; i < close_reason_count; ++i)
-    if (s.closed_sessions[i] != 0)
-      to.sample(s.closed_sessions[i], {{"reason", to_string(static_cast<coap::CloseReason>(i))}});
+  for (std::uint8_t i = 0; i < close_reason_count; ++i)
+    if (s.closed_sessions[i] != 0) to.sample(s.closed_sessions[i], {{"reason", to_string(coap::CloseReason{i})}});
 }
 
 void add_messages(MetricFamilies& to, const coap::ConnectionCounters& c) {
@@ -81,20 +79,20 @@ void add_notifications(MetricFamilies& to, const SessionStats& s) {
 void add_posts(MetricFamilies& to, const SessionStats& s) {
   to.counter("posts", "POSTs of readings and alarms by what became of them; away = 5.03, shed = 4.29");
   for (Resource resource : {Resource::vitals, Resource::alarms})
-    for (std::size_t end = 0; end < post_end_count; ++end)
+    for (std::uint8_t end = 0; end < post_end_count; ++end)
       to.sample(s.posts[static_cast<std::size_t>(resource)][end],
-                {{"resource", name_of(resource)}, {"result", to_string(static_cast<PostEnd>(end))}});
+                {{"resource", name_of(resource)}, {"result", to_string(PostEnd{end})}});
 }
 
 void add_records(MetricFamilies& to, const SessionStats& s) {
   to.counter("records", "Records by what became of them");
   for (std::size_t stream = 0; stream < streams.size(); ++stream)
-    for (std::size_t result = 0; result < record_result_count; ++result)
+    for (std::uint8_t result = 0; result < record_result_count; ++result)
       to.sample(s.records[stream][result],
-                {{"stream", to_string(streams[stream])}, {"result", to_string(static_cast<RecordResult>(result))}});
+                {{"stream", to_string(streams[stream])}, {"result", to_string(RecordResult{result})}});
   to.counter("quarantined", "Payloads that could not be taken, or not whole, by reason");
-  for (std::size_t i = 0; i < quarantine_reason_count; ++i)
-    to.sample(s.quarantined[i], {{"reason", to_string(static_cast<QuarantineReason>(i))}});
+  for (std::uint8_t i = 0; i < quarantine_reason_count; ++i)
+    to.sample(s.quarantined[i], {{"reason", to_string(QuarantineReason{i})}});
 }
 
 void add_sink(MetricFamilies& to, const ServiceStats& s) {

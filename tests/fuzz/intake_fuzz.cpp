@@ -36,7 +36,8 @@ void check_values(const SignValues& set) {
 }
 
 void check_alarm(const AlarmFact& alarm) {
-  must(alarm.priority >= 1 && alarm.priority <= 3, "a priority is 1, 2 or 3");
+  must(alarm.priority >= AlarmFact::Priority::low && alarm.priority <= AlarmFact::Priority::high,
+       "a priority is 1, 2 or 3");
   must(!alarm.code.empty() && alarm.code.size() <= 32, "a code has 1 to 32 bytes");
   must(!alarm.value || std::isfinite(*alarm.value), "an alarm's value is a number");
   must(!alarm.limit || std::isfinite(*alarm.limit), "an alarm's limit is a number");

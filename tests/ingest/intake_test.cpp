@@ -205,14 +205,12 @@ TEST(Intake, AlarmRecordsAreReadWhole) {
       R"({"n":"tk","v":44000},{"n":"ev","vs":"ended"},{"n":"on","v":1},{"n":"kind","vs":"phys"},{"n":"prio","v":3},)"
       R"({"n":"code","vs":"spo2-low"},{"n":"lim","v":91},{"n":"spo2","v":93}])");
   ASSERT_THAT(facts, SizeIs(2));
-  EXPECT_EQ(
-      facts[0],
-      (Fact{Stream::alarms, 2, 41000,
-            AlarmFact{AlarmFact::Event::raised, AlarmFact::Kind::physiological, 3, "hr-high", 1, 134.0, 131.0, 0}}));
-  EXPECT_EQ(
-      facts[1],
-      (Fact{Stream::alarms, 3, 44000,
-            AlarmFact{AlarmFact::Event::ended, AlarmFact::Kind::physiological, 3, "spo2-low", 2, 93.0, 91.0, 1}}));
+  EXPECT_EQ(facts[0], (Fact{Stream::alarms, 2, 41000,
+                            AlarmFact{AlarmFact::Event::raised, AlarmFact::Kind::physiological,
+                                      AlarmFact::Priority::high, "hr-high", 1, 134.0, 131.0, 0}}));
+  EXPECT_EQ(facts[1], (Fact{Stream::alarms, 3, 44000,
+                            AlarmFact{AlarmFact::Event::ended, AlarmFact::Kind::physiological,
+                                      AlarmFact::Priority::high, "spo2-low", 2, 93.0, 91.0, 1}}));
 }
 
 TEST(Intake, ATechnicalAlarmNeedsNoSignAndNoLimit) {

@@ -1,25 +1,54 @@
 #include "ingest/payload/record.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace wardlink::ingest {
-namespace {
-
-constexpr std::array<const char*, streams.size()> stream_names{"vitals", "alarms", "ecg", "ppg", "resp", "manual"};
-
-constexpr std::array<const char*, quarantine_reason_count> reason_names{
-    "undecodable", "unsupported_format", "foreign_name", "wrong_resource", "unknown_sign", "unknown_unit",
-    "bad_set",     "bad_alarm",          "bad_run",      "future_tick"};
-
-}  // namespace
-
 std::size_t index_of(Stream stream) {
   return static_cast<std::size_t>(std::find(streams.begin(), streams.end(), stream) - streams.begin());
 }
 
-const char* to_string(Stream stream) { return stream_names.at(index_of(stream)); }
+const char* to_string(Stream stream) {
+  switch (stream) {
+    case Stream::vitals:
+      return "vitals";
+    case Stream::alarms:
+      return "alarms";
+    case Stream::manual:
+      return "manual";
+    case Stream::ecg:
+      return "ecg";
+    case Stream::ppg:
+      return "ppg";
+    case Stream::resp:
+      return "resp";
+  }
+  return "";
+}
 
-const char* to_string(QuarantineReason reason) { return reason_names.at(static_cast<std::size_t>(reason)); }
+const char* to_string(QuarantineReason reason) {
+  switch (reason) {
+    case QuarantineReason::undecodable:
+      return "undecodable";
+    case QuarantineReason::unsupported_format:
+      return "unsupported_format";
+    case QuarantineReason::foreign_name:
+      return "foreign_name";
+    case QuarantineReason::wrong_resource:
+      return "wrong_resource";
+    case QuarantineReason::unknown_sign:
+      return "unknown_sign";
+    case QuarantineReason::unknown_unit:
+      return "unknown_unit";
+    case QuarantineReason::bad_set:
+      return "bad_set";
+    case QuarantineReason::bad_alarm:
+      return "bad_alarm";
+    case QuarantineReason::bad_run:
+      return "bad_run";
+    case QuarantineReason::future_tick:
+      return "future_tick";
+  }
+  return "";
+}
 
 }  // namespace wardlink::ingest

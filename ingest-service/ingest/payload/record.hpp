@@ -49,9 +49,9 @@ struct SignValues {
 struct AlarmFact {
   enum class Event : std::uint8_t { raised = 1, ended = 2 } event = Event::raised;
   enum class Kind : std::uint8_t { physiological = 1, technical = 2 } kind = Kind::physiological;
-  std::uint8_t priority = 3;  // 1 low, 2 medium, 3 high
-  std::string code;           // lower case, digits and '-', 1 to 32 bytes
-  signs::SignId sign = 0;     // 0 = none
+  enum class Priority : std::uint8_t { low = 1, medium = 2, high = 3 } priority = Priority::high;
+  std::string code;        // lower case, digits and '-', 1 to 32 bytes
+  signs::SignId sign = 0;  // 0 = none
   std::optional<double> value;
   std::optional<double> limit;
   std::uint64_t onset_sequence = 0;  // ended: of its raised record; 0 = not known

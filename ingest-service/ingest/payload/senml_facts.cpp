@@ -124,7 +124,7 @@ class AlarmReader {
   bool read_priority(const SenmlRecord& record) {
     const auto priority = whole(record, 1);
     if (!priority || *priority > 3) return false;
-    alarm_.priority = static_cast<std::uint8_t>(*priority);
+    alarm_.priority = AlarmFact::Priority{static_cast<std::uint8_t>(*priority)};
     return true;
   }
 

@@ -13,8 +13,17 @@ void add(std::array<T, N>& sum, const std::array<T, N>& one) {
 }  // namespace
 
 const char* to_string(PostEnd end) {
-  static constexpr std::array<const char*, post_end_count> names{"stored", "refused", "away", "shed"};
-  return names.at(static_cast<std::size_t>(end));
+  switch (end) {
+    case PostEnd::stored:
+      return "stored";
+    case PostEnd::refused:
+      return "refused";
+    case PostEnd::away:
+      return "away";
+    case PostEnd::shed:
+      return "shed";
+  }
+  return "";
 }
 
 void add(SessionStats& sum, const SessionStats& one) {

@@ -21,6 +21,21 @@ std::size_t size_of(const Record& record) {
   return key + std::visit(Body{}, record.fact.body);
 }
 
+/// Empty: storage has not taken the record.
+std::optional<RecordResult> result_of(StorageAnswer answer) {
+  switch (answer) {
+    case StorageAnswer::committed:
+      return RecordResult::committed;
+    case StorageAnswer::duplicate:
+      return RecordResult::duplicate;
+    case StorageAnswer::quarantined:
+      return RecordResult::quarantined;
+    case StorageAnswer::not_attached:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 // -- from the shard ---------------------------------------------------------------------------------------------------
@@ -418,14 +433,14 @@ void LaneQueue::note_ignored(const InFlight& batch, const std::vector<StorageAns
 void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered) {
   Session& session = sessions_.at(record.session);
   --session.in_flight;
-  if (answer == StorageAnswer::not_attached) {
+  const auto result = result_of(answer);
+  if (!result) {
     // Only this session waits; the others go on.
     ++counters_.parked;
     park(session, now);
     session.parked.push_back(std::move(record));
   } else {
-    const auto result = static_cast<RecordResult>(answer);
-    answered.push_back({record.session, record.ticket, record.fact.stream, result});
+    answered.push_back({record.session, record.ticket, record.fact.stream, *result});
     session.pause = {};
     settled(session);
   }

@@ -18,24 +18,61 @@ void set(v1::Record& into, const SignValues& signs) {
   }
 }
 
-// The enumerations of record.hpp bear the contract's numbers.
-static_assert(static_cast<int>(Stream::vitals) == v1::STREAM_VITALS);
-static_assert(static_cast<int>(Stream::alarms) == v1::STREAM_ALARMS);
-static_assert(static_cast<int>(Stream::manual) == v1::STREAM_MANUAL);
-static_assert(static_cast<int>(Stream::ecg) == v1::STREAM_WAVEFORM_ECG);
-static_assert(static_cast<int>(Stream::ppg) == v1::STREAM_WAVEFORM_PPG);
-static_assert(static_cast<int>(Stream::resp) == v1::STREAM_WAVEFORM_RESP);
-static_assert(static_cast<int>(AlarmFact::Event::raised) == v1::AlarmFact::RAISED);
-static_assert(static_cast<int>(AlarmFact::Event::ended) == v1::AlarmFact::ENDED);
-static_assert(static_cast<int>(AlarmFact::Kind::physiological) == v1::ALARM_KIND_PHYSIOLOGICAL);
-static_assert(static_cast<int>(AlarmFact::Kind::technical) == v1::ALARM_KIND_TECHNICAL);
-static_assert(v1::ALARM_PRIORITY_LOW == 1 && v1::ALARM_PRIORITY_HIGH == 3);
+v1::Stream to_proto(Stream stream) {
+  switch (stream) {
+    case Stream::vitals:
+      return v1::STREAM_VITALS;
+    case Stream::alarms:
+      return v1::STREAM_ALARMS;
+    case Stream::manual:
+      return v1::STREAM_MANUAL;
+    case Stream::ecg:
+      return v1::STREAM_WAVEFORM_ECG;
+    case Stream::ppg:
+      return v1::STREAM_WAVEFORM_PPG;
+    case Stream::resp:
+      return v1::STREAM_WAVEFORM_RESP;
+  }
+  return v1::STREAM_UNSPECIFIED;
+}
+
+v1::AlarmFact::Event to_proto(AlarmFact::Event event) {
+  switch (event) {
+    case AlarmFact::Event::raised:
+      return v1::AlarmFact::RAISED;
+    case AlarmFact::Event::ended:
+      return v1::AlarmFact::ENDED;
+  }
+  return v1::AlarmFact::EVENT_UNSPECIFIED;
+}
+
+v1::AlarmKind to_proto(AlarmFact::Kind kind) {
+  switch (kind) {
+    case AlarmFact::Kind::physiological:
+      return v1::ALARM_KIND_PHYSIOLOGICAL;
+    case AlarmFact::Kind::technical:
+      return v1::ALARM_KIND_TECHNICAL;
+  }
+  return v1::ALARM_KIND_UNSPECIFIED;
+}
+
+v1::AlarmPriority to_proto(AlarmFact::Priority priority) {
+  switch (priority) {
+    case AlarmFact::Priority::low:
+      return v1::ALARM_PRIORITY_LOW;
+    case AlarmFact::Priority::medium:
+      return v1::ALARM_PRIORITY_MEDIUM;
+    case AlarmFact::Priority::high:
+      return v1::ALARM_PRIORITY_HIGH;
+  }
+  return v1::ALARM_PRIORITY_UNSPECIFIED;
+}
 
 void set(v1::Record& into, const AlarmFact& alarm) {
   auto& body = *into.mutable_alarm();
-  body.set_event(static_cast<v1::AlarmFact::Event>(alarm.event));
-  body.set_kind(static_cast<v1::AlarmKind>(alarm.kind));
-  body.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  body.set_event(to_proto(alarm.event));
+  body.set_kind(to_proto(alarm.kind));
+  body.set_priority(to_proto(alarm.priority));
   body.set_code(alarm.code);
   body.set_sign(alarm.sign);
   if (alarm.value) body.set_value(*alarm.value);
@@ -61,7 +98,7 @@ void set(v1::Record& into, const Quarantined& quarantined) {
 
 void set(v1::Record& into, const Record& record) {
   into.set_session(static_cast<std::uint64_t>(record.session));
-  into.set_stream(static_cast<v1::Stream>(record.fact.stream));
+  into.set_stream(to_proto(record.fact.stream));
   into.set_sequence(record.fact.sequence);
   into.set_tick_ms(record.fact.tick_ms);
   into.set_boot(record.fact.boot);

@@ -1,7 +1,5 @@
 #include "ingest/sink/record_sink.hpp"
 
-#include <array>
-
 namespace wardlink::ingest {
 
 const char* to_string(Lane lane) {
@@ -15,9 +13,19 @@ const char* to_string(Lane lane) {
 }
 
 const char* to_string(RecordResult result) {
-  static constexpr std::array<const char*, record_result_count> names{"committed", "duplicate", "quarantined", "shed",
-                                                                      "refused"};
-  return names.at(static_cast<std::size_t>(result));
+  switch (result) {
+    case RecordResult::committed:
+      return "committed";
+    case RecordResult::duplicate:
+      return "duplicate";
+    case RecordResult::quarantined:
+      return "quarantined";
+    case RecordResult::shed:
+      return "shed";
+    case RecordResult::refused:
+      return "refused";
+  }
+  return "";
 }
 
 }  // namespace wardlink::ingest

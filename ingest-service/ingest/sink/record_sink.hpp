@@ -56,7 +56,18 @@ inline constexpr std::size_t record_result_count = 5;
 const char* to_string(RecordResult result);
 
 /// Whether storage holds it: then its ACK may leave.
-constexpr bool is_durable(RecordResult result) { return result <= RecordResult::quarantined; }
+constexpr bool is_durable(RecordResult result) {
+  switch (result) {
+    case RecordResult::committed:
+    case RecordResult::duplicate:
+    case RecordResult::quarantined:
+      return true;
+    case RecordResult::shed:
+    case RecordResult::refused:
+      return false;
+  }
+  return false;
+}
 
 /// What became of one record. Comes exactly once for each append(), unless the sink is stopped first; what is shed or
 /// refused at once comes during flush().
