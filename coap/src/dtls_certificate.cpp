@@ -141,20 +141,7 @@ Refusal judge_leaf(X509* leaf, PeerRole role) {
 }
 
 PeerIdentity identity_of(X509* leaf) {
-  PeerIdentity identity;
-  identity.uri = names::name_among(san_uris(leaf), device_prefix).value_or("");
-
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  if (X509_digest(leaf, EVP_sha256(), digest.data(), &size) == 1) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    for (unsigned i = 0; i < size; ++i) {
-      identity.fingerprint += digits[digest[i] >> 4];
-      identity.fingerprint += digits[digest[i] & 0xf];
-    }
-  }
-  identity.not_after = end_of(leaf);
-  return identity;
+  return {names::name_among(san_uris(leaf), device_prefix).value_or(""), end_of(leaf)};
 }
 
 std::int64_t earliest_end(const STACK_OF(X509) * chain, std::int64_t end) {

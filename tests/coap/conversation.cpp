@@ -6,7 +6,7 @@ namespace coap::testing {
 namespace {
 
 Connection make_end(const char* peer, const Connection::Config& config, std::uint64_t seed) {
-  return {std::make_unique<MemoryChannel>(PeerIdentity{peer, "f", 0}), config, seeded(seed), Instant{}};
+  return {std::make_unique<MemoryChannel>(PeerIdentity{peer, 0}), config, seeded(seed), Instant{}};
 }
 
 Response content(const std::string& text, Code status = code::content) { return {status, {}, bytes(text), {}}; }

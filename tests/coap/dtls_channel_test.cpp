@@ -51,10 +51,8 @@ TEST(DtlsChannel, OpensAndCarriesRecordsBothWays) {
   ASSERT_TRUE(session.client.open());
   ASSERT_TRUE(session.server.open());
   EXPECT_EQ(session.server.channel->peer().uri, "urn:dev:os:32473-0123456789abcdef");  // DTLS-13
-  EXPECT_EQ(session.server.channel->peer().fingerprint.size(), 64u);
   EXPECT_GT(session.server.channel->peer().not_after, 1'700'000'000);
   EXPECT_EQ(session.client.channel->peer().uri, "");
-  EXPECT_EQ(session.client.channel->peer().fingerprint.size(), 64u);
   EXPECT_EQ(session.server.channel->deadline(), std::nullopt);
 
   const Bytes up = session.sealed("up");

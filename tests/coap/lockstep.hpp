@@ -15,8 +15,7 @@ namespace coap::testing {
 class Lockstep {
  public:
   explicit Lockstep(Connection::Config config = {}, std::uint64_t seed = 1)
-      : connection(std::make_unique<MemoryChannel>(PeerIdentity{"urn:dev:os:32473-a", "f", 0}), config, seeded(seed),
-                   now) {
+      : connection(std::make_unique<MemoryChannel>(PeerIdentity{"urn:dev:os:32473-a", 0}), config, seeded(seed), now) {
     event<event::Opened>();
   }
 

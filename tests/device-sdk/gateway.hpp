@@ -212,10 +212,10 @@ class World {
     flying_.clear();  // of the older session
     if (opens && reachable) {
       observations.clear();
-      gateway.emplace(std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{kName, "f", 0}),
+      gateway.emplace(std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{kName, 0}),
                       coap::Connection::Config{}, coap::testing::seeded(attempts.size() + 100), now);
     }
-    return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{"", "e", 0}, opens && reachable);
+    return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{"", 0}, opens && reachable);
   }
 
   std::optional<Instant> next() const {

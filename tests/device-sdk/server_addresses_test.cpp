@@ -27,7 +27,7 @@ constexpr std::uint8_t kRefusal = 0, kFinished = 1, kJunk = 2, kChallenge = 3;
 class Flight final : public coap::testing::MemoryChannel {
  public:
   explicit Flight(Instant now, bool repeats)
-      : MemoryChannel(coap::PeerIdentity{"", "e", 0}, false), repeat_at_(repeats ? now + 1s : Instant::max()) {}
+      : MemoryChannel(coap::PeerIdentity{"", 0}, false), repeat_at_(repeats ? now + 1s : Instant::max()) {}
   std::optional<coap::Bytes> poll_datagram() override {
     if (!std::exchange(flown_, true)) return coap::Bytes{0x16};
     return MemoryChannel::poll_datagram();

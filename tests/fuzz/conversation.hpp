@@ -24,8 +24,8 @@ class Conversation {
   using OnEvent = std::function<void(const coap::Event&)>;
 
   Conversation(const Connection::Config& config, OnSent on_sent, OnEvent on_event)
-      : connection(std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{"urn:dev:os:32473-a", "f", 0}),
-                   config, coap::testing::seeded(1), now),
+      : connection(std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{"urn:dev:os:32473-a", 0}), config,
+                   coap::testing::seeded(1), now),
         on_sent_(std::move(on_sent)),
         on_event_(std::move(on_event)) {}
 

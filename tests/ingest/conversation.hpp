@@ -186,7 +186,7 @@ class Conversation {
     if (message && message->code == coap::code::get) asked_.try_emplace(message->id, Asked{now, *message});
   }
   static std::unique_ptr<coap::SecureChannel> channel(const std::string& peer) {
-    return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{peer, "f00d", 0});
+    return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{peer, 0});
   }
   static coap::Connection::Config device_config() {
     coap::Connection::Config config;

@@ -64,7 +64,7 @@ class GrpcSinkTest : public ::testing::Test {
   std::unique_ptr<GrpcSink> make() { return make(config()); }
 
   void attach(GrpcSink& sink, SinkSession session = one) {
-    sink.attach({session, "urn:dev:os:32473-a", 5, WallTime{std::chrono::milliseconds{1500}}, "f00d"});
+    sink.attach({session, "urn:dev:os:32473-a", 5, WallTime{std::chrono::milliseconds{1500}}});
   }
   bool wait(const std::function<bool()>& wished) {
     std::unique_lock lock(mutex);
@@ -379,7 +379,7 @@ TEST_F(GrpcSinkTest, ARefusalAfterAnAbsenceIsToldToo) {
 
 TEST_F(GrpcSinkTest, AWholeWardWithoutARecordIsAttachedInTheEnd) {
   auto sink = make();
-  for (std::uint64_t i = 1; i <= 40; ++i) sink->attach({SinkSession{i}, "urn:dev:os:32473-a", i, WallTime{}, "f00d"});
+  for (std::uint64_t i = 1; i <= 40; ++i) sink->attach({SinkSession{i}, "urn:dev:os:32473-a", i, WallTime{}});
   sink->flush();
   // All on the readings' stream, one on the alarms'.
   EXPECT_TRUE(storage.wait([](const Log& log) { return log.attached.size() == 41; }));

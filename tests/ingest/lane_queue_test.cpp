@@ -21,7 +21,7 @@ constexpr coap::Instant start{};
 constexpr SinkSession one{1}, two{2};
 
 Attachment attachment(SinkSession session, const std::string& device = "urn:dev:os:32473-a", std::uint64_t boot = 5) {
-  return {session, device, boot, WallTime{}, "f00d"};
+  return {session, device, boot, WallTime{}};
 }
 
 Record vitals(SinkSession session, std::uint64_t sequence) {

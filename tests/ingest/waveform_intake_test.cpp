@@ -148,7 +148,7 @@ TEST(WaveformIntake, RunsAreShedBeforeVitals) {  // I3, MSG-06
   config.capacity = 4;
   LaneQueue queue(config);
   constexpr SinkSession session{1};
-  queue.attach({session, "urn:dev:os:32473-a", 5, WallTime{}, "f00d"});
+  queue.attach({session, "urn:dev:os:32473-a", 5, WallTime{}});
   const auto run = [&](std::uint64_t sequence) {
     return queue.append({session, Ticket::none, WallTime{}, {Stream::ecg, sequence, 0, WaveformRun{}}}, {});
   };

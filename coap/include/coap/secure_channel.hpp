@@ -14,7 +14,6 @@ namespace coap {
 /// Who is at the other end: copied out of the certificate when the handshake completes, so it outlives the SSL object.
 struct PeerIdentity {
   std::string uri;             // the SAN URI, e.g. urn:dev:os:32473-…, as names/urn.hpp spells it; empty for a server
-  std::string fingerprint;     // SHA-256 of the certificate, lower-case hex
   std::int64_t not_after = 0;  // of the chain, whichever ends first; seconds since 1970-01-01, UTC
 };
 

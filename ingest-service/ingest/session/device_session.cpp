@@ -139,7 +139,7 @@ coap::Response DeviceSession::answer_registration(const coap::event::RequestRece
   if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
   if (registered() && registration_->boot != registration->boot)
     return refuse({coap::code::bad_request, "one boot a session: open a new one"}, "other_boot", now);
-  accept(*registration, peer, now);
+  accept(*registration, now);
   coap::Response response;
   response.code = coap::code::created;
   response.options.add(coap::OptionNumber::location_path, std::string_view("rd"));
@@ -154,12 +154,12 @@ coap::Response DeviceSession::refuse(Refusal refusal, const char* reason, coap::
   return diagnostic(refusal.code, refusal.words);
 }
 
-void DeviceSession::accept(const Registration& registration, const coap::PeerIdentity& peer, coap::Instant now) {
+void DeviceSession::accept(const Registration& registration, coap::Instant now) {
   if (!registered()) {
     ++shared_.stats.registrations;
     shared_.sink.audit({device_, "register", true, "", address_});
     attached_anchor_ = *anchor_;
-    shared_.sink.attach({name_, device_, registration.boot, *anchor_, peer.fingerprint});
+    shared_.sink.attach({name_, device_, registration.boot, *anchor_});
   }
   registration_ = registration;
   lifetime_check_ = now + registration.lifetime;

@@ -101,7 +101,7 @@ class DeviceSession {
   coap::Response answer_registration(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
                                      coap::Instant now);
   coap::Response refuse(Refusal refusal, const char* reason, coap::Instant now);
-  void accept(const Registration& registration, const coap::PeerIdentity& peer, coap::Instant now);
+  void accept(const Registration& registration, coap::Instant now);
 
   void on_notification(const coap::event::NotificationReceived& notification, coap::Connection* connection,
                        coap::Instant now);

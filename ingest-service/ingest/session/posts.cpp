@@ -48,8 +48,7 @@ Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& 
 
 /// What comes without keys gets them here: a boot for the session, whose clock is the calendar's.
 void Posts::number_by_hand(Post& post, const coap::PeerIdentity& peer) {
-  if (by_hand_sequence_ == 0)
-    way_.sink.attach({by_hand(name_), peer.uri, way_.draw_boot(), WallTime{}, peer.fingerprint});
+  if (by_hand_sequence_ == 0) way_.sink.attach({by_hand(name_), peer.uri, way_.draw_boot(), WallTime{}});
   for (Fact& fact : post.facts) fact.sequence = ++by_hand_sequence_;
 }
 

@@ -111,7 +111,6 @@ void set(v1::Attach& attach, const Attachment& attachment) {
   attach.set_device(attachment.device);
   attach.set_boot(attachment.boot);
   set(*attach.mutable_anchor(), attachment.anchor);
-  attach.set_certificate_fingerprint(attachment.fingerprint);
 }
 
 void set(v1::IngestRequest& into, const LaneQueue::Attachments& attachments) {

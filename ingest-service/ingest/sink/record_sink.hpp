@@ -29,10 +29,9 @@ inline Lane lane_of(const Fact& fact) { return is_alarm(fact) ? Lane::alarms : L
 /// Who a session is: told to storage before its first record.
 struct Attachment {
   SinkSession session;
-  std::string device;       // URN of the session's certificate
-  std::uint64_t boot = 0;   // below 2^53
-  WallTime anchor;          // the instant of the device's tick 0
-  std::string fingerprint;  // SHA-256 of the certificate, hex
+  std::string device;      // URN of the session's certificate
+  std::uint64_t boot = 0;  // below 2^53
+  WallTime anchor;         // the instant of the device's tick 0
 };
 
 /// A line of the audit log. No payload, no vital sign.
