@@ -310,7 +310,11 @@ void DeviceCore::handle(const coap::Event& event, coap::Instant now) {
           [&](const coap::event::NotificationAcknowledged& acknowledged) { session.resources.handle(acknowledged); },
           [&](const coap::event::ObserverLost& lost) { session.resources.handle(lost); },
           [&](const coap::event::ObserverLeft& left) { session.resources.handle(left); },
-          [&](const coap::event::Closed& why) { closed(why, now); }, [](const auto&) {},  // this side observes nothing
+          [&](const coap::event::Closed& why) { closed(why, now); },
+          // This side observes nothing.
+          [](const coap::event::NotificationReceived&) {},
+          [](const coap::event::ObservationEnded&) {},
+          [](const coap::event::NotificationRejected&) {},
       },
       event);
 }

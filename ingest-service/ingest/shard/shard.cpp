@@ -231,22 +231,22 @@ void Shard::close_all() {
 
 void Shard::handle_sink(const std::vector<SinkEvent>& events) {
   const auto now = environment_.clock();
-  for (const auto& event : events) {
-    if (const auto* answer = std::get_if<RecordAnswered>(&event)) {
-      answered(*answer, now);
-    } else if (std::get<StorageBack>(event).lane == Lane::alarms) {
-      for (auto& [id, entry] : sessions_)
-        if (auto* connection = secure_->command(id)) {
-          entry.session->handle_storage_back(*connection, now);
-          rearm(id, entry);
-        }
-    }
-  }
+  for (const auto& event : events) std::visit([&](const auto& what) { on(what, now); }, event);
   drain(now);
   environment_.wake();
 }
 
-void Shard::answered(const RecordAnswered& answer, coap::Instant now) {
+/// Alarms are what devices owe; readings that storage missed are not asked for.
+void Shard::on(const StorageBack& back, coap::Instant now) {
+  if (back.lane != Lane::alarms) return;
+  for (auto& [id, entry] : sessions_)
+    if (auto* connection = secure_->command(id)) {
+      entry.session->handle_storage_back(*connection, now);
+      rearm(id, entry);
+    }
+}
+
+void Shard::on(const RecordAnswered& answer, coap::Instant now) {
   const auto stream = index_of(answer.stream);
   ++stats_.session.records[stream][static_cast<std::size_t>(answer.result)];
   if (answer.ticket == Ticket::none) return;

@@ -76,7 +76,8 @@ class Shard final : public coap::Endpoint {
   void closed(coap::SessionId id, Entry& entry, const coap::event::Closed& closed);
   void claim(coap::SessionId id, const std::string& device, coap::Instant now);
   void own(coap::SessionId id, coap::Instant now, coap::Instant from);
-  void answered(const RecordAnswered& answer, coap::Instant now);
+  void on(const RecordAnswered& answer, coap::Instant now);
+  void on(const StorageBack& back, coap::Instant now);
   void run_sessions(coap::Instant now);
   void rearm(coap::SessionId id, Entry& entry);
   void end_expired(coap::Instant now);
