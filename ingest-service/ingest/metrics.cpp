@@ -65,7 +65,7 @@ void add_notifications(MetricFamilies& to, const SessionStats& s) {
   to.counter("notifications", "Notifications under a token that stood; con = Confirmable, non = all else");
   for (Resource resource : resources)
     for (std::size_t con = 0; con < 2; ++con)
-      to.sample(s.notifications[static_cast<std::size_t>(resource)][con],
+      to.sample(s.notifications[index_of(resource)][con],
                 {{"resource", name_of(resource)}, {"type", con == 0 ? "non" : "con"}});
   to.counter("notifications_stale", "Notifications older than one seen before").sample(s.stale_notifications);
   to.counter("notifications_rejected", "Notifications under a token that did not stand")
@@ -80,7 +80,7 @@ void add_posts(MetricFamilies& to, const SessionStats& s) {
   to.counter("posts", "POSTs of readings and alarms by what became of them; away = 5.03, shed = 4.29");
   for (Resource resource : {Resource::vitals, Resource::alarms})
     for (std::uint8_t end = 0; end < post_end_count; ++end)
-      to.sample(s.posts[static_cast<std::size_t>(resource)][end],
+      to.sample(s.posts[index_of(resource)][end],
                 {{"resource", name_of(resource)}, {"result", to_string(PostEnd{end})}});
 }
 

@@ -458,7 +458,7 @@ TEST(Posts, OfAlarmsFewMayWaitAndTheRestHearsThatStorageIsAway) {  // FAIR-1
                                          coap::content_format::senml_json, {}};
     const std::string json = kAlarm;
     request.payload.assign(json.begin(), json.end());
-    return posts.take(Resource::alarms, request, coap::PeerIdentity{testing::urn, 0}, talk.wall(), {}, talk.now).answer;
+    return posts.take(Resource::alarms, request, testing::urn, talk.wall(), {}, talk.now).answer;
   };
   EXPECT_FALSE(take(1));
   EXPECT_FALSE(take(2));

@@ -1,9 +1,7 @@
 #include "ingest/payload/intake.hpp"
 
 #include <algorithm>
-#include <array>
 
-#include "ingest/payload/senml_facts.hpp"
 #include "ingest/payload/senml_pack.hpp"
 
 namespace wardlink::ingest {
@@ -11,19 +9,29 @@ namespace {
 
 using Reason = QuarantineReason;
 
-constexpr std::array<const char*, resource_count> paths{"/vitals", "/alarms", "/waveforms/ecg", "/waveforms/ppg",
-                                                        "/waveforms/resp"};
-
-/// They stand in the same order; `manual`, the last, comes from none.
-Stream stream_of(Resource resource) { return streams.at(static_cast<std::size_t>(resource)); }
-static_assert(streams.size() == resources.size() + 1);
-
 /// Collects facts, and of each reason to quarantine one.
 class Collector {
  public:
-  Collector(Resource resource, coap::ByteView payload, std::uint64_t latest_tick)
-      : resource_(resource), payload_(payload), latest_tick_(latest_tick) {}
+  Collector(const ResourceRow& row, coap::ByteView payload, std::uint64_t latest_tick)
+      : row_(row), payload_(payload), latest_tick_(latest_tick) {}
 
+  /// A part that begins with `q`.
+  void read(const LocalPack& pack, SenmlSpan part) {
+    pack.is_foreign(part) ? quarantine(Reason::foreign_name) : add(read_part(row_, part));
+  }
+
+  void quarantine(Reason reason) {
+    if (std::find(reasons_.begin(), reasons_.end(), reason) == reasons_.end()) reasons_.push_back(reason);
+  }
+
+  std::vector<Fact> finish() && {
+    for (Reason reason : reasons_)
+      facts_.push_back(
+          Fact{row_.stream, 0, 0, Quarantined{reason, row_.path, coap::Bytes(payload_.begin(), payload_.end())}});
+    return std::move(facts_);
+  }
+
+ private:
   void add(coap::Result<Fact, Fault> fact) {
     if (!fact)
       quarantine(fact.error().reason);
@@ -33,62 +41,52 @@ class Collector {
       facts_.push_back(std::move(*fact));
   }
 
-  void quarantine(Reason reason) {
-    if (std::find(reasons_.begin(), reasons_.end(), reason) == reasons_.end()) reasons_.push_back(reason);
-  }
-
-  std::vector<Fact> finish() && {
-    for (Reason reason : reasons_)
-      facts_.push_back(Fact{stream_of(resource_), 0, 0,
-                            Quarantined{reason, path(resource_), coap::Bytes(payload_.begin(), payload_.end())}});
-    return std::move(facts_);
-  }
-
- private:
-  Resource resource_;
+  const ResourceRow& row_;
   coap::ByteView payload_;
   std::uint64_t latest_tick_;
   std::vector<Fact> facts_;
   std::vector<Reason> reasons_;
 };
 
-void collect_sets(const LocalPack& pack, Collector& into) {
+/// Sets or runs of samples.
+void collect_readings(const LocalPack& pack, Collector& into) {
   if (speaks_of_alarms(pack.records)) return into.quarantine(Reason::wrong_resource);
-  for (SenmlSpan part : cut(pack.records, "q"))
-    pack.is_foreign(part) ? into.quarantine(Reason::foreign_name) : into.add(read_set(part));
+  for (SenmlSpan part : cut(pack.records, "q")) into.read(pack, part);
 }
 
+/// How many are owed, then alarm records.
 void collect_alarms(const LocalPack& pack, Collector& into) {
   const SenmlSpan records = pack.records;
   if (!records.empty() && pack.is_foreign(records.first(1))) return into.quarantine(Reason::foreign_name);
-  if (speaks_of_sets(pack.records) && !speaks_of_alarms(pack.records)) return into.quarantine(Reason::wrong_resource);
+  if (speaks_of_sets(records) && !speaks_of_alarms(records)) return into.quarantine(Reason::wrong_resource);
   if (records.empty() || !is_owed(records.front())) return into.quarantine(Reason::bad_alarm);
-  for (SenmlSpan part : cut(records.subspan(1), "q"))
-    pack.is_foreign(part) ? into.quarantine(Reason::foreign_name) : into.add(read_alarm(part));
-}
-
-void collect_runs(const LocalPack& pack, Resource resource, Collector& into) {
-  if (speaks_of_alarms(pack.records)) return into.quarantine(Reason::wrong_resource);
-  for (SenmlSpan part : cut(pack.records, "q"))
-    pack.is_foreign(part) ? into.quarantine(Reason::foreign_name) : into.add(read_run(part, stream_of(resource)));
+  for (SenmlSpan part : cut(records.subspan(1), "q")) into.read(pack, part);
 }
 
 }  // namespace
 
-const char* path(Resource resource) { return paths.at(static_cast<std::size_t>(resource)); }
+coap::Result<Fact, Fault> read_part(const ResourceRow& row, SenmlSpan part) {
+  switch (row.content) {
+    case Content::sets:
+      return read_set(part);
+    case Content::alarms:
+      return read_alarm(part);
+    case Content::runs:
+      return read_run(part, row.stream);
+  }
+  return Fault{Reason::wrong_resource};
+}
 
 std::vector<Fact> take(Resource resource, std::string_view device, std::optional<std::uint16_t> content_format,
                        coap::ByteView payload, std::uint64_t latest_tick) {
-  Collector collector(resource, payload, latest_tick);
+  Collector collector(row_of(resource), payload, latest_tick);
   const auto pack = read_pack(device, content_format, payload);
   if (!pack)
     collector.quarantine(pack.error().reason);
-  else if (resource == Resource::vitals)
-    collect_sets(*pack, collector);
-  else if (resource == Resource::alarms)
+  else if (row_of(resource).content == Content::alarms)
     collect_alarms(*pack, collector);
   else
-    collect_runs(*pack, resource, collector);
+    collect_readings(*pack, collector);
   return std::move(collector).finish();
 }
 

@@ -2,22 +2,18 @@
 // From a notification's payload to facts (docs/wire.md, "Payload"). Pure: what cannot be taken becomes a quarantined
 // fact, so that whatever a device sends, somebody sees it.
 
-#include <array>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "coap/address.hpp"
-#include "ingest/payload/record.hpp"
+#include "ingest/payload/resources.hpp"
+#include "ingest/payload/senml_facts.hpp"
 
 namespace wardlink::ingest {
 
-/// The resources of a device that ingest knows. The token of a notification names one.
-enum class Resource : std::uint8_t { vitals, alarms, ecg, ppg, resp };
-inline constexpr std::array resources{Resource::vitals, Resource::alarms, Resource::ecg, Resource::ppg, Resource::resp};
-inline constexpr std::size_t resource_count = resources.size();
-/// "/vitals", "/waveforms/ecg"
-const char* path(Resource resource);
+/// The fact that a part of a pack says: a set, an alarm record or a run of samples.
+coap::Result<Fact, Fault> read_part(const ResourceRow& row, SenmlSpan part);
 
 /// What the payload says, in its order. Quarantined facts come last, one for each reason, with the payload as it came.
 /// `device`: the URN of the session's certificate. `latest_tick`: what is measured after it cannot be, ms. Never throws

@@ -67,13 +67,13 @@ Facts alarms_by_hand(SenmlSpan records, WallTime received_at) {
   return facts;
 }
 
-Facts keyed(SenmlSpan records, bool alarms, std::optional<std::uint64_t> latest_tick) {
+Facts keyed(SenmlSpan records, const ResourceRow& row, std::optional<std::uint64_t> latest_tick) {
   if (!latest_tick)
     return Fault{Reason::bad_set, 0, "", "q and tk need a registration first: POST /rd, or leave them out"};
   std::vector<Fact> facts;
   std::size_t index = 0;
   for (SenmlSpan part : cut(records, "q")) {
-    auto fact = alarms ? read_alarm(part) : read_set(part);
+    auto fact = read_part(row, part);
     if (!fact) return at(index, fact.error());
     if (fact->boot == 0 && fact->tick_ms > *latest_tick)
       return Fault{Reason::future_tick, index + 2, "v", "lies in the future"};
@@ -94,7 +94,8 @@ coap::Result<Post, Fault> read_post(Resource resource, std::string_view device,
   for (std::size_t i = 0; i < records.size(); ++i)
     if (pack->is_foreign(records.subspan(i, 1)))
       return Fault{Reason::foreign_name, i + 1, "bn", "or n is not the name in your certificate (leave it out)"};
-  const bool alarms = resource == Resource::alarms;
+  const ResourceRow& row = row_of(resource);
+  const bool alarms = row.content == Content::alarms;
   // How many are owed is told to an observer; in a POST it says nothing.
   const std::size_t owed = alarms && !records.empty() && is_owed(records.front()) ? 1 : 0;
   records = records.subspan(owed);
@@ -102,7 +103,7 @@ coap::Result<Post, Fault> read_post(Resource resource, std::string_view device,
   if (!alarms && speaks_of_alarms(records))
     return Fault{Reason::wrong_resource, 0, "", "this is an alarm: it belongs to /alarms"};
   const bool has_keys = has_key(records);
-  auto facts = has_keys ? keyed(records, alarms, latest_tick)
+  auto facts = has_keys ? keyed(records, row, latest_tick)
                         : (alarms ? alarms_by_hand(records, received_at) : sets_by_hand(records, received_at));
   if (!facts) return at(owed, facts.error());
   return Post{has_keys, std::move(*facts)};

@@ -11,31 +11,6 @@
 namespace wardlink::ingest {
 namespace {
 
-/// What ingest serves: each resource by one method.
-struct Served {
-  std::string_view path;
-  coap::Code method;
-  const char* words;  // what a request with another method hears
-};
-constexpr std::array served{
-    Served{"/vitals", coap::code::post, "/vitals takes POST"},
-    Served{"/alarms", coap::code::post, "/alarms takes POST"},
-    Served{"/rd", coap::code::post, "/rd takes POST"},
-    Served{"/time", coap::code::get, "/time takes GET"},
-    Served{"/.well-known/core", coap::code::get, "/.well-known/core takes GET"},
-};
-
-coap::Response own_resources() {
-  coap::Response response;
-  response.content_format = coap::content_format::link;
-  const auto text = coap::encode_links({{"/rd", {{"rt", "core.rd"}, {"ct", "40"}}},
-                                        {"/time", {{"rt", "wardlink.time"}, {"ct", "110 112"}}},
-                                        {"/vitals", {{"rt", "wardlink.vitals"}, {"ct", "110 112"}}},
-                                        {"/alarms", {{"rt", "wardlink.alarms"}, {"ct", "110 112"}}}});
-  response.payload.assign(text.begin(), text.end());
-  return response;
-}
-
 void keep_earliest(std::optional<coap::Instant>& earliest, const std::optional<coap::Instant>& candidate) {
   if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
 }
@@ -61,11 +36,15 @@ DeviceSession::DeviceSession(SinkSession name, Shared& shared, std::string addre
       posts_(name, {shared.sink, shared.stats, shared.draw_ticket, shared.draw_boot}, shared.config.posts) {}
 
 void DeviceSession::handle(const coap::Event& event, coap::Connection* connection, coap::Instant now) {
-  if (std::holds_alternative<coap::event::Closed>(event)) return ended();
-  // What it brought in its last breath is taken all the same.
-  if (const auto* one = std::get_if<coap::event::NotificationReceived>(&event)) on_notification(*one, connection, now);
-  if (connection == nullptr) return;  // gone: Closed is on its way
-  std::visit([&](const auto& one) { on(one, *connection, now); }, event);
+  std::visit(
+      [&](const auto& what) {
+        if constexpr (requires { on(what, connection, now); })
+          on(what, connection, now);
+        else if (connection != nullptr)  // else it is gone: Closed is on its way
+          on(what, *connection, now);
+      },
+      event);
+  if (connection == nullptr || std::holds_alternative<coap::event::Closed>(event)) return;
   note_excess(connection->counters(), now);
   run_watches(*connection, now);
 }
@@ -75,7 +54,7 @@ void DeviceSession::on(const coap::event::Opened&, coap::Connection& connection,
   shared_.sink.audit({device_, "handshake", true, "", address_});
 }
 
-void DeviceSession::ended() {
+void DeviceSession::on(const coap::event::Closed&, coap::Connection*, coap::Instant) {
   for (const auto& line : tally_.rest()) write(line);
   if (registered()) shared_.sink.detach(name_);
   shared_.stats.held_acks -= debts_.held();
@@ -87,36 +66,61 @@ void DeviceSession::ended() {
 
 // -- what the device asks ---------------------------------------------------------------------------------------------
 
+/// What ingest serves, a row each.
+struct DeviceSession::Served {
+  std::string_view path;
+  coap::Code method;  // the only one
+  Answer answer;
+  std::string_view type;     // `rt` in /.well-known/core; empty: not listed there
+  std::string_view formats;  // `ct`
+};
+
+constexpr std::array<DeviceSession::Served, 5> DeviceSession::served{{
+    {"/rd", coap::code::post, &DeviceSession::answer_registration, "core.rd", "40"},
+    {"/time", coap::code::get, &DeviceSession::answer_time, "wardlink.time", "110 112"},
+    {"/vitals", coap::code::post, &DeviceSession::answer_post<Resource::vitals>, "wardlink.vitals", "110 112"},
+    {"/alarms", coap::code::post, &DeviceSession::answer_post<Resource::alarms>, "wardlink.alarms", "110 112"},
+    {"/.well-known/core", coap::code::get, &DeviceSession::answer_core, "", ""},
+}};
+
 void DeviceSession::on(const coap::event::RequestReceived& request, coap::Connection& connection, coap::Instant now) {
-  if (auto response = answer(request, connection.peer(), now))
-    connection.respond(request.exchange, std::move(*response), now);
+  if (auto response = answer(request, now)) connection.respond(request.exchange, std::move(*response), now);
 }
 
-std::optional<coap::Response> DeviceSession::answer(const coap::event::RequestReceived& request,
-                                                    const coap::PeerIdentity& peer, coap::Instant now) {
-  const auto* one = std::find_if(served.begin(), served.end(), [&](const Served& s) { return s.path == request.path; });
-  if (one == served.end())
+std::optional<coap::Response> DeviceSession::answer(const coap::event::RequestReceived& request, coap::Instant now) {
+  const auto row = std::ranges::find(served, request.path, &Served::path);
+  if (row == served.end())
     return diagnostic(coap::code::not_found, "there are /vitals, /alarms, /rd and /time: see /.well-known/core");
-  if (request.method != one->method) return diagnostic(coap::code::method_not_allowed, one->words);
-  if (one->path == "/vitals") return take_post(Resource::vitals, request, peer, now);
-  if (one->path == "/alarms") return take_post(Resource::alarms, request, peer, now);
-  if (one->path == "/rd") return answer_registration(request, peer, now);
-  if (one->path == "/time") return answer_time(request);
-  if (request.accept && request.accept != coap::content_format::link)
-    return diagnostic(coap::code::not_acceptable, "this is link format, content-format 40");
-  return own_resources();
+  if (request.method == row->method) return (this->*row->answer)(request, now);
+  const char* method = row->method == coap::code::post ? "POST" : "GET";
+  return diagnostic(coap::code::method_not_allowed, request.path + " takes " + method);
 }
 
-std::optional<coap::Response> DeviceSession::take_post(Resource resource, const coap::event::RequestReceived& request,
-                                                       const coap::PeerIdentity& peer, coap::Instant now) {
+template <Resource resource>
+std::optional<coap::Response> DeviceSession::answer_post(const coap::event::RequestReceived& request,
+                                                         coap::Instant now) {
   const WallTime received_at = shared_.calendar();
   const auto latest = registered() ? std::optional{latest_tick(received_at)} : std::nullopt;
-  auto taken = posts_.take(resource, request, peer, received_at, latest, now);
+  auto taken = posts_.take(resource, request, device_, received_at, latest, now);
   if (taken.refused) note("post", to_string(*taken.refused), now);
   return std::move(taken.answer);
 }
 
-coap::Response DeviceSession::answer_time(const coap::event::RequestReceived& request) {
+std::optional<coap::Response> DeviceSession::answer_core(const coap::event::RequestReceived& request, coap::Instant) {
+  if (request.accept && request.accept != coap::content_format::link)
+    return diagnostic(coap::code::not_acceptable, "this is link format, content-format 40");
+  std::vector<coap::Link> links;
+  for (const Served& row : served)
+    if (!row.type.empty())
+      links.push_back({std::string(row.path), {{"rt", std::string(row.type)}, {"ct", std::string(row.formats)}}});
+  coap::Response response;
+  response.content_format = coap::content_format::link;
+  const auto text = coap::encode_links(links);
+  response.payload.assign(text.begin(), text.end());
+  return response;
+}
+
+std::optional<coap::Response> DeviceSession::answer_time(const coap::event::RequestReceived& request, coap::Instant) {
   const auto tick = read_tick(request);
   if (!tick) return diagnostic(tick.error().code, tick.error().words);
   const WallTime now = shared_.calendar();
@@ -129,12 +133,12 @@ coap::Response DeviceSession::answer_time(const coap::event::RequestReceived& re
   return time_response(now, format);
 }
 
-coap::Response DeviceSession::answer_registration(const coap::event::RequestReceived& request,
-                                                  const coap::PeerIdentity& peer, coap::Instant now) {
+std::optional<coap::Response> DeviceSession::answer_registration(const coap::event::RequestReceived& request,
+                                                                 coap::Instant now) {
   const auto registration = read_registration(request);
   if (!registration) return refuse(registration.error(), "malformed", now);
   // DTLS-13: a device is who its certificate says, whatever it calls itself.
-  if (names::canonical_urn(registration->endpoint) != peer.uri)
+  if (names::canonical_urn(registration->endpoint) != device_)
     return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint", now);
   if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
   if (registered() && registration_->boot != registration->boot)
@@ -164,10 +168,10 @@ void DeviceSession::accept(const Registration& registration, coap::Instant now) 
   registration_ = registration;
   lifetime_check_ = now + registration.lifetime;
   for (Resource resource : registration.resources) {
-    Watch& one = watch(resource);
-    if (std::exchange(one.advertised, true)) continue;
-    one.pause = shared_.config.observe_pause;
-    one.due = now;
+    Watch& watch = watch_of(resource);
+    if (std::exchange(watch.advertised, true)) continue;
+    watch.pause = shared_.config.observe_pause;
+    watch.due = now;
   }
 }
 
@@ -175,23 +179,22 @@ void DeviceSession::accept(const Registration& registration, coap::Instant now) 
 
 std::optional<Resource> DeviceSession::resource_of(coap::ObservationId observation) const {
   for (Resource resource : resources)
-    if (watches_[static_cast<std::size_t>(resource)].observation == observation) return resource;
+    if (watches_[index_of(resource)].observation == observation) return resource;
   return std::nullopt;
 }
 
-void DeviceSession::on_notification(const coap::event::NotificationReceived& notification, coap::Connection* connection,
-                                    coap::Instant now) {
+/// What a device brought in its last breath is taken too.
+void DeviceSession::on(const coap::event::NotificationReceived& notification, coap::Connection* connection,
+                       coap::Instant now) {
   const auto resource = resource_of(notification.observation);
   if (!resource) return;
-  auto& stats = shared_.stats;
-  ++stats.notifications[static_cast<std::size_t>(*resource)][notification.confirmable ? 1 : 0];
-  if (!notification.fresh) ++stats.stale_notifications;
-  Watch& one = watch(*resource);
-  one.fresh_until =
-      now + (*resource == Resource::alarms ? std::min(notification.max_age, shared_.config.longest_alarm_age)
-                                           : notification.max_age);
-  keep_earliest(one.check, one.fresh_until + one.patience);
-  one.pause = shared_.config.observe_pause;
+  ++shared_.stats.notifications[index_of(*resource)][notification.confirmable ? 1 : 0];
+  if (!notification.fresh) ++shared_.stats.stale_notifications;
+  Watch& watch = watch_of(*resource);
+  const auto longest = holds_acks(*resource) ? shared_.config.longest_alarm_age : coap::Duration::max();
+  watch.fresh_until = now + std::min(notification.max_age, longest);
+  keep_earliest(watch.check, watch.fresh_until + watch.patience);
+  watch.pause = shared_.config.observe_pause;
   take_notification(*resource, notification, connection, now);
 }
 
@@ -200,7 +203,7 @@ void DeviceSession::take_notification(Resource resource, const coap::event::Noti
   const WallTime received_at = shared_.calendar();
   auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(received_at));
   const bool whole = admit_quarantined(facts, now);
-  if (resource != Resource::alarms) {
+  if (!holds_acks(resource)) {
     for (Fact& fact : facts) append(Ticket::none, std::move(fact), received_at);
     return;
   }
@@ -257,7 +260,7 @@ void DeviceSession::handle_result(Ticket ticket, RecordResult result, coap::Conn
   count_held(before);
   if (!is_durable(result)) return;
   // An ACK that comes late may find that the device has dropped the observer; what it still owes comes when asked.
-  Watch& alarms = watch(Resource::alarms);
+  Watch& alarms = watch_of(Resource::alarms);
   if (late || !alarms.observation) plan(alarms, now);
   run_watches(connection, now);
 }
@@ -283,55 +286,55 @@ void DeviceSession::on(const coap::event::ObservationEnded& ended, coap::Connect
   const auto resource = resource_of(ended.observation);
   if (!resource) return;
   ++shared_.stats.observations_ended;
-  Watch& one = watch(*resource);
-  one.observation.reset();
-  one.due.reset();
-  one.check.reset();
-  // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
-  if (*resource != Resource::alarms || debts_.empty()) plan(one, now);
-  one.pause = std::min(one.pause * 2, shared_.config.longest_pause);
+  Watch& watch = watch_of(*resource);
+  watch.observation.reset();
+  watch.due.reset();
+  watch.check.reset();
+  if (may_ask(*resource)) plan(watch, now);
+  watch.pause = std::min(watch.pause * 2, shared_.config.longest_pause);
 }
 
-void DeviceSession::plan(Watch& one, coap::Instant now) {
-  if (!one.advertised || one.due) return;
-  one.due = one.last_observed ? std::max(now, *one.last_observed + one.pause) : now;
+/// While alarms wait for storage, their device would only send what cannot be acknowledged yet.
+bool DeviceSession::may_ask(Resource resource) const { return !holds_acks(resource) || debts_.empty(); }
+
+void DeviceSession::plan(Watch& watch, coap::Instant now) {
+  if (!watch.advertised || watch.due) return;
+  watch.due = watch.last_observed ? std::max(now, *watch.last_observed + watch.pause) : now;
 }
 
 void DeviceSession::observe(Resource resource, coap::Connection& connection, coap::Instant now) {
-  Watch& one = watch(resource);
-  one.due.reset();
-  one.last_observed = now;
-  one.fresh_until = now + coap::default_max_age;  // so long at least until it is asked once more
-  one.patience = draw_patience(shared_.random);
-  one.check = one.fresh_until + one.patience;
+  Watch& watch = watch_of(resource);
+  watch.due.reset();
+  watch.last_observed = now;
+  watch.fresh_until = now + coap::default_max_age;  // so long at least until it is asked once more
+  watch.patience = draw_patience(shared_.random);
+  watch.check = watch.fresh_until + watch.patience;
   ++shared_.stats.observations;
-  if (one.observation) return connection.refresh(*one.observation, now);  // RFC 7641 §3.3.1
+  if (watch.observation) return connection.refresh(*watch.observation, now);  // RFC 7641 §3.3.1
   coap::Request request;
   request.path = path(resource);
-  const auto policy = resource == Resource::alarms ? coap::AckPolicy::held : coap::AckPolicy::at_once;
-  one.observation = connection.observe(std::move(request), policy, now);
+  watch.observation = connection.observe(std::move(request), row_of(resource).acknowledgement, now);
 }
 
 void DeviceSession::run_watches(coap::Connection& connection, coap::Instant now) {
   if (!observes_from_ || now < *observes_from_) return;
   for (Resource resource : resources)
-    if (const auto due = watch(resource).due; due && *due <= now) observe(resource, connection, now);
+    if (const auto due = watch_of(resource).due; due && *due <= now) observe(resource, connection, now);
 }
 
 /// A device that is there answers, whatever was lost before; one that has dropped the observer takes it in again.
 void DeviceSession::refresh_stale(coap::Instant now) {
   for (Resource resource : resources) {
-    Watch& one = watch(resource);
-    if (!one.check || now < *one.check) continue;
-    const auto stale_at = one.fresh_until + one.patience;
-    one.check = now < stale_at ? stale_at : now + one.patience;
-    // While alarms wait for storage, their device would only send what cannot be acknowledged yet.
-    if (now >= stale_at && (resource != Resource::alarms || debts_.empty())) plan(one, now);
+    Watch& watch = watch_of(resource);
+    if (!watch.check || now < *watch.check) continue;
+    const auto stale_at = watch.fresh_until + watch.patience;
+    watch.check = now < stale_at ? stale_at : now + watch.patience;
+    if (now >= stale_at && may_ask(resource)) plan(watch, now);
   }
 }
 
 void DeviceSession::handle_storage_back(coap::Connection& connection, coap::Instant now) {
-  Watch& alarms = watch(Resource::alarms);
+  Watch& alarms = watch_of(Resource::alarms);
   if (!alarms.observation || now >= alarms.fresh_until) plan(alarms, now);
   run_watches(connection, now);
 }
@@ -355,9 +358,9 @@ std::optional<coap::Instant> DeviceSession::next_deadline() const {
   keep_earliest(earliest, posts_.next_deadline());
   keep_earliest(earliest, lifetime_check_);
   if (observes_from_)
-    for (const Watch& one : watches_) {
-      keep_earliest(earliest, one.due ? std::optional(std::max(*one.due, *observes_from_)) : std::nullopt);
-      keep_earliest(earliest, one.check);
+    for (const Watch& watch : watches_) {
+      keep_earliest(earliest, watch.due ? std::optional(std::max(*watch.due, *observes_from_)) : std::nullopt);
+      keep_earliest(earliest, watch.check);
     }
   return earliest;
 }

@@ -85,26 +85,34 @@ class DeviceSession {
     coap::Duration pause{};
   };
 
+  // One for each event. Those that take a pointer are told also when the connection is gone.
   void on(const coap::event::Opened&, coap::Connection&, coap::Instant);
   void on(const coap::event::RequestReceived&, coap::Connection&, coap::Instant);
+  void on(const coap::event::NotificationReceived&, coap::Connection*, coap::Instant);
   void on(const coap::event::ObservationEnded&, coap::Connection&, coap::Instant);
   void on(const coap::event::NotificationRejected&, coap::Connection&, coap::Instant);
-  template <class Other>
-  void on(const Other&, coap::Connection&, coap::Instant) {}
+  void on(const coap::event::Closed&, coap::Connection*, coap::Instant);
+  // Ingest asks for nothing but observations, …
+  void on(const coap::event::ResponseReceived&, coap::Connection&, coap::Instant) {}
+  void on(const coap::event::RequestFailed&, coap::Connection&, coap::Instant) {}
+  // … and nobody observes it.
+  void on(const coap::event::NotificationAcknowledged&, coap::Connection&, coap::Instant) {}
+  void on(const coap::event::ObserverLost&, coap::Connection&, coap::Instant) {}
+  void on(const coap::event::ObserverLeft&, coap::Connection&, coap::Instant) {}
 
-  /// Empty: the answer is held.
-  std::optional<coap::Response> answer(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
-                                       coap::Instant now);
-  std::optional<coap::Response> take_post(Resource resource, const coap::event::RequestReceived& request,
-                                          const coap::PeerIdentity& peer, coap::Instant now);
-  coap::Response answer_time(const coap::event::RequestReceived& request);
-  coap::Response answer_registration(const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
-                                     coap::Instant now);
+  // What it answers; empty: the answer is held.
+  using Answer = std::optional<coap::Response> (DeviceSession::*)(const coap::event::RequestReceived&, coap::Instant);
+  struct Served;
+  static const std::array<Served, 5> served;
+  std::optional<coap::Response> answer(const coap::event::RequestReceived& request, coap::Instant now);
+  template <Resource resource>
+  std::optional<coap::Response> answer_post(const coap::event::RequestReceived& request, coap::Instant now);
+  std::optional<coap::Response> answer_time(const coap::event::RequestReceived& request, coap::Instant now);
+  std::optional<coap::Response> answer_registration(const coap::event::RequestReceived& request, coap::Instant now);
+  std::optional<coap::Response> answer_core(const coap::event::RequestReceived& request, coap::Instant now);
   coap::Response refuse(Refusal refusal, const char* reason, coap::Instant now);
   void accept(const Registration& registration, coap::Instant now);
 
-  void on_notification(const coap::event::NotificationReceived& notification, coap::Connection* connection,
-                       coap::Instant now);
   void take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                          coap::Connection* connection, coap::Instant now);
   bool admit_quarantined(std::vector<Fact>& facts, coap::Instant now);
@@ -113,10 +121,10 @@ class DeviceSession {
   void note(std::string action, std::string reason, coap::Instant now, std::uint64_t times = 1);
   void note_excess(const coap::ConnectionCounters& counters, coap::Instant now);
   void write(const AuditTally::Line& line);
-  void ended();
   void count_held(std::size_t before);
 
-  Watch& watch(Resource resource) { return watches_[static_cast<std::size_t>(resource)]; }
+  Watch& watch_of(Resource resource) { return watches_[index_of(resource)]; }
+  bool may_ask(Resource resource) const;
   void plan(Watch& watch, coap::Instant now);
   void observe(Resource resource, coap::Connection& connection, coap::Instant now);
   void run_watches(coap::Connection& connection, coap::Instant now);

@@ -23,32 +23,32 @@ coap::Response too_large(std::size_t most) {
 
 }  // namespace
 
-Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
+Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& request, const std::string& device,
                          WallTime received_at, std::optional<std::uint64_t> latest_tick, coap::Instant now) {
   const bool alarms = resource == Resource::alarms;
   if (request.partial || request.payload.size() > config_.payload) {
     count(resource, PostEnd::refused);
     return {too_large(config_.payload), std::nullopt};
   }
-  auto post = read_post(resource, peer.uri, request.content_format, request.payload, received_at, latest_tick);
+  auto post = read_post(resource, device, request.content_format, request.payload, received_at, latest_tick);
   if (!post) {
     count(resource, PostEnd::refused);
     return {diagnostic(code_of(post.error().reason), to_words(post.error())), post.error().reason};
   }
-  if (!way_.sink.connected(alarms ? Lane::alarms : Lane::readings))
+  if (!context_.sink.connected(alarms ? Lane::alarms : Lane::readings))
     return {try_later(resource, coap::code::service_unavailable, "storage is away: nothing was taken"), std::nullopt};
   if (!alarms && held_readings_ >= config_.held_readings)
     return {try_later(resource, coap::code::too_many_requests, "more readings than can be stored"), std::nullopt};
   if (alarms && open_alarms_ + post->facts.size() > config_.open_alarms)
     return {try_later(resource, coap::code::service_unavailable, "more alarms of yours wait than may"), std::nullopt};
-  if (!post->keyed) number_by_hand(*post, peer);
+  if (!post->keyed) number_by_hand(*post, device);
   hold(resource, request.exchange, std::move(*post), received_at, now);
   return {};
 }
 
 /// What comes without keys gets them here: a boot for the session, whose clock is the calendar's.
-void Posts::number_by_hand(Post& post, const coap::PeerIdentity& peer) {
-  if (by_hand_sequence_ == 0) way_.sink.attach({by_hand(name_), peer.uri, way_.draw_boot(), WallTime{}});
+void Posts::number_by_hand(Post& post, const std::string& device) {
+  if (by_hand_sequence_ == 0) context_.sink.attach({by_hand(name_), device, context_.draw_boot(), WallTime{}});
   for (Fact& fact : post.facts) fact.sequence = ++by_hand_sequence_;
 }
 
@@ -56,14 +56,14 @@ void Posts::hold(Resource resource, coap::ExchangeId exchange, Post post, WallTi
   const SinkSession session = post.keyed ? name_ : by_hand(name_);
   std::vector<Ticket> tickets;
   for (std::size_t i = 0; i < post.facts.size(); ++i)
-    waiting_.emplace(tickets.emplace_back(way_.draw_ticket()), exchange);
+    waiting_.emplace(tickets.emplace_back(context_.draw_ticket()), exchange);
   held_.emplace(exchange, Held{resource, post.facts.size(), now + config_.patience, tickets});
   if (resource == Resource::vitals)
     ++held_readings_;
   else
     open_alarms_ += tickets.size();
   for (std::size_t i = 0; i < post.facts.size(); ++i)
-    way_.sink.append({session, tickets[i], received_at, std::move(post.facts[i])});
+    context_.sink.append({session, tickets[i], received_at, std::move(post.facts[i])});
 }
 
 std::optional<Posts::Answer> Posts::settle(Ticket ticket, RecordResult result) {
@@ -114,12 +114,12 @@ void Posts::end() {
   held_.clear();
   held_readings_ = open_alarms_ = 0;
   waiting_.clear();
-  if (by_hand_sequence_ != 0) way_.sink.detach(by_hand(name_));
+  if (by_hand_sequence_ != 0) context_.sink.detach(by_hand(name_));
   by_hand_sequence_ = 0;
 }
 
 void Posts::count(Resource resource, PostEnd end) {
-  ++way_.stats.posts[static_cast<std::size_t>(resource)][static_cast<std::size_t>(end)];
+  ++context_.stats.posts[index_of(resource)][static_cast<std::size_t>(end)];
 }
 
 void Posts::forget(coap::ExchangeId exchange) {

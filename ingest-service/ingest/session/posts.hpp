@@ -35,20 +35,20 @@ class Posts {
   };
 
   /// What it writes to; outlives it.
-  struct Way {
+  struct Context {
     RecordSink& sink;
     SessionStats& stats;
     const std::function<Ticket()>& draw_ticket;
     const std::function<std::uint64_t()>& draw_boot;  // 1 to 2^53 − 1
   };
-  Posts(SinkSession name, Way way, const Config& config) : name_(name), way_(way), config_(config) {}
+  Posts(SinkSession name, Context context, const Config& config) : name_(name), context_(context), config_(config) {}
 
   struct Taken {
     std::optional<coap::Response> answer;     // empty: it is held
     std::optional<QuarantineReason> refused;  // for the audit
   };
-  /// A POST to a resource. `peer`: the certificate's. `latest_tick` as in read_post().
-  Taken take(Resource resource, const coap::event::RequestReceived& request, const coap::PeerIdentity& peer,
+  /// A POST to a resource. `device`: the URN of the certificate. `latest_tick` as in read_post().
+  Taken take(Resource resource, const coap::event::RequestReceived& request, const std::string& device,
              WallTime received_at, std::optional<std::uint64_t> latest_tick, coap::Instant now);
 
   struct Answer {
@@ -76,10 +76,10 @@ class Posts {
   void count(Resource resource, PostEnd end);
   void forget(coap::ExchangeId exchange);
   void hold(Resource resource, coap::ExchangeId exchange, Post post, WallTime received_at, coap::Instant now);
-  void number_by_hand(Post& post, const coap::PeerIdentity& peer);
+  void number_by_hand(Post& post, const std::string& device);
 
   SinkSession name_;
-  Way way_;
+  Context context_;
   Config config_;
   std::uint64_t by_hand_sequence_ = 0;  // 0: nothing was posted by hand yet, so its boot is not attached
   std::size_t held_readings_ = 0, open_alarms_ = 0;
