@@ -9,34 +9,13 @@ namespace {
 
 bool is_run(const Record& record) { return std::holds_alternative<WaveformRun>(record.fact.body); }
 
-/// Roughly what a record takes on its way, bytes.
-std::size_t size_of(const Record& record) {
-  constexpr std::size_t key = 64;
-  struct Body {
-    std::size_t operator()(const SignValues& set) const { return set.values.size() * 16; }
-    std::size_t operator()(const AlarmFact& alarm) const { return 64 + alarm.code.size(); }
-    std::size_t operator()(const WaveformRun& run) const { return run.samples.size(); }
-    std::size_t operator()(const Quarantined& raw) const { return raw.payload.size() + raw.resource.size(); }
-  };
-  return key + std::visit(Body{}, record.fact.body);
-}
-
-/// Empty: storage has not taken the record.
-std::optional<RecordResult> result_of(StorageAnswer answer) {
-  switch (answer) {
-    case StorageAnswer::committed:
-      return RecordResult::committed;
-    case StorageAnswer::duplicate:
-      return RecordResult::duplicate;
-    case StorageAnswer::quarantined:
-      return RecordResult::quarantined;
-    case StorageAnswer::not_attached:
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
+
+LaneQueue::LaneQueue(const Config& config)
+    : config_(config),
+      turns_(config.quantum),
+      parking_(config.park, config.longest_park),
+      audits_({config.audit_capacity, config.audit_pause, config.audit_batch}) {}
 
 // -- from the shard ---------------------------------------------------------------------------------------------------
 
@@ -66,20 +45,20 @@ void LaneQueue::detach(SinkSession name) {
 }
 
 LaneQueue::Sessions::iterator LaneQueue::forget(Sessions::iterator at) {
-  Session& session = at->second;
-  Device& device = *session.device;
-  if (session.retry) parked_.erase({*session.retry, at->first});
-  if (session.active) std::erase(device.active, at->first);
+  LaneSession& session = at->second;
+  LaneDevice& device = *session.device;
+  parking_.forget(session);
+  turns_.forget(session);
   device.past.erase(at->first);
   if (--device.sessions == 0) {
-    if (device.in_ring) std::erase(ring_, &device);
+    turns_.forget(device);
     devices_.erase(session.attachment.device);
   }
   return sessions_.erase(at);
 }
 
 /// One of its records less.
-void LaneQueue::settled(Session& session) {
+void LaneQueue::settled(LaneSession& session) {
   --size_;
   --session.unanswered;
   --session.device->unanswered;
@@ -87,7 +66,7 @@ void LaneQueue::settled(Session& session) {
 }
 
 /// A detached session stays until its last record is answered.
-void LaneQueue::release(Session& session) {
+void LaneQueue::release(LaneSession& session) {
   if (session.detached && session.unanswered == 0) control_.push_back(session.attachment.session);
 }
 
@@ -99,7 +78,7 @@ void LaneQueue::take_back_orphans(const Attachment& attachment) {
   if (device == devices_.end()) return;
   std::set<SinkSession> orphans;
   for (const SinkSession name : device->second.past) {
-    const Session& session = sessions_.at(name);
+    const LaneSession& session = sessions_.at(name);
     if (session.attachment.boot == attachment.boot && session.unanswered > 0) orphans.insert(name);
   }
   if (orphans.empty()) return;
@@ -113,8 +92,8 @@ void LaneQueue::take_back_orphans(const Attachment& attachment) {
   std::erase_if(staged_, take_back);
   attached_ = 0;
   for (const SinkSession name : orphans) {
-    Session& session = sessions_.at(name);
-    while (!session.waiting.empty()) take_back(take_first(session));
+    LaneSession& session = sessions_.at(name);
+    while (!session.waiting.empty()) take_back(turns_.take_oldest(session));
     std::erase_if(session.parked, take_back);
   }
 }
@@ -132,10 +111,10 @@ RecordAnswered LaneQueue::drop(const Record& record, RecordResult result) {
 /// Sheds the oldest record that still waits of the greediest device: what remains is what a clinician needs most, the
 /// newest, and all of it of those who send little.
 std::vector<RecordAnswered> LaneQueue::make_room() {
-  if (size_ < config_.capacity || greed_.empty()) return {};
-  Session& session = *turn_of(*std::get<Device*>(*greed_.rbegin()));
-  const Record oldest = take_first(session);
-  settled(session);
+  LaneSession* session = size_ < config_.capacity ? nullptr : turns_.greediest();
+  if (session == nullptr) return {};
+  const Record oldest = turns_.take_oldest(*session);
+  settled(*session);
   return {drop(oldest, RecordResult::shed)};
 }
 
@@ -144,7 +123,7 @@ std::vector<RecordAnswered> LaneQueue::append(Record record, coap::Instant now) 
   const bool alarms = config_.lane == Lane::alarms;
   const RecordResult no_room = alarms ? RecordResult::refused : RecordResult::shed;
   if (at == sessions_.end()) return {drop(record, no_room)};
-  Session& session = at->second;
+  LaneSession& session = at->second;
   const bool too_much_parked = session.retry && session.device->unanswered >= config_.device_parked;
   if (!alarms && too_much_parked) return {drop(record, no_room)};
   if (is_run(record) && size_ >= config_.capacity / 2) return {drop(record, no_room)};
@@ -156,101 +135,12 @@ std::vector<RecordAnswered> LaneQueue::append(Record record, coap::Instant now) 
   ++size_;
   ++session.unanswered;
   ++session.device->unanswered;
-  put(session, {std::move(record), now}, false);
+  turns_.put_last(session, {std::move(record), now});
   return answered;
 }
 
-// -- whose turn it is -------------------------------------------------------------------------------------------------
-
-void LaneQueue::weigh(Device& device, std::size_t bytes) {
-  if (device.bytes != 0) greed_.erase({device.bytes, device.number, &device});
-  device.bytes = bytes;
-  if (bytes != 0) greed_.emplace(bytes, device.number, &device);
-}
-
-void LaneQueue::put(Session& session, Waiting waiting, bool first) {
-  const auto size = size_of(waiting.record);
-  session.bytes += size;
-  if (!session.retry) weigh(*session.device, session.device->bytes + size);
-  first ? session.waiting.push_front(std::move(waiting)) : session.waiting.push_back(std::move(waiting));
-  activate(session);
-}
-
-Record LaneQueue::take_first(Session& session) {
-  Record record = std::move(session.waiting.front().record);
-  session.waiting.pop_front();
-  const auto size = size_of(record);
-  session.bytes -= size;
-  if (!session.retry) weigh(*session.device, session.device->bytes - size);
-  return record;
-}
-
-void LaneQueue::activate(Session& session) {
-  if (session.retry || session.waiting.empty()) return;
-  Device& device = *session.device;
-  if (!std::exchange(session.active, true)) device.active.push_back(session.attachment.session);
-  if (!std::exchange(device.in_ring, true)) ring_.push_back(&device);
-}
-
-/// The session whose record is the device's next; nullptr where nothing waits.
-LaneQueue::Session* LaneQueue::turn_of(Device& device) {
-  for (; !device.active.empty(); device.active.pop_front()) {
-    Session& session = sessions_.at(device.active.front());
-    if (!session.retry && !session.waiting.empty()) return &session;
-    session.active = false;
-  }
-  return nullptr;
-}
-
-/// M. Shreedhar and G. Varghese, "Efficient fair queueing using deficit round robin", 1995.
-std::optional<Record> LaneQueue::pick(coap::Instant now) {
-  while (!ring_.empty()) {
-    Device& device = *ring_.front();
-    Session* session = turn_of(device);
-    if (session != nullptr && is_too_old(*session, now)) {
-      const Record record = take_first(*session);
-      ++counters_.waited;
-      dropped_.push_back({record.session, record.ticket, record.fact.stream, RecordResult::shed});
-      settled(*session);
-      continue;
-    }
-    if (session != nullptr && !std::exchange(device.in_turn, true)) device.deficit += config_.quantum;
-    if (session != nullptr && device.deficit >= size_of(session->waiting.front().record)) {
-      Record record = take_first(*session);
-      device.deficit -= size_of(record);
-      return record;
-    }
-    ring_.pop_front();
-    device.in_turn = false;
-    device.in_ring = session != nullptr;
-    if (session != nullptr)
-      ring_.push_back(&device);
-    else
-      device.deficit = 0;
-  }
-  return std::nullopt;
-}
-
-bool LaneQueue::is_too_old(const Session& session, coap::Instant now) const {
-  if (config_.lane == Lane::alarms || !caught_up_) return false;
-  const auto since = session.waiting.front().since;
-  return since >= *caught_up_ && since > session.unparked && now - since > config_.longest_wait;
-}
-
-/// What piled up while storage was away is kept, however long it takes: nothing is too old before all of it has gone.
-void LaneQueue::note_caught_up(coap::Instant now) {
-  if (!in_flight_.empty() && now - in_flight_.begin()->second.sent > config_.longest_answer) answers_ = false;
-  if (!answers_)
-    caught_up_.reset();
-  else if (!caught_up_ && greed_.empty() && resend_.empty())
-    caught_up_ = now;
-}
-
 void LaneQueue::audit(AuditEntry entry) {
-  if (audits_.size() >= config_.audit_capacity)
-    ++counters_.audits_dropped;
-  else
-    audits_.push_back(std::move(entry));
+  if (!audits_.put(std::move(entry))) ++counters_.audits_dropped;
 }
 
 // -- from the stream --------------------------------------------------------------------------------------------------
@@ -262,7 +152,8 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
   unpark(now);
   if (auto records = next_batch(now)) return records;
   if (auto control = next_control()) return control;
-  return next_audits(now);
+  if (auto entries = audits_.next(last_batch_, now); !entries.empty()) return entries;
+  return std::nullopt;
 }
 
 std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
@@ -270,7 +161,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
   for (; !control_.empty(); control_.pop_front()) {
     const auto at = sessions_.find(control_.front());
     if (at == sessions_.end()) continue;
-    Session& session = at->second;
+    LaneSession& session = at->second;
     if (session.detached && session.unanswered == 0) {
       if (!attachments.empty()) break;
       const Detachment detachment{at->first};
@@ -290,7 +181,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
   return send(std::move(attachments));
 }
 
-void LaneQueue::tell(Session& session, Attachments& attachments) {
+void LaneQueue::tell(LaneSession& session, Attachments& attachments) {
   stream_begun_ = true;
   session.told = true;
   attachments.push_back(session.attachment);
@@ -315,18 +206,6 @@ void LaneQueue::attach_answered(const std::vector<Refusal>& refused) {
   }
 }
 
-std::optional<LaneQueue::Outgoing> LaneQueue::next_audits(coap::Instant now) {
-  if (audits_.empty() || now < audits_due_) return std::nullopt;
-  audits_due_ = now + config_.audit_pause;
-  std::vector<AuditEntry> entries;
-  for (; !audits_.empty() && entries.size() < config_.audit_batch; audits_.pop_front()) {
-    entries.push_back(audits_.front());
-    audits_sent_.emplace_back(last_batch_, std::move(audits_.front()));
-    if (audits_sent_.size() > config_.audit_capacity) audits_sent_.pop_front();
-  }
-  return entries;
-}
-
 /// First the sessions that a batch needs, so that it is a full one.
 std::optional<LaneQueue::Outgoing> LaneQueue::next_batch(coap::Instant now) {
   if (in_flight_.size() >= config_.in_flight) return std::nullopt;
@@ -334,7 +213,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_batch(coap::Instant now) {
   stage(now);
   Attachments attachments;
   for (; attached_ < staged_.size(); ++attached_) {
-    Session& session = sessions_.at(staged_[attached_].session);
+    LaneSession& session = sessions_.at(staged_[attached_].session);
     if (!session.told) tell(session, attachments);
   }
   if (!attachments.empty()) return send(std::move(attachments));
@@ -355,18 +234,47 @@ void LaneQueue::stage(coap::Instant now) {
   }
 }
 
-std::optional<coap::Instant> LaneQueue::next_deadline() const {
-  std::optional<coap::Instant> earliest;
-  if (!audits_.empty()) earliest = audits_due_;
-  if (!parked_.empty() && (!earliest || parked_.begin()->first < *earliest)) earliest = parked_.begin()->first;
-  return earliest;
+std::optional<Record> LaneQueue::pick(coap::Instant now) {
+  while (LaneSession* session = turns_.first()) {
+    if (!is_too_old(*session, now)) {
+      if (auto record = turns_.serve(*session)) return record;
+      continue;
+    }
+    const Record record = turns_.take_oldest(*session);
+    ++counters_.waited;
+    dropped_.push_back({record.session, record.ticket, record.fact.stream, RecordResult::shed});
+    settled(*session);
+  }
+  return std::nullopt;
 }
 
-void LaneQueue::park(Session& session, coap::Instant now) {
-  if (session.retry) return;
-  session.pause = session.pause == coap::Duration{} ? config_.park : std::min(session.pause * 2, config_.longest_park);
-  session.retry = now + session.pause;
-  weigh(*session.device, session.device->bytes - session.bytes);
+bool LaneQueue::is_too_old(const LaneSession& session, coap::Instant now) const {
+  if (config_.lane == Lane::alarms || !caught_up_) return false;
+  const auto since = session.waiting.front().since;
+  return since >= *caught_up_ && since > session.unparked && now - since > config_.longest_wait;
+}
+
+/// What piled up while storage was away is kept, however long it takes: nothing is too old before all of it has gone.
+void LaneQueue::note_caught_up(coap::Instant now) {
+  if (!in_flight_.empty() && now - in_flight_.begin()->second.sent > config_.longest_answer) answers_ = false;
+  if (!answers_)
+    caught_up_.reset();
+  else if (!caught_up_ && turns_.empty() && resend_.empty())
+    caught_up_ = now;
+}
+
+std::optional<coap::Instant> LaneQueue::next_deadline() const {
+  const auto audits = audits_.next_deadline(), parked = parking_.next_deadline();
+  return audits && parked ? std::min(audits, parked) : (audits ? audits : parked);
+}
+
+// -- what comes back --------------------------------------------------------------------------------------------------
+
+/// Storage would not take it: only its session waits, the others go on.
+void LaneQueue::park(Record record, LaneSession& session, coap::Instant now) {
+  ++counters_.parked;
+  if (parking_.park(session, now)) turns_.suspend(session);
+  session.parked.push_back(std::move(record));
 }
 
 /// What was about to go of sessions that are parked now waits with them, in order.
@@ -374,7 +282,7 @@ void LaneQueue::set_parked_aside() {
   const auto is_parked = [this](const Record& record) { return sessions_.at(record.session).retry.has_value(); };
   const auto aside = [&](auto& records) {
     for (auto at = records.rbegin(); at != records.rend(); ++at)
-      if (is_parked(*at)) put(sessions_.at(at->session), {*at, coap::Instant::min()}, true);
+      if (is_parked(*at)) turns_.put_first(sessions_.at(at->session), {*at, coap::Instant::min()});
     std::erase_if(records, is_parked);
   };
   aside(resend_);
@@ -382,23 +290,19 @@ void LaneQueue::set_parked_aside() {
   attached_ = 0;
 }
 
-void LaneQueue::unpark(Session& session, coap::Instant when) {
-  parked_.erase({*session.retry, session.attachment.session});
-  session.unparked = when;
-  session.retry.reset();
+void LaneQueue::unpark(LaneSession& session, coap::Instant when) {
+  parking_.leave(session, when);
   session.told = false;
   attached_ = 0;
-  weigh(*session.device, session.device->bytes + session.bytes);
+  turns_.resume(session);
   for (; !session.parked.empty(); session.parked.pop_back())
-    put(session, {std::move(session.parked.back()), session.unparked}, true);
-  activate(session);
+    turns_.put_first(session, {std::move(session.parked.back()), session.unparked});
 }
 
 void LaneQueue::unpark(coap::Instant now) {
-  while (!parked_.empty() && parked_.begin()->first <= now) {
-    const SinkSession name = parked_.begin()->second;
-    unpark(sessions_.at(name), now);
-    control_.push_back(name);
+  while (const auto name = parking_.due(now)) {
+    unpark(sessions_.at(*name), now);
+    control_.push_back(*name);
   }
 }
 
@@ -412,7 +316,7 @@ std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch
   answers_ = now - at->second.sent <= config_.longest_answer;
   in_flight_.erase(at);
   note_caught_up(now);
-  while (!audits_sent_.empty() && audits_sent_.front().first < batch) audits_sent_.pop_front();
+  audits_.answered(batch);
   std::vector<RecordAnswered> answered;
   answered.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) settle(std::move(records[i]), answers[i], now, answered);
@@ -431,28 +335,25 @@ void LaneQueue::note_ignored(const InFlight& batch, const std::vector<StorageAns
 }
 
 void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered) {
-  Session& session = sessions_.at(record.session);
+  LaneSession& session = sessions_.at(record.session);
   --session.in_flight;
   const auto result = result_of(answer);
   if (!result) {
-    // Only this session waits; the others go on.
-    ++counters_.parked;
-    park(session, now);
-    session.parked.push_back(std::move(record));
+    park(std::move(record), session, now);
   } else {
     answered.push_back({record.session, record.ticket, record.fact.stream, *result});
     session.pause = {};
     settled(session);
   }
   // What is still in flight may come back too, and goes behind what is parked, before what was put in later.
-  if (session.retry && session.in_flight == 0) parked_.emplace(*session.retry, session.attachment.session);
+  if (session.retry && session.in_flight == 0) parking_.settle(session);
 }
 
 /// What was in flight goes again before all else, and of each session in order.
-void LaneQueue::restart() {
+void LaneQueue::take_back_sent() {
   std::deque<Record> again;
   const auto take = [&](Record& record) {
-    Session& session = sessions_.at(record.session);
+    LaneSession& session = sessions_.at(record.session);
     if (session.retry)
       session.parked.push_back(std::move(record));
     else
@@ -468,6 +369,10 @@ void LaneQueue::restart() {
   staged_.clear();
   attached_ = 0;
   resend_ = std::move(again);
+}
+
+void LaneQueue::restart() {
+  take_back_sent();
   for (auto& [name, session] : sessions_) {
     session.in_flight = 0;
     session.pause = {};
@@ -475,9 +380,7 @@ void LaneQueue::restart() {
   }
   answers_ = false;
   caught_up_.reset();
-  for (auto at = audits_sent_.rbegin(); at != audits_sent_.rend(); ++at) audits_.push_front(std::move(at->second));
-  audits_sent_.clear();
-  audits_due_ = {};
+  audits_.restart();
   control_.clear();
   stream_begun_ = false;
   attaching_ = 0;

@@ -3,30 +3,28 @@
 // after the stream was lost, and what is given up when there is no room. No thread, no clock, no gRPC: GrpcLane drives
 // it.
 //
-// Devices take turns (deficit round robin): each sends a quantum of bytes, its sessions one after the other and each in
-// order, then it is the next one's turn. So what a device sends too much waits behind itself. Nothing is found by
-// walking what waits.
+// Records are dealt with as Turns says; sessions that storage would not attach wait in Parking; audit entries have a
+// backlog of their own.
 
 #include <cstdint>
 #include <deque>
-#include <list>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "coap/instant.hpp"
+#include "ingest/sink/audit_backlog.hpp"
+#include "ingest/sink/lane_session.hpp"
+#include "ingest/sink/parking.hpp"
 #include "ingest/sink/record_sink.hpp"
+#include "ingest/sink/storage_answer.hpp"
+#include "ingest/sink/turns.hpp"
 
 namespace wardlink::ingest {
-
-/// What storage says of one record.
-enum class StorageAnswer : std::uint8_t { committed, duplicate, quarantined, not_attached };
 
 /// Not thread-safe.
 class LaneQueue {
@@ -66,7 +64,7 @@ class LaneQueue {
     std::uint64_t superseded = 0;        // alarm records of a past session whose device is back and owes them itself
   };
 
-  explicit LaneQueue(const Config& config) : config_(config) {}
+  explicit LaneQueue(const Config& config);
 
   // -- from the shard
   /// Told to storage, with others, when its first record is about to go; or earlier, where nothing else is to be sent
@@ -112,104 +110,68 @@ class LaneQueue {
 
   std::size_t size() const { return size_; }
   /// Audit entries of which it is not known that they arrived.
-  std::size_t audits() const { return audits_.size() + audits_sent_.size(); }
+  std::size_t audits() const { return audits_.size(); }
   /// Nothing waits and nothing is on its way.
   bool drained() const { return size_ == 0 && audits_.empty(); }
   const Counters& counters() const { return counters_; }
 
  private:
-  struct Waiting {
-    Record record;
-    coap::Instant since;
-  };
-  struct Device {
-    std::uint64_t number = 0;       // in the order in which they came
-    std::size_t sessions = 0;       // that are known here
-    std::set<SinkSession> past;     // those of them that are detached
-    std::list<SinkSession> active;  // those that have something waiting, in turn; some may be parked meanwhile
-    std::size_t bytes = 0;          // waiting, of sessions that are not parked
-    std::size_t unanswered = 0;     // records
-    std::size_t deficit = 0;        // bytes that it may still send in its turn
-    bool in_turn = false, in_ring = false;
-  };
-  struct Session {
-    Attachment attachment;
-    Device* device = nullptr;
-    bool told = false;      // attached on this stream
-    bool detached = false;  // by the shard
-    bool refused = false;   // by storage, at least once
-    std::size_t unanswered = 0;
-    std::size_t in_flight = 0;           // records of it
-    std::optional<coap::Instant> retry;  // storage would not attach it: parked until then, and while any is in flight
-    std::deque<Waiting> waiting;
-    std::size_t bytes = 0;                          // of them
-    bool active = false;                            // stands among its device's
-    std::vector<Record> parked;                     // were sent, and go before those
-    coap::Duration pause{};                         // how long it was parked last; 0 = a record was taken since
-    coap::Instant unparked = coap::Instant::min();  // what came before that waited for its session, not for its turn
-  };
   struct InFlight {
     std::vector<Record> records;
     coap::Instant sent;
     std::uint64_t attachments = 0;  // sent before it, ever
   };
-  using Sessions = std::unordered_map<SinkSession, Session>;
+  using Sessions = std::unordered_map<SinkSession, LaneSession>;
 
   std::vector<RecordAnswered> make_room();
   RecordAnswered drop(const Record& record, RecordResult result);
-  void settled(Session& session);
-  void release(Session& session);
-  void weigh(Device& device, std::size_t bytes);
-  void put(Session& session, Waiting waiting, bool first);
-  Record take_first(Session& session);
-  void activate(Session& session);
-  Session* turn_of(Device& device);
-  std::optional<Record> pick(coap::Instant now);
-  bool is_too_old(const Session& session, coap::Instant now) const;
-  void note_caught_up(coap::Instant now);
-  void park(Session& session, coap::Instant now);
-  void unpark(Session& session, coap::Instant when);
-  void set_parked_aside();
-  void stage(coap::Instant now);
+  void settled(LaneSession& session);
+  void release(LaneSession& session);
   Sessions::iterator forget(Sessions::iterator at);
   void take_back_orphans(const Attachment& attachment);
-  void unpark(coap::Instant now);
-  void tell(Session& session, Attachments& attachments);
-  std::optional<Outgoing> send(Attachments attachments);
-  std::optional<Outgoing> next_control();
-  std::optional<Outgoing> next_audits(coap::Instant now);
+
+  std::optional<Record> pick(coap::Instant now);
+  bool is_too_old(const LaneSession& session, coap::Instant now) const;
+  void note_caught_up(coap::Instant now);
+  void stage(coap::Instant now);
   std::optional<Outgoing> next_batch(coap::Instant now);
+  std::optional<Outgoing> next_control();
+  void tell(LaneSession& session, Attachments& attachments);
+  std::optional<Outgoing> send(Attachments attachments);
+
+  void park(Record record, LaneSession& session, coap::Instant now);
+  void set_parked_aside();
+  void unpark(LaneSession& session, coap::Instant when);
+  void unpark(coap::Instant now);
   void note_ignored(const InFlight& batch, const std::vector<StorageAnswer>& answers);
   void settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered);
+  void take_back_sent();
 
   Config config_;
   Counters counters_;
   Sessions sessions_;
-  std::unordered_map<std::string, Device> devices_;
+  std::unordered_map<std::string, LaneDevice> devices_;
   std::uint64_t last_device_ = 0;
-  std::deque<Device*> ring_;  // those that have something waiting, in the order of their turns
-  std::set<std::tuple<std::size_t, std::uint64_t, Device*>> greed_;  // the same by bytes that wait
-  std::deque<SinkSession> control_;                                  // sessions to attach or to detach
-  bool stream_begun_ = false;                                        // one has been attached on it
-  std::size_t attaching_ = 0;                                        // Attachments that are not answered yet
-  std::uint64_t attachments_ = 0;                                    // sent, ever
-  bool told_ignored_ = false;                                        // on this stream
+  Turns turns_;
+  Parking parking_;
+  AuditBacklog audits_;
+  std::size_t size_ = 0;
+  std::vector<RecordAnswered> dropped_;
+  std::vector<std::string> complaints_;
+
+  std::deque<SinkSession> control_;  // sessions to attach or to detach
+  bool stream_begun_ = false;        // one has been attached on it
+  std::size_t attaching_ = 0;        // Attachments that are not answered yet
+  std::uint64_t attachments_ = 0;    // sent, ever
+  bool told_ignored_ = false;        // on this stream
+
   std::deque<Record> resend_;   // were in flight when the stream was lost: they go before all else
   std::vector<Record> staged_;  // the next batch; it goes when the sessions of all that is in it are attached
   std::size_t attached_ = 0;    // of these so many have been seen to be
   std::map<std::uint64_t, InFlight> in_flight_;
   std::uint64_t last_batch_ = 0;
-  std::size_t size_ = 0;
-  std::set<std::pair<coap::Instant, SinkSession>> parked_;  // with nothing in flight, and until when
   bool answers_ = false;                    // storage has answered a batch of this stream, and none was late since
   std::optional<coap::Instant> caught_up_;  // since when it has answered all the time, with nothing left from before
-  std::vector<RecordAnswered> dropped_;
-  std::vector<std::string> complaints_;
-  std::deque<AuditEntry> audits_;  // waiting
-  coap::Instant audits_due_{};     // not before
-  // Sent, with the last batch sent before. The stream is handled in order, so a later batch's answer tells that they
-  // arrived; until then they are sent again on a new stream.
-  std::deque<std::pair<std::uint64_t, AuditEntry>> audits_sent_;
 };
 
 }  // namespace wardlink::ingest

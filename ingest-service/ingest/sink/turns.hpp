@@ -1,0 +1,56 @@
+#pragma once
+// Whose record goes next. Devices take turns (deficit round robin): each sends a quantum of bytes, its sessions one
+// after the other and each in order, then it is the next one's turn. So what a device sends too much waits behind
+// itself. Nothing is found by walking what waits.
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <tuple>
+
+#include "ingest/sink/lane_session.hpp"
+
+namespace wardlink::ingest {
+
+/// Not thread-safe. What it is given stays where it is until forget().
+class Turns {
+ public:
+  /// `quantum`: bytes a device may send in its turn, by estimate.
+  explicit Turns(std::size_t quantum) : quantum_(quantum) {}
+
+  /// Behind what waits of its session, or before it.
+  void put_last(LaneSession& session, WaitingRecord waiting);
+  void put_first(LaneSession& session, WaitingRecord waiting);
+  /// The oldest that waits of a session that has something waiting, whoever's turn it is.
+  Record take_oldest(LaneSession& session);
+
+  /// The session in turn; nullptr where nothing waits.
+  LaneSession* first();
+  /// The oldest record of first(). Empty: it is larger than what the device may still send, so it is the next one's
+  /// turn.
+  std::optional<Record> serve(LaneSession& session);
+  /// Of the device with most bytes waiting, the session in turn; nullptr where nothing waits.
+  LaneSession* greediest();
+  /// Nothing waits but for what is suspended.
+  bool empty() const { return by_bytes_.empty(); }
+
+  /// The session has been parked: what waits of it has no turn until resume().
+  void suspend(LaneSession& session);
+  void resume(LaneSession& session);
+  /// A session without anything waiting; a device without sessions.
+  void forget(LaneSession& session);
+  void forget(LaneDevice& device);
+
+ private:
+  void count_in(LaneSession& session, const Record& record);
+  void weigh(LaneDevice& device, std::size_t bytes);
+  void activate(LaneSession& session);
+  static LaneSession* first_of(LaneDevice& device);
+
+  std::size_t quantum_;
+  std::deque<LaneDevice*> ring_;  // those that have something waiting, in the order of their turns
+  std::set<std::tuple<std::size_t, std::uint64_t, LaneDevice*>> by_bytes_;  // the same by bytes that wait
+};
+
+}  // namespace wardlink::ingest
