@@ -119,6 +119,9 @@ void add_sink(MetricFamilies& to, const ServiceStats& s) {
   to.counter("sink_refused", "Streams that storage refused: ingest's certificate has no grant, or lost it")
       .sample(s.lanes.readings.refused, {{"stream", "vitals"}})
       .sample(s.lanes.alarms.refused, {{"stream", "alarms"}});
+  to.counter("sink_handovers", "Times that a shard handed over what a turn brought, under one lock")
+      .sample(s.lanes.readings.handovers, {{"stream", "vitals"}})
+      .sample(s.lanes.alarms.handovers, {{"stream", "alarms"}});
   to.counter("sink_resent", "Records sent again after a stream was lost")
       .sample(readings.resent, {{"stream", "vitals"}})
       .sample(alarms.resent, {{"stream", "alarms"}});

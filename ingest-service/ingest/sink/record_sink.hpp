@@ -84,7 +84,8 @@ struct StorageBack {
 
 using SinkEvent = std::variant<RecordAnswered, StorageBack>;
 
-/// Hands events over to the shard's thread; called from any thread, must not block. In products it posts to the loop.
+/// Hands events over to the shard's thread: called from any thread, also within flush(), so it must neither block nor
+/// call the shard. In products it posts to the loop.
 using Deliver = std::function<void(std::vector<SinkEvent>)>;
 
 /// One shard's way to storage. Called on the shard's thread only; never blocks, never throws, bounded in memory.
