@@ -14,8 +14,9 @@ may_not() {
   bad=1
 }
 
-products='coap names signs device-sdk ingest-service'
+products='coap locks names signs device-sdk ingest-service'
 may_not coap '(wardlink|signs|grpc|google|pqxx)/' 'coap knows nothing of hospitals, gRPC or databases'
+may_not locks '(coap|names|signs|wardlink|grpc|google|pqxx|nlohmann|openssl|boost)/' 'locks sees nobody'
 may_not names '(coap|signs|wardlink|grpc|google|pqxx|nlohmann|openssl|boost)/' 'names sees nobody'
 may_not signs '(coap|wardlink|grpc|google|pqxx|nlohmann|openssl|boost)/' 'signs sees nobody'
 may_not device-sdk '(wardlink/v1|grpc|google|pqxx)' 'the device SDK sees neither gRPC nor databases'
