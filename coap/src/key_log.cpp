@@ -2,19 +2,20 @@
 
 #include <fstream>
 #include <memory>
-#include <mutex>
+
+#include "locks/mutex.hpp"
 
 namespace coap {
 
 std::function<void(std::string_view line)> key_log_file(const std::string& path) {
   struct File {
-    std::mutex mutex;
-    std::ofstream stream;
+    explicit File(const std::string& name) : stream(name, std::ios::app) {}
+    locks::Mutex mutex;
+    std::ofstream stream GUARDED_BY(mutex);
   };
-  const auto file = std::make_shared<File>();
-  file->stream.open(path, std::ios::app);
+  const auto file = std::make_shared<File>(path);
   return [file](std::string_view line) {
-    const std::lock_guard lock(file->mutex);
+    const locks::Lock lock(file->mutex);
     file->stream << line << std::endl;
   };
 }

@@ -6,12 +6,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <mutex>
 #include <set>
 #include <stdexcept>
 
 #include "journal_descriptor.hpp"
 #include "journal_line.hpp"
+#include "locks/mutex.hpp"
 #include "wardlink/journal.hpp"
 
 namespace wardlink {
@@ -52,7 +52,7 @@ class AuditBook final : public Journal {
 
  private:
   bool write(std::uint64_t boot, std::string line) {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     if (!boots_.contains(boot)) line.insert(0, journal_line::boot(device_, boot));
     if (waiting_.size() + line.size() > kMostWaiting) {
       waiting_.erase(0, file_.append(waiting_));
@@ -64,11 +64,11 @@ class AuditBook final : public Journal {
     return true;
   }
 
-  std::mutex mutex_;
-  std::string device_;
-  JournalDescriptor file_;
-  std::set<std::uint64_t> boots_;  // announced by this process
-  std::string waiting_;            // that the disk had no room for
+  locks::Mutex mutex_;
+  const std::string device_;
+  JournalDescriptor file_ GUARDED_BY(mutex_);
+  std::set<std::uint64_t> boots_ GUARDED_BY(mutex_);  // announced by this process
+  std::string waiting_ GUARDED_BY(mutex_);            // that the disk had no room for
 };
 
 }  // namespace

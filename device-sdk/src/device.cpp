@@ -163,8 +163,8 @@ struct Device::Impl : std::enable_shared_from_this<Device::Impl> {
   std::uint64_t boot;
   Recorder recorder;
   std::atomic<bool> nudged = false;
-  std::mutex lifecycle;  // start() and stop() against each other
-  enum class Stage : std::uint8_t { fresh, running, stopped } stage = Stage::fresh;
+  locks::Mutex lifecycle;  // start() and stop() against each other
+  enum class Stage : std::uint8_t { fresh, running, stopped } stage GUARDED_BY(lifecycle) = Stage::fresh;
 
   // On the loop's thread only, once started.
   std::unique_ptr<DeviceCore> core;
@@ -208,7 +208,7 @@ void Device::Impl::look_up() {
 }
 
 void Device::Impl::start() {
-  const std::lock_guard lock(lifecycle);
+  const locks::Lock lock(lifecycle);
   if (stage != Stage::fresh) return;
   runtime().run([this] {
     core = std::make_unique<DeviceCore>(DeviceCore::Config{name, boot, options.heartbeat, {}}, seams(), recorder);
@@ -229,7 +229,7 @@ void Device::Impl::start() {
 }
 
 bool Device::Impl::stop(std::chrono::milliseconds drain) {
-  const std::lock_guard lock(lifecycle);
+  const locks::Lock lock(lifecycle);
   if (stage == Stage::running) {
     recorder.shut();
     nudge();  // runs of samples that were under way are whole now

@@ -26,6 +26,8 @@ template <class... F>
 struct Overloaded : F... {
   using F::operator()...;
 };
+template <typename... F>
+Overloaded(F...) -> Overloaded<F...>;  // which clang 14 does not find itself
 
 void keep_earliest(std::optional<coap::Instant>& earliest, std::optional<coap::Instant> candidate) {
   if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;

@@ -10,7 +10,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "journal_descriptor.hpp"
 #include "journal_ledger.hpp"
 #include "journal_line.hpp"
+#include "locks/mutex.hpp"
 #include "wardlink/journal.hpp"
 
 namespace wardlink {
@@ -69,22 +69,24 @@ class FileJournal final : public Journal {
   }
 
   std::size_t generated_all(std::uint64_t boot, std::span<const SequencedAlarm> alarms) override {
-    const std::lock_guard writer(writer_);
+    const locks::Lock writer(writer_);
     std::size_t taken = 0;
+    int number = -1;
     {
-      const std::lock_guard lock(mutex_);
+      const locks::Lock lock(mutex_);
       if (must_rotate() && !rotate() && suspect_) return 0;
       taken = append(boot, alarms);
+      number = file_.number();
     }
-    // Outside of the lock: a slow disk must not hold up the ACKs.
-    if (taken == 0 || synchronise()) return taken;
-    const std::lock_guard lock(mutex_);
+    // Outside of the lock: a slow disk must not hold up the ACKs. No one else closes the file meanwhile.
+    if (taken == 0 || synchronise(number)) return taken;
+    const locks::Lock lock(mutex_);
     suspect_ = true;
     return 0;
   }
 
   bool acknowledged(std::uint64_t boot, std::uint64_t sequence, std::chrono::system_clock::time_point at) override {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     if (!ledger_.settle(boot, sequence)) return true;  // never written
     waiting_acks_ += journal_line::ack(boot, sequence, at);
     waiting_acks_.erase(0, file_.append(waiting_acks_));
@@ -94,7 +96,7 @@ class FileJournal final : public Journal {
   }
 
   std::vector<OwedAlarm> owed() override {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     return ledger_.owed();
   }
 
@@ -103,7 +105,7 @@ class FileJournal final : public Journal {
 
  private:
   /// Opens the file and locks it, so that it is this one's and the name's until it is closed.
-  void open() {
+  void open() REQUIRES(writer_, mutex_) {
     for (int openings = 0; openings < kMostOpenings; ++openings) {
       file_ = JournalDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
       if (file_.number() < 0) fail(path_, "opened");
@@ -118,7 +120,7 @@ class FileJournal final : public Journal {
   }
 
   /// The last line, where it is not whole, is what the process or the power died in.
-  void read() {
+  void read() REQUIRES(writer_, mutex_) {
     std::ifstream in(path_, std::ios::binary);
     std::string last;
     std::size_t begin = 0;
@@ -139,9 +141,7 @@ class FileJournal final : public Journal {
     file_.set_size(whole ? begin + last.size() + 1 : begin);
   }
 
-  // -- under mutex_
-
-  bool must_rotate() const {
+  bool must_rotate() const REQUIRES(mutex_) {
     if (!regular_) return false;
     if (suspect_) return true;
     const bool due = file_.size() > kRotateAbove && file_.size() > 2 * ledger_.size();
@@ -149,7 +149,7 @@ class FileJournal final : public Journal {
   }
 
   /// Returns how many of the alarms, from the first on, are in the file. What waits goes first.
-  std::size_t append(std::uint64_t boot, std::span<const SequencedAlarm> alarms) {
+  std::size_t append(std::uint64_t boot, std::span<const SequencedAlarm> alarms) REQUIRES(mutex_) {
     const auto opening = ledger_.opening(boot);
     std::string text = waiting_acks_ + opening;
     std::vector<std::pair<std::size_t, std::string>> lines;  // each with where it ends in `text`
@@ -171,7 +171,7 @@ class FileJournal final : public Journal {
 
   /// Whatever fails before the rename leaves the file that is there as it is; until the folder is synchronised after
   /// it, nothing is promised.
-  bool rotate() {
+  bool rotate() REQUIRES(writer_, mutex_) {
     const auto fresh_path = path_ + ".new";
     const auto content = ledger_.content();
     JournalDescriptor fresh(::open(fresh_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
@@ -192,27 +192,26 @@ class FileJournal final : public Journal {
     return true;
   }
 
-  // -- by the writer
-
-  bool synchronise() {
-    if (::fdatasync(file_.number()) != 0) return false;
+  bool synchronise(int file) REQUIRES(writer_) {
+    if (::fdatasync(file) != 0) return false;
     if (folder_waits_ && synchronise_folder_of(path_) != 0) return false;
     folder_waits_ = false;
     return true;
   }
 
-  std::mutex writer_;  // held by whoever promises; taken before mutex_
-  std::mutex mutex_;
+  locks::Mutex mutex_;
+  locks::Mutex writer_ ACQUIRED_BEFORE(mutex_);  // held by whoever promises
   std::string path_;
-  JournalLedger ledger_;
-  JournalDescriptor file_;
+  JournalLedger ledger_ GUARDED_BY(mutex_);
+  JournalDescriptor file_ GUARDED_BY(mutex_);  // replaced by whoever holds writer_, too
   bool regular_ = false;
   mode_t mode_ = 0600;
   std::uint64_t damaged_ = 0, kept_ = 0;
-  std::string waiting_acks_;       // that the disk had no room for
-  std::size_t next_rotation_ = 0;  // the file's size; after one that failed
-  bool suspect_ = false;           // a sync failed: the kernel may have dropped what it held, and say so only once
-  bool folder_waits_ = false;      // by the writer: the new file's name may not be on the disk
+  std::string waiting_acks_ GUARDED_BY(mutex_);       // that the disk had no room for
+  std::size_t next_rotation_ GUARDED_BY(mutex_) = 0;  // the file's size; after one that failed
+  /// A sync failed: the kernel may have dropped what it held, and say so only once.
+  bool suspect_ GUARDED_BY(mutex_) = false;
+  bool folder_waits_ GUARDED_BY(writer_) = false;  // the new file's name may not be on the disk
 };
 
 }  // namespace

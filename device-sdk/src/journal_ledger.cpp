@@ -9,6 +9,8 @@ template <class... F>
 struct Overloaded : F... {
   using F::operator()...;
 };
+template <typename... F>
+Overloaded(F...) -> Overloaded<F...>;  // which clang 14 does not find itself
 
 std::string ended(std::string_view line) { return std::string(line) + '\n'; }
 

@@ -1,9 +1,10 @@
 #include "name_service.hpp"
 
-#include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "locks/mutex.hpp"
 
 namespace wardlink {
 
@@ -12,28 +13,29 @@ struct NameService::State {
 
   /// Gives the answer to who still waits for it.
   void answer(const Name& name, const Answer& found) {
-    const std::lock_guard lock(mutex);
+    const locks::Lock lock(mutex);
     const auto waiting = takers.extract(name);
     if (waiting.empty()) return;
     for (const auto& [owner, taker] : waiting.mapped()) taker(found);
   }
 
   LookUp look_up;
-  std::mutex mutex;                                                   // held while takers run
-  std::map<Name, std::vector<std::pair<const void*, Taker>>> takers;  // of names that a thread is looking up
+  locks::Mutex mutex;  // held while takers run
+  /// Of names that a thread is looking up.
+  std::map<Name, std::vector<std::pair<const void*, Taker>>> takers GUARDED_BY(mutex);
 };
 
 NameService::NameService(LookUp look_up) : state_(std::make_shared<State>()) { state_->look_up = std::move(look_up); }
 
 NameService::~NameService() {
-  const std::lock_guard lock(state_->mutex);
+  const locks::Lock lock(state_->mutex);
   for (auto& [name, takers] : state_->takers) takers.clear();
 }
 
 void NameService::look_up(const void* owner, const std::string& host, std::uint16_t port, Taker taker) {
   const State::Name name{host, port};
   {
-    const std::lock_guard lock(state_->mutex);
+    const locks::Lock lock(state_->mutex);
     const auto [at, fresh] = state_->takers.try_emplace(name);
     at->second.emplace_back(owner, std::move(taker));
     if (!fresh) return;
@@ -46,7 +48,7 @@ void NameService::look_up(const void* owner, const std::string& host, std::uint1
 }
 
 void NameService::forget(const void* owner) {
-  const std::lock_guard lock(state_->mutex);
+  const locks::Lock lock(state_->mutex);
   for (auto& [name, takers] : state_->takers) {
     std::erase_if(takers, [&](const auto& one) { return one.first == owner; });
   }

@@ -55,12 +55,12 @@ Recorder::Recorder(Config config)
 }
 
 void Recorder::open() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   accepting_ = true;
 }
 
 void Recorder::shut() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   accepting_ = false;
   close_runs();
 }
@@ -69,7 +69,7 @@ Refusal Recorder::report(const MeasurementSet& set) {
   const auto clock = tick();
   const auto tick_ms = set.tick_ms.value_or(clock);
   if (!valid(set.readings) || !plausible(tick_ms, clock)) return Refusal::invalid;
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (!accepting_) return Refusal::stopped;
   const auto before = last_alarm_;
   SequencedSet numbered{++last_set_, tick_ms, set.readings};
@@ -89,7 +89,7 @@ Refusal Recorder::report(const MeasurementSet& set) {
   }
   latest_ = numbered;
   if (!outbox_.push(std::move(numbered))) ++status_.sets_dropped;
-  return write_down(lock, before);
+  return write_down(before);
 }
 
 Refusal Recorder::waveform(std::string_view name, std::span<const double> samples,
@@ -98,7 +98,7 @@ Refusal Recorder::waveform(std::string_view name, std::span<const double> sample
   const auto clock = tick();
   if (one == config_.waveforms.end() || !valid(samples) || !plausible(tick_ms.value_or(clock), clock))
     return Refusal::invalid;
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (!accepting_) return Refusal::stopped;
   waveforms_[static_cast<std::size_t>(one - config_.waveforms.begin())].add(samples, tick_ms, clock);
   return Refusal::none;
@@ -112,13 +112,13 @@ std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
   const auto clock = tick();
   const auto tick_ms = alarm.tick_ms.value_or(clock);
   if (!valid(alarm) || !plausible(tick_ms, clock)) return refused(Refusal::invalid);
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (!accepting_) return refused(Refusal::stopped);
   if (!has_room_to_raise()) return refused(Refusal::full);
   const auto sequence = record(Event::raised, tick_ms, 0, alarm);
   ++reserved_;
   open_.emplace(AlarmId{sequence}, alarm);
-  const auto written = write_down(lock, sequence - 1);
+  const auto written = write_down(sequence - 1);
   if (why != nullptr) *why = written;
   return AlarmId{sequence};
 }
@@ -126,7 +126,7 @@ std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
 Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   const auto clock = tick();
   if (!plausible(tick_ms.value_or(clock), clock)) return Refusal::invalid;
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (!accepting_) return Refusal::stopped;
   const auto at = open_.find(alarm);
   if (at == open_.end()) return Refusal::unknown_alarm;
@@ -136,22 +136,22 @@ Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   const auto sequence =
       record(Event::ended, tick_ms.value_or(clock), static_cast<std::uint64_t>(alarm), std::move(what));
   open_.erase(at);
-  return write_down(lock, sequence - 1);
+  return write_down(sequence - 1);
 }
 
 Refusal Recorder::conclude() {
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (!accepting_) return Refusal::stopped;
   const auto before = last_alarm_;
   std::vector<AlarmLimits::Transition> transitions;
   limits_.conclude(newest_tick_, transitions);
   apply(transitions);
   close_runs();
-  return write_down(lock, before);
+  return write_down(before);
 }
 
 DeviceStatus Recorder::status() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   auto now = status_;
   now.sets_waiting = outbox_.sets_waiting() + sets_taken_;
   now.alarms_owed = alarms_owed();
@@ -172,14 +172,14 @@ DeviceStatus Recorder::status() const {
 }
 
 bool Recorder::wait_until_drained(std::chrono::milliseconds limit) {
-  std::unique_lock lock(mutex_);
-  return drained_.wait_for(lock, limit, [this] {
+  const locks::Lock lock(mutex_);
+  return drained_.wait_for(mutex_, limit, [this]() REQUIRES(mutex_) {
     return outbox_.sets_waiting() + sets_taken_ == 0 && alarms_owed() == 0 && runs_left() + runs_taken_ == 0;
   });
 }
 
 std::optional<std::chrono::milliseconds> Recorder::raise_due() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   retry_unrecorded();
   if (!limits_.next_due()) return std::nullopt;
   std::vector<AlarmLimits::Transition> transitions;
@@ -201,69 +201,69 @@ std::uint64_t Recorder::clock_of_samples() const {
 // -- sets ------------------------------------------------------------------------------------------------------------
 
 std::vector<SequencedSet> Recorder::take_sets(std::size_t most) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   auto sets = outbox_.take_sets(most);
   sets_taken_ += sets.size();
   return sets;
 }
 
 void Recorder::sets_sent(std::size_t count) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   status_.sets_sent += count;
   sets_taken_ -= count;
 }
 
 void Recorder::give_back(std::vector<SequencedSet> sets) {
   if (sets.empty()) return;
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   sets_taken_ -= sets.size();
   status_.sets_dropped += outbox_.give_back(std::move(sets));
 }
 
 std::size_t Recorder::sets_waiting() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return outbox_.sets_waiting();
 }
 
 std::optional<SequencedSet> Recorder::latest_set() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return latest_;
 }
 
 // -- waveforms -------------------------------------------------------------------------------------------------------
 
 std::vector<SequencedRun> Recorder::take_runs(std::size_t waveform, std::size_t most) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   auto runs = waveforms_[waveform].take(most);
   runs_taken_ += runs.size();
   return runs;
 }
 
 void Recorder::runs_sent(std::size_t count) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   status_.runs_sent += count;
   runs_taken_ -= count;
 }
 
 void Recorder::give_back(std::size_t waveform, std::vector<SequencedRun> runs) {
   if (runs.empty()) return;
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   runs_taken_ -= runs.size();
   waveforms_[waveform].give_back(std::move(runs));
 }
 
 std::size_t Recorder::runs_waiting(std::size_t waveform) const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return waveforms_[waveform].waiting();
 }
 
 std::size_t Recorder::runs_waiting() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return runs_left();
 }
 
 std::optional<SequencedRun> Recorder::latest_run(std::size_t waveform) const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return waveforms_[waveform].latest();
 }
 
@@ -280,26 +280,26 @@ void Recorder::close_runs() {
 // -- alarms ----------------------------------------------------------------------------------------------------------
 
 std::size_t Recorder::alarms_to_send() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return outbox_.alarms_owed() - not_offered();
 }
 
 Recorder::OwedAlarms Recorder::owed(std::uint64_t through, std::size_t most) const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return {alarms_owed(), outbox_.owed(through, most)};
 }
 
 void Recorder::carry(coap::DeliveryId delivery, const std::vector<OwedAlarm>& records) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   outbox_.carry(delivery, records);
 }
 
 std::vector<AlarmKey> Recorder::release(coap::DeliveryId delivery) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   auto released = outbox_.release(delivery);
   status_.alarms_acknowledged += released.size();
   // What the journal refused need not be in it any more; what a thread is about to write is that thread's.
-  std::erase_if(unjournaled_, [&](const SequencedAlarm& alarm) {
+  std::erase_if(unjournaled_, [&](const SequencedAlarm& alarm) REQUIRES(mutex_) {
     return alarm.sequence <= offered_ && std::ranges::count(released, AlarmKey{config_.boot, alarm.sequence}) > 0;
   });
   take_debts_in();
@@ -307,13 +307,13 @@ std::vector<AlarmKey> Recorder::release(coap::DeliveryId delivery) {
 }
 
 void Recorder::forget_deliveries() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   outbox_.forget_deliveries();
 }
 
 void Recorder::publish(const LinkStatus& link) {
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     link_ = link;
   }
   drained_.notify_all();
@@ -322,18 +322,18 @@ void Recorder::publish(const LinkStatus& link) {
 // -- into the journal ------------------------------------------------------------------------------------------------
 
 std::uint64_t Recorder::write_pending() {
-  std::unique_lock lock(mutex_);
-  if (!writing_ && not_offered() > 0) write_all(lock);
+  const locks::Lock lock(mutex_);
+  if (!writing_ && not_offered() > 0) write_all();
   return offered_;
 }
 
 void Recorder::write_again() {
-  std::unique_lock lock(mutex_);
-  if (!writing_ && !unjournaled_.empty()) write_all(lock);
+  const locks::Lock lock(mutex_);
+  if (!writing_ && !unjournaled_.empty()) write_all();
 }
 
 bool Recorder::unwritten() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return not_offered() < unjournaled_.size();
 }
 
@@ -345,14 +345,14 @@ void Recorder::note_acknowledged(const std::vector<AlarmKey>& records, std::chro
       ++journal;
     if (config_.audit && !config_.audit->acknowledged(boot, sequence, at)) ++audit;
   }
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   journal_failures_ += journal;
   status_.audit_failures += audit;
 }
 
 /// True where the record itself is on its way into the journal: an ACK before it would settle nothing.
 bool Recorder::leave_to_the_writer(const AlarmKey& record, std::chrono::system_clock::time_point at) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (record.boot != config_.boot ||
       !std::ranges::binary_search(batch_, record.sequence, {}, &SequencedAlarm::sequence))
     return false;
@@ -360,19 +360,20 @@ bool Recorder::leave_to_the_writer(const AlarmKey& record, std::chrono::system_c
   return true;
 }
 
-void Recorder::note_late_acks(std::unique_lock<std::mutex>& lock) {
+void Recorder::note_late_acks() {
   while (!late_acks_.empty()) {
     const auto late = std::exchange(late_acks_, {});
-    lock.unlock();
     std::uint64_t failures = 0;
-    for (const auto& [record, at] : late) {
-      try {
-        failures += config_.journal->acknowledged(record.boot, record.sequence, at) ? 0 : 1;
-      } catch (...) {
-        ++failures;  // out of memory
+    {
+      const locks::Unlock unlock(mutex_);
+      for (const auto& [record, at] : late) {
+        try {
+          failures += config_.journal->acknowledged(record.boot, record.sequence, at) ? 0 : 1;
+        } catch (...) {
+          ++failures;  // out of memory
+        }
       }
     }
-    lock.lock();
     journal_failures_ += failures;
   }
 }
@@ -385,29 +386,29 @@ std::size_t Recorder::not_offered() const {
 
 /// Returns when the journal was given all records that are there now; `unwritten` where one numbered above `after` is
 /// not in it.
-Refusal Recorder::write_down(std::unique_lock<std::mutex>& lock, std::uint64_t after) {
+Refusal Recorder::write_down(std::uint64_t after) {
   const auto last = last_alarm_;
   if (last == after) return Refusal::none;
   while (offered_ < last) {
-    writing_ ? written_.wait(lock) : write_all(lock);
+    writing_ ? written_.wait(mutex_) : write_all();
   }
   const auto refused = std::ranges::upper_bound(unjournaled_, after, {}, &SequencedAlarm::sequence);
   return refused != unjournaled_.end() && refused->sequence <= last ? Refusal::unwritten : Refusal::none;
 }
 
-void Recorder::write_all(std::unique_lock<std::mutex>& lock) {
+void Recorder::write_all() {
   const auto fresh = offered_, last = last_alarm_;
   std::size_t durable = 0;
   writing_ = true;
   try {
     batch_.assign(unjournaled_.begin(), unjournaled_.end());
-    lock.unlock();
-    durable = config_.journal->generated_all(config_.boot, batch_);
+    const std::span<const SequencedAlarm> batch(batch_);
+    const locks::Unlock unlock(mutex_);
+    durable = config_.journal->generated_all(config_.boot, batch);
   } catch (...) {
     durable = 0;  // out of memory: as if the journal had refused
   }
-  if (!lock.owns_lock()) lock.lock();
-  note_late_acks(lock);
+  note_late_acks();
   writing_ = false;
   offered_ = last;
   const auto through = durable > 0 ? batch_[durable - 1].sequence : 0;
@@ -417,8 +418,7 @@ void Recorder::write_all(std::unique_lock<std::mutex>& lock) {
   written_.notify_all();
 }
 
-// -- debts of earlier starts (under the mutex)
-// -------------------------------------------------------------------------
+// -- debts of earlier starts -----------------------------------------------------------------------------------------
 
 void Recorder::inherit(std::vector<OwedAlarm> debts) {
   status_.alarms_inherited = debts.size();
@@ -440,7 +440,7 @@ void Recorder::take_debts_in() {
   }
 }
 
-// -- from transitions to records (under the mutex) --------------------------------------------------------------------
+// -- from transitions to records -------------------------------------------------------------------------------------
 
 void Recorder::apply(const std::vector<AlarmLimits::Transition>& transitions) {
   for (const auto& transition : transitions) {

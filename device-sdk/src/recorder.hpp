@@ -8,16 +8,15 @@
 // journal refused is sent all the same, and given to it again with the next one, or by write_again().
 
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "alarm_limits.hpp"
+#include "locks/mutex.hpp"
 #include "outbox.hpp"
 #include "wardlink/device.hpp"
 #include "waveform_buffer.hpp"
@@ -113,49 +112,58 @@ class Recorder {
     std::optional<AlarmLimits::Transition> unrecorded;  // raised while there was no room
   };
 
-  void apply(const std::vector<AlarmLimits::Transition>& transitions);
-  void apply_raised(const AlarmLimits::Transition& transition);
-  void apply_ended(const AlarmLimits::Transition& transition);
-  void retry_unrecorded();
-  std::uint64_t record(SequencedAlarm::Event event, std::uint64_t tick_ms, std::uint64_t onset_sequence, Alarm alarm);
-  Alarm describe(const AlarmLimits::Transition& transition) const;
-  bool has_room_to_raise() const;
-  Refusal write_down(std::unique_lock<std::mutex>& lock, std::uint64_t after);
-  void write_all(std::unique_lock<std::mutex>& lock);
-  bool leave_to_the_writer(const AlarmKey& record, std::chrono::system_clock::time_point at);
-  void note_late_acks(std::unique_lock<std::mutex>& lock);
-  std::size_t not_offered() const;
-  void inherit(std::vector<OwedAlarm> debts);
-  void take_debts_in();
-  std::size_t runs_left() const;
-  void close_runs();
-  std::size_t alarms_owed() const { return outbox_.alarms_owed() + debts_.size(); }
-  std::uint64_t clock_of_samples() const;
+  void apply(const std::vector<AlarmLimits::Transition>& transitions) REQUIRES(mutex_);
+  void apply_raised(const AlarmLimits::Transition& transition) REQUIRES(mutex_);
+  void apply_ended(const AlarmLimits::Transition& transition) REQUIRES(mutex_);
+  void retry_unrecorded() REQUIRES(mutex_);
+  std::uint64_t record(SequencedAlarm::Event event, std::uint64_t tick_ms, std::uint64_t onset_sequence, Alarm alarm)
+      REQUIRES(mutex_);
+  Alarm describe(const AlarmLimits::Transition& transition) const REQUIRES(mutex_);
+  bool has_room_to_raise() const REQUIRES(mutex_);
+  Refusal write_down(std::uint64_t after) REQUIRES(mutex_);
+  void write_all() REQUIRES(mutex_);
+  bool leave_to_the_writer(const AlarmKey& record, std::chrono::system_clock::time_point at) EXCLUDES(mutex_);
+  void note_late_acks() REQUIRES(mutex_);
+  std::size_t not_offered() const REQUIRES(mutex_);
+  void inherit(std::vector<OwedAlarm> debts) REQUIRES(mutex_);
+  void take_debts_in() REQUIRES(mutex_);
+  std::size_t runs_left() const REQUIRES(mutex_);
+  void close_runs() REQUIRES(mutex_);
+  std::size_t alarms_owed() const REQUIRES(mutex_) { return outbox_.alarms_owed() + debts_.size(); }
+  std::uint64_t clock_of_samples() const REQUIRES(mutex_);
 
-  Config config_;
-  mutable std::mutex mutex_;
-  std::condition_variable drained_;
-  bool accepting_ = false;
-  Outbox outbox_;
-  std::size_t sets_taken_ = 0, runs_taken_ = 0;  // neither sent nor given back
-  AlarmLimits limits_;
-  std::vector<Standing> standing_;  // one a limit
-  std::map<AlarmId, Alarm> open_;   // raised by the caller; the id is the record's number
-  std::size_t reserved_ = 0;        // places in the outbox for the ends of what is open
-  std::deque<OwedAlarm> debts_;     // of earlier starts, for which the outbox has no room yet: highest priority first
-  std::deque<SequencedAlarm> unjournaled_;  // in order; those up to offered_ were refused
-  std::uint64_t offered_ = 0;               // records up to here were given to the journal
-  bool writing_ = false;                    // a thread is in the journal with batch_, all of unjournaled_
-  std::vector<SequencedAlarm> batch_;       // changes under the mutex only
-  std::vector<std::pair<AlarmKey, std::chrono::system_clock::time_point>> late_acks_;  // of batch_, for that thread
-  std::condition_variable written_;
-  std::vector<WaveformBuffer> waveforms_;  // one a waveform, in the order of the options
-  std::optional<SequencedSet> latest_;
-  std::uint64_t newest_tick_ = 0, reported_at_ = 0;  // of the newest sample: its tick, and the clock at its report
-  std::uint64_t last_set_ = 0, last_alarm_ = 0;
-  std::uint64_t journal_failures_ = 0;
-  DeviceStatus status_;  // counts of sets and alarms
-  LinkStatus link_;
+  const Config config_;
+  mutable locks::Mutex mutex_;
+  locks::Condition drained_;
+  bool accepting_ GUARDED_BY(mutex_) = false;
+  Outbox outbox_ GUARDED_BY(mutex_);
+  // Neither sent nor given back.
+  std::size_t sets_taken_ GUARDED_BY(mutex_) = 0;
+  std::size_t runs_taken_ GUARDED_BY(mutex_) = 0;
+  AlarmLimits limits_ GUARDED_BY(mutex_);
+  std::vector<Standing> standing_ GUARDED_BY(mutex_);  // one a limit
+  std::map<AlarmId, Alarm> open_ GUARDED_BY(mutex_);   // raised by the caller; the id is the record's number
+  std::size_t reserved_ GUARDED_BY(mutex_) = 0;        // places in the outbox for the ends of what is open
+  /// Of earlier starts, for which the outbox has no room yet: highest priority first.
+  std::deque<OwedAlarm> debts_ GUARDED_BY(mutex_);
+  std::deque<SequencedAlarm> unjournaled_ GUARDED_BY(mutex_);  // in order; those up to offered_ were refused
+  std::uint64_t offered_ GUARDED_BY(mutex_) = 0;               // records up to here were given to the journal
+  bool writing_ GUARDED_BY(mutex_) = false;  // a thread is in the journal with batch_, all of unjournaled_
+  /// Changed by that thread only, which reads it without the mutex.
+  std::vector<SequencedAlarm> batch_ GUARDED_BY(mutex_);
+  /// Of batch_, for that thread.
+  std::vector<std::pair<AlarmKey, std::chrono::system_clock::time_point>> late_acks_ GUARDED_BY(mutex_);
+  locks::Condition written_;
+  std::vector<WaveformBuffer> waveforms_ GUARDED_BY(mutex_);  // one a waveform, in the order of the options
+  std::optional<SequencedSet> latest_ GUARDED_BY(mutex_);
+  // Of the newest sample: its tick, and the clock at its report.
+  std::uint64_t newest_tick_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t reported_at_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t last_set_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t last_alarm_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t journal_failures_ GUARDED_BY(mutex_) = 0;
+  DeviceStatus status_ GUARDED_BY(mutex_);  // counts of sets and alarms
+  LinkStatus link_ GUARDED_BY(mutex_);
 };
 
 }  // namespace wardlink
