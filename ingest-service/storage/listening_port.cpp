@@ -151,10 +151,7 @@ void ListeningPort::run() {
   for (;;) {
     const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
     // Who has left makes room for who comes.
-    for (int i = 0; i < count; ++i) {
-      if (watched_.contains(events[static_cast<std::size_t>(i)].data.fd))
-        forget(events[static_cast<std::size_t>(i)].data.fd);
-    }
+    for (int i = 0; i < count; ++i) forget(events[static_cast<std::size_t>(i)].data.fd);
     for (int i = 0; i < count; ++i) {
       const int ready = events[static_cast<std::size_t>(i)].data.fd;
       if (ready == stop_) return;
@@ -178,14 +175,14 @@ void ListeningPort::accept_from(int listening) {
 }
 
 void ListeningPort::admit(int connection, const std::string& host, int port) {
-  const bool full = watched_.size() >= limits_.connections;
+  const bool full = open_ >= limits_.connections;
   const auto of_host = by_host_.find(host);
   const bool host_full = of_host != by_host_.end() && of_host->second >= limits_.per_host;
   const int second = full || host_full ? -1 : fcntl(connection, F_DUPFD_CLOEXEC, 0);
   if (second < 0) {
     if (refused_++ % 1000 == 0) {
       spdlog::warn(fmt::format("connections are refused: {} stand, {} of them from {}; refused since the start: {}",
-                               watched_.size(), host_full ? of_host->second : 0, host, refused_.load()));
+                               open_.load(), host_full ? of_host->second : 0, host, refused_.load()));
     }
     close(connection);
     return;
@@ -196,29 +193,30 @@ void ListeningPort::admit(int connection, const std::string& host, int port) {
   ++taken_;
   auto kept = take_(connection);
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     watched_.emplace(second, Connection{host, port, std::move(kept)});
+    open_ = watched_.size();
   }
-  open_ = watched_.size();
   watch(second, 0);  // EPOLLHUP is always told: both directions are shut, which gRPC does before it closes
 }
 
 void ListeningPort::forget(int watched) {
-  const auto at = watched_.find(watched);
-  const auto host = by_host_.find(at->second.host);
-  if (--host->second == 0) by_host_.erase(host);
   std::shared_ptr<void> kept;  // ends after the lock
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
+    const auto at = watched_.find(watched);
+    if (at == watched_.end()) return;
+    const auto host = by_host_.find(at->second.host);
+    if (--host->second == 0) by_host_.erase(host);
     kept = std::move(at->second.kept);
     watched_.erase(at);
+    open_ = watched_.size();
   }
-  open_ = watched_.size();
   close(watched);
 }
 
 void ListeningPort::hang_up(const std::string& peer) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   for (const auto& [second, connection] : watched_) {
     const auto port = ":" + std::to_string(connection.port);
     // Whole, brackets as gRPC escapes them: 10.0.0.1 is not the peer at 10.0.0.12 who chose the same port.

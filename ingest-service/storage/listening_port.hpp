@@ -11,12 +11,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
+
+#include "locks/mutex.hpp"
 
 namespace wardlink::storage {
 
@@ -63,6 +64,7 @@ class ListeningPort {
   void run();
   void accept_from(int listening);
   void admit(int connection, const std::string& host, int port);
+  /// Nothing where it is no connection's.
   void forget(int watched);
 
   const Limits limits_;
@@ -76,11 +78,11 @@ class ListeningPort {
     std::shared_ptr<void> kept;  // for its taker
   };
   // By a second descriptor of each connection that gRPC has: it tells when gRPC has shut the socket down.
-  std::unordered_map<int, Connection> watched_;  // written under mutex_, read by its own thread without
-  std::mutex mutex_;
-  std::unordered_map<std::string, std::size_t> by_host_;  // connections
+  locks::Mutex mutex_;
+  std::unordered_map<int, Connection> watched_ GUARDED_BY(mutex_);
+  std::unordered_map<std::string, std::size_t> by_host_;  // connections; for its own thread
   std::atomic<std::uint64_t> taken_ = 0, refused_ = 0;
-  std::atomic<std::size_t> open_ = 0;
+  std::atomic<std::size_t> open_ = 0;  // of watched_
   std::thread thread_;
 };
 

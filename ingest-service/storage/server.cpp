@@ -9,11 +9,11 @@
 #include <atomic>
 #include <chrono>
 #include <iterator>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "locks/mutex.hpp"
 #include "storage/access/call_gate.hpp"
 #include "storage/access/guard.hpp"
 #include "storage/api/alarm_api.hpp"
@@ -199,8 +199,8 @@ struct Server::Impl {
   const Config limits;
   grpc::ResourceQuota quota{"wardlink-storage"};
   std::atomic<bool> serving = true;
-  std::mutex changing;                                   // of the list, which other threads look into
-  std::vector<std::shared_ptr<Generation>> generations;  // newest last; a connection holds its own
+  locks::Mutex changing;
+  std::vector<std::shared_ptr<Generation>> generations GUARDED_BY(changing);  // newest last; a connection holds its own
   ListeningPort port;
 };
 
@@ -212,7 +212,7 @@ Server::Server(const Config& config, RecordStore& records, RegistryStore& regist
   if (!for_ingest(config)) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   impl_->generations.push_back(impl_->make(config.credentials));
   impl_->port.start([this](int connection) -> std::shared_ptr<void> {
-    const std::lock_guard lock(impl_->changing);
+    const locks::Lock lock(impl_->changing);
     impl_->generations.back()->take(connection);
     return impl_->generations.back();
   });
@@ -225,20 +225,20 @@ int Server::port() const { return impl_->port.port(); }
 ListeningPort::Counts Server::connections() const { return impl_->port.counts(); }
 
 Server::Stats Server::stats() const {
-  const std::lock_guard lock(impl_->changing);
+  const locks::Lock lock(impl_->changing);
   return {impl_->tallies.counts(),    impl_->port.counts(),      impl_->guard.refused(), impl_->gate->rationed(),
           impl_->guard.crowded_out(), impl_->generations.size(), impl_->serving};
 }
 
 void Server::renew(const ServerCredentials& credentials) {
   auto made = impl_->make(credentials);
-  const std::lock_guard lock(impl_->changing);
+  const locks::Lock lock(impl_->changing);
   impl_->generations.push_back(std::move(made));
 }
 
 void Server::let_go() {
   std::vector<std::shared_ptr<Generation>> unused;  // ends after the lock: calls may still be running
-  const std::lock_guard lock(impl_->changing);
+  const locks::Lock lock(impl_->changing);
   auto& all = impl_->generations;
   const auto used = std::stable_partition(all.begin(), all.end() - 1, [](auto& one) { return one.use_count() == 1; });
   unused.assign(std::move_iterator(all.begin()), std::move_iterator(used));
@@ -247,14 +247,20 @@ void Server::let_go() {
 
 void Server::set_serving(bool serving) {
   impl_->serving = serving;
+  const locks::Lock lock(impl_->changing);
   for (const auto& one : impl_->generations) one->server->GetHealthCheckService()->SetServingStatus(serving);
 }
 
 void Server::shutdown() {
   impl_->port.stop();
   if (impl_->api) impl_->api->tail.stop();  // live streams end of themselves, saying why
-  for (const auto& one : impl_->generations) one->shutdown(impl_->limits.farewell);
-  const std::lock_guard lock(impl_->changing);
+  std::vector<std::shared_ptr<Generation>> ending;
+  {
+    const locks::Lock lock(impl_->changing);
+    ending = impl_->generations;
+  }
+  for (const auto& one : ending) one->shutdown(impl_->limits.farewell);
+  const locks::Lock lock(impl_->changing);
   impl_->generations.clear();
 }
 

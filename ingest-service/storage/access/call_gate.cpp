@@ -28,7 +28,7 @@ void CallGate::pass(const std::string& subject, const std::string& peer, std::si
 
 /// A refused call is forgotten as fast as calls are let in: only who calls more than twice as often comes to have many.
 CallGate::Verdict CallGate::take_one(const std::string& subject, Clock::time_point now) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (allowances_.size() >= most_subjects) allowances_.clear();
   auto& [calls, refused, counted] = allowances_.try_emplace(subject, Allowance{2 * rate_, 0, now}).first->second;
   const std::chrono::duration<double> passed = now - counted;

@@ -17,9 +17,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <unordered_map>
+
+#include "locks/mutex.hpp"
 
 namespace wardlink::storage {
 
@@ -50,8 +51,8 @@ class CallGate {
   const double rate_;
   const HangUp hang_up_;
   std::atomic<std::uint64_t> rationed_ = 0;
-  std::mutex mutex_;
-  std::unordered_map<std::string, Allowance> allowances_;
+  locks::Mutex mutex_;
+  std::unordered_map<std::string, Allowance> allowances_ GUARDED_BY(mutex_);
 };
 
 }  // namespace wardlink::storage

@@ -5,7 +5,7 @@
 namespace wardlink::storage {
 
 CallsInProgress::Call CallsInProgress::begin(const std::string& subject) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   const auto mine = by_subject_.find(subject);
   const auto count = mine == by_subject_.end() ? 0 : mine->second;
   if (count >= of_one_ || all_ >= of_all_) {
@@ -19,7 +19,7 @@ CallsInProgress::Call CallsInProgress::begin(const std::string& subject) {
 }
 
 void CallsInProgress::end(const std::string& subject) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   const auto mine = by_subject_.find(subject);
   if (--mine->second == 0) by_subject_.erase(mine);
   --all_;

@@ -6,10 +6,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
+
+#include "locks/mutex.hpp"
 
 namespace wardlink::storage {
 
@@ -42,9 +43,9 @@ class CallsInProgress {
   void end(const std::string& subject);
 
   const std::size_t of_one_, of_all_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, std::size_t> by_subject_;
-  std::size_t all_ = 0;
+  locks::Mutex mutex_;
+  std::unordered_map<std::string, std::size_t> by_subject_ GUARDED_BY(mutex_);
+  std::size_t all_ GUARDED_BY(mutex_) = 0;
   std::atomic<std::uint64_t> refused_ = 0;
 };
 

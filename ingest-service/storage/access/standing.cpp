@@ -16,16 +16,10 @@ Standing::Standing(StandingCalls& calls, grpc::ServerContext& context, Scope sco
       context_(context),
       scope_(std::move(scope)),
       call_(std::move(call)),
-      ask_(std::make_shared<const Ask>(std::move(ask))) {
-  const std::lock_guard lock(calls_.mutex_);
-  name_ = ++calls_.last_name_;
-  calls_.calls_.emplace(name_, this);
-}
+      ask_(std::make_shared<const Ask>(std::move(ask))),
+      name_(calls_.add(*this)) {}
 
-Standing::~Standing() {
-  const std::lock_guard lock(calls_.mutex_);
-  calls_.calls_.erase(name_);
-}
+Standing::~Standing() { calls_.remove(name_); }
 
 void Standing::confirm() const {
   if (withdrawn_) throw Refused(status_.error_message(), status_.error_code());
@@ -44,19 +38,29 @@ StandingCalls::StandingCalls(std::chrono::milliseconds period) : period_(period)
 
 StandingCalls::~StandingCalls() {
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     stopping_ = true;
   }
   stop_.notify_all();
   thread_.join();
 }
 
+std::uint64_t StandingCalls::add(Standing& call) {
+  const locks::Lock lock(mutex_);
+  calls_.emplace(++last_name_, &call);
+  return last_name_;
+}
+
+void StandingCalls::remove(std::uint64_t name) {
+  const locks::Lock lock(mutex_);
+  calls_.erase(name);
+}
+
 void StandingCalls::run() {
-  std::unique_lock lock(mutex_);
-  while (!stop_.wait_for(lock, period_, [this] { return stopping_; })) {
-    lock.unlock();
+  const locks::Lock lock(mutex_);
+  while (!stop_.wait_for(mutex_, period_, [this]() REQUIRES(mutex_) { return stopping_; })) {
+    const locks::Unlock unlock(mutex_);
     ask_all();
-    lock.lock();
   }
 }
 
@@ -64,7 +68,7 @@ void StandingCalls::run() {
 void StandingCalls::ask_all() {
   std::vector<std::pair<std::uint64_t, std::shared_ptr<const Standing::Ask>>> questions;
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     for (const auto& [name, call] : calls_) {
       if (!call->withdrawn_) questions.emplace_back(name, call->ask_);
     }
@@ -77,7 +81,7 @@ void StandingCalls::ask_all() {
       spdlog::debug("the grants of the calls that stand cannot be read now");
     }
     if (status.ok()) continue;
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     if (const auto call = calls_.find(name); call != calls_.end()) call->second->withdraw(status);
   }
 }

@@ -15,15 +15,14 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
 
+#include "locks/mutex.hpp"
 #include "storage/access/calls_in_progress.hpp"
 #include "storage/port/record_store.hpp"
 
@@ -59,7 +58,7 @@ class Standing {
   const std::shared_ptr<const Ask> ask_;
   grpc::Status status_;  // written once, before `withdrawn_`
   std::atomic<bool> withdrawn_ = false;
-  std::uint64_t name_ = 0;
+  const std::uint64_t name_;  // last: from here on its questions are asked
 };
 
 /// All of them, and the thread that asks. Outlives every call.
@@ -72,15 +71,18 @@ class StandingCalls {
 
  private:
   friend class Standing;
+  /// Returns its name here.
+  std::uint64_t add(Standing& call) EXCLUDES(mutex_);
+  void remove(std::uint64_t name) EXCLUDES(mutex_);
   void run();
-  void ask_all();
+  void ask_all() EXCLUDES(mutex_);
 
   const std::chrono::milliseconds period_;
-  std::mutex mutex_;
-  std::condition_variable stop_;
-  bool stopping_ = false;
-  std::unordered_map<std::uint64_t, Standing*> calls_;
-  std::uint64_t last_name_ = 0;
+  locks::Mutex mutex_;
+  locks::Condition stop_;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::unordered_map<std::uint64_t, Standing*> calls_ GUARDED_BY(mutex_);
+  std::uint64_t last_name_ GUARDED_BY(mutex_) = 0;
   std::thread thread_;
 };
 

@@ -6,7 +6,7 @@ namespace wardlink::storage {
 
 void Tallies::batch(std::span<const Record> records, std::span<const RecordResult> made,
                     std::chrono::duration<double> took) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   ++counts_.batches;
   counts_.commit.observe(took);
   for (std::size_t i = 0; i < std::min(records.size(), made.size()); ++i) {
@@ -17,7 +17,7 @@ void Tallies::batch(std::span<const Record> records, std::span<const RecordResul
 }
 
 Tallies::Counts Tallies::counts() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return counts_;
 }
 

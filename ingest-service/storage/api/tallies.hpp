@@ -4,10 +4,10 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <span>
 
 #include "daemon/latency.hpp"
+#include "locks/mutex.hpp"
 #include "storage/port/record.hpp"
 
 namespace wardlink::storage {
@@ -57,12 +57,12 @@ class Tallies {
 
  private:
   void count(std::uint64_t Counts::*number, int by = 1) {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     counts_.*number += static_cast<std::uint64_t>(by);
   }
 
-  mutable std::mutex mutex_;
-  Counts counts_;
+  mutable locks::Mutex mutex_;
+  Counts counts_ GUARDED_BY(mutex_);
 };
 
 }  // namespace wardlink::storage

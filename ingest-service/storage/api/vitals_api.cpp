@@ -131,7 +131,7 @@ grpc::Status VitalsApi::GetLatest(grpc::ServerContext* context, const v1::GetLat
     if (next && !paged) throw InvalidArgument("page_size", "is required: there is more than one answer holds");
     std::ranges::sort(page, {},
                       [](const LatestRow& row) { return std::tie(row.patient_name, row.patient, row.device); });
-    std::ranges::stable_partition(page, [](const LatestRow& row) { return !row.patient.empty(); });
+    std::stable_partition(page.begin(), page.end(), [](const LatestRow& row) { return !row.patient.empty(); });
     for (const auto& row : page) *response->add_vitals() = to_proto(row);
     if (next) response->set_next_page_token(make_page_token(without_page(*request), std::to_string(*next)));
   });

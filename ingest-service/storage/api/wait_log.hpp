@@ -2,9 +2,10 @@
 // Tells the operator that streams of ingest wait for the database, and why: each cause once, however many wait and
 // however often they try.
 
-#include <mutex>
 #include <set>
 #include <string>
+
+#include "locks/mutex.hpp"
 
 namespace wardlink::storage {
 
@@ -28,9 +29,9 @@ class WaitLog {
   };
 
  private:
-  std::mutex mutex_;
-  std::size_t waiting_ = 0;
-  std::set<std::string> told_;
+  locks::Mutex mutex_;
+  std::size_t waiting_ GUARDED_BY(mutex_) = 0;
+  std::set<std::string> told_ GUARDED_BY(mutex_);
 };
 
 }  // namespace wardlink::storage

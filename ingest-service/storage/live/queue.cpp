@@ -8,7 +8,7 @@ LiveQueue::LiveQueue(LiveFilter filter, std::size_t limit, std::function<void()>
     : filter_(std::move(filter)), limit_(limit), cancel_(std::move(cancel)) {}
 
 void LiveQueue::offer(const Message& message) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (end_ != End::none || !passes(filter_, *message)) return;
   if (waiting_.size() >= limit_) {
     end_ = End::overflow;
@@ -20,19 +20,19 @@ void LiveQueue::offer(const Message& message) {
 }
 
 void LiveQueue::settle(LivePosition settled, std::uint64_t durable, Instant complete_until) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   settled_ = {settled, durable, complete_until};
 }
 
 void LiveQueue::end(End how) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (end_ == End::none) end_ = how;
   waiting_.clear();
   changed_.notify_one();
 }
 
 void LiveQueue::cancel_if_stuck(Clock::time_point now, std::chrono::milliseconds limit) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (closed_ || !writing_since_ || now - *writing_since_ < limit) return;
   if (end_ == End::none) end_ = End::overflow;
   waiting_.clear();
@@ -40,13 +40,13 @@ void LiveQueue::cancel_if_stuck(Clock::time_point now, std::chrono::milliseconds
 }
 
 bool LiveQueue::closed() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return closed_;
 }
 
 std::optional<LiveQueue::Message> LiveQueue::next(Clock::time_point by) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, by, [&] { return !waiting_.empty() || end_ != End::none; });
+  const locks::Lock lock(mutex_);
+  changed_.wait_until(mutex_, by, [this]() REQUIRES(mutex_) { return !waiting_.empty() || end_ != End::none; });
   if (waiting_.empty()) return std::nullopt;
   auto message = std::move(waiting_.front());
   waiting_.pop_front();
@@ -54,27 +54,27 @@ std::optional<LiveQueue::Message> LiveQueue::next(Clock::time_point by) {
 }
 
 LiveQueue::End LiveQueue::ended() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return end_;
 }
 
 std::optional<LiveQueue::Settled> LiveQueue::settled() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return waiting_.empty() && end_ == End::none ? settled_ : std::nullopt;
 }
 
 void LiveQueue::write_begins() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   writing_since_ = Clock::now();
 }
 
 void LiveQueue::write_ends() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   writing_since_.reset();
 }
 
 void LiveQueue::close() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   closed_ = true;
   waiting_.clear();
 }

@@ -2,13 +2,12 @@
 // What waits for one watcher. Bounded: who does not keep up is dropped, and nobody waits for it.
 
 #include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 
+#include "locks/mutex.hpp"
 #include "storage/port/live_store.hpp"
 
 namespace wardlink::storage {
@@ -51,16 +50,16 @@ class LiveQueue {
   void close();
 
  private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable locks::Mutex mutex_;
+  locks::Condition changed_;
   const LiveFilter filter_;
   const std::size_t limit_;
   std::function<void()> cancel_;
-  std::deque<Message> waiting_;
-  std::optional<Settled> settled_;
-  std::optional<Clock::time_point> writing_since_;
-  End end_ = End::none;
-  bool closed_ = false;
+  std::deque<Message> waiting_ GUARDED_BY(mutex_);
+  std::optional<Settled> settled_ GUARDED_BY(mutex_);
+  std::optional<Clock::time_point> writing_since_ GUARDED_BY(mutex_);
+  End end_ GUARDED_BY(mutex_) = End::none;
+  bool closed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace wardlink::storage

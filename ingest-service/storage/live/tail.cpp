@@ -30,7 +30,7 @@ LiveTail::~LiveTail() {
 LiveTail::Opened LiveTail::open(const LiveFilter& filter, std::function<void()> cancel) {
   const auto pending = std::make_shared<Pending>();
   pending->queue = std::make_shared<LiveQueue>(filter, limits_.queue, std::move(cancel));
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   std::erase_if(queues_, [](const auto& queue) { return queue->closed(); });
   if (queues_.size() + pending_.size() >= limits_.watchers) {
     throw Exhausted("there are as many live streams as this service serves; try another, or later");
@@ -38,7 +38,7 @@ LiveTail::Opened LiveTail::open(const LiveFilter& filter, std::function<void()> 
   pending_.push_back(pending);
   changed_.notify_all();
   store_.wake();
-  changed_.wait_for(lock, limits_.begin, [&] { return pending->from || stopping_; });
+  changed_.wait_for(mutex_, limits_.begin, [&]() REQUIRES(mutex_) { return pending->from || stopping_; });
   std::erase(pending_, pending);
   if (stopping_) throw Stopping("the service stops: go on from the last cursor");
   if (!pending->from) throw StoreError(StoreError::Kind::away, "the live stream does not begin");
@@ -47,7 +47,7 @@ LiveTail::Opened LiveTail::open(const LiveFilter& filter, std::function<void()> 
 
 void LiveTail::stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     stopping_ = true;
     changed_.notify_all();
   }
@@ -88,7 +88,7 @@ void LiveTail::look() {
   read_until(horizon.settled);
   note_complete(horizon);
   const auto now = LiveQueue::Clock::now();
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   for (const auto& queue : queues_) {
     queue->settle(position_, horizon.durable, complete_until_);
     queue->cancel_if_stuck(now, limits_.stuck);
@@ -96,7 +96,7 @@ void LiveTail::look() {
 }
 
 void LiveTail::admit(const Horizon& horizon) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (std::ranges::all_of(queues_, [](const auto& queue) { return queue->ended() != LiveQueue::End::none; })) {
     position_ = {.transaction = horizon.settled};
     mark_.reset();
@@ -112,7 +112,7 @@ void LiveTail::admit(const Horizon& horizon) {
 
 /// Whatever any of the watchers wants. Waveforms are much, so that they are read for who asked for them only.
 LiveFilter LiveTail::wanted() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   LiveFilter filter;
   filter.for_all = true;
   filter.waveforms = std::ranges::any_of(queues_, [](const auto& queue) { return queue->filter().waveforms; });
@@ -124,7 +124,7 @@ void LiveTail::read_until(std::uint64_t transaction) {
   for (bool complete = position_ >= LivePosition{.transaction = transaction}; !complete;) {
     const auto found = store_.live(filter, position_, transaction, page);
     complete = found.complete;
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     for (const auto& event : found.events) {
       const auto message = std::make_shared<const LiveMessage>(to_message(event, epoch_));
       for (const auto& queue : queues_) queue->offer(message);
@@ -143,12 +143,12 @@ void LiveTail::note_complete(const Horizon& horizon) {
 }
 
 void LiveTail::end_all(LiveQueue::End how) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   for (const auto& queue : queues_) queue->end(how);
 }
 
 bool LiveTail::is_watched() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   std::erase_if(queues_, [](const auto& queue) { return queue->closed(); });
   return !queues_.empty() || !pending_.empty();
 }
@@ -156,15 +156,15 @@ bool LiveTail::is_watched() {
 /// So a process that nobody watches, or that is started again and again, opens no connection for it. False when told to
 /// stop.
 bool LiveTail::await_watcher() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return stopping_ || !queues_.empty() || !pending_.empty(); });
+  const locks::Lock lock(mutex_);
+  changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return stopping_ || !queues_.empty() || !pending_.empty(); });
   return !stopping_;
 }
 
 /// True when told to stop.
 bool LiveTail::idle_for(std::chrono::milliseconds time) {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, time, [&] { return stopping_; });
+  const locks::Lock lock(mutex_);
+  return changed_.wait_for(mutex_, time, [this]() REQUIRES(mutex_) { return stopping_; });
 }
 
 }  // namespace wardlink::storage

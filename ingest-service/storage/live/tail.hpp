@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "locks/mutex.hpp"
 #include "storage/live/queue.hpp"
 
 namespace wardlink::storage {
@@ -46,7 +47,7 @@ class LiveTail {
   LiveFilter wanted();
   void read_until(std::uint64_t transaction);
   void note_complete(const Horizon& horizon);
-  void end_all(LiveQueue::End how);
+  void end_all(LiveQueue::End how) EXCLUDES(mutex_);
   bool is_watched();
   bool await_watcher();
   bool idle_for(std::chrono::milliseconds time);
@@ -54,11 +55,11 @@ class LiveTail {
   LiveStore& store_;
   const Limits limits_;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  std::vector<std::shared_ptr<Pending>> pending_;
-  std::vector<std::shared_ptr<LiveQueue>> queues_;
+  locks::Mutex mutex_;
+  locks::Condition changed_;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  std::vector<std::shared_ptr<Pending>> pending_ GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<LiveQueue>> queues_ GUARDED_BY(mutex_);
 
   // The thread's own.
   bool away_ = false;

@@ -15,7 +15,7 @@ class DurableIds {
   /// All below `settled` have ended, with nothing behind the position `written` in the log, of which all up to
   /// `flushed` is on the disk. Returns the newest id below which all are safe, as far as that is known.
   std::uint64_t note(std::uint64_t settled, std::uint64_t written, std::uint64_t flushed) {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     if (flushed >= written_) durable_ = std::max(durable_, settled_);
     if (flushed >= written) durable_ = std::max(durable_, settled);
     if (flushed >= written_) settled_ = settled, written_ = written;  // else that one is waited for
@@ -23,8 +23,10 @@ class DurableIds {
   }
 
  private:
-  std::mutex mutex_;
-  std::uint64_t durable_ = 0, settled_ = 0, written_ = 0;
+  locks::Mutex mutex_;
+  std::uint64_t durable_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t settled_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t written_ GUARDED_BY(mutex_) = 0;
 };
 
 struct PostgresStore::Impl {

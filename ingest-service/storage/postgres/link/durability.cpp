@@ -163,19 +163,19 @@ void Durability::refuse(pqxx::nontransaction& tx, std::string why) {
 }
 
 void Durability::remember(const std::string& why) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (reason_.empty()) reason_ = why;
   settle_from_.reset();
   unlisted_.reset();
 }
 
 void Durability::forget() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   reason_.clear();
 }
 
 std::string Durability::reason() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return reason_;
 }
 
@@ -196,13 +196,13 @@ std::string Durability::watch(pqxx::work& tx) {
 
   std::optional<std::uint64_t> from;
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     from = settle_from_;
   }
   if (!from) {
     // Settled at the next call at the earliest: by then PostgreSQL's other processes have read the settings too.
     const auto now = position(tx, "pg_current_wal_insert_lsn() - '0/0'");
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     settle_from_ = now;
     return settling;
   }
@@ -214,14 +214,14 @@ std::string Durability::watch(pqxx::work& tx) {
     remember(again);
     throw StoreUnfit(again);
   }
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   settle_from_.reset();
   unlisted_.reset();
   return "";
 }
 
 bool Durability::all_listed(pqxx::work& tx) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (!unlisted_) {
     const auto range = tx.exec1(ask_unlisted);
     unlisted_ = Range{range[0].as<std::uint64_t>(), range[1].as<std::uint64_t>()};
@@ -230,7 +230,7 @@ bool Durability::all_listed(pqxx::work& tx) {
 }
 
 std::optional<Durability::Range> Durability::unlisted() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (!unlisted_ || unlisted_->first == unlisted_->end) return std::nullopt;
   return Range{unlisted_->first, std::min(unlisted_->end, unlisted_->first + transactions_at_once)};
 }
@@ -241,7 +241,7 @@ void Durability::list(pqxx::work& tx, const Range& part) {
 }
 
 void Durability::listed(const Range& part) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   if (unlisted_ && unlisted_->first == part.first) unlisted_->first = part.end;
 }
 

@@ -3,11 +3,12 @@
 // is asked after each COMMIT that somebody is told of, and every few seconds.
 
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <pqxx/pqxx>
 #include <string>
 #include <string_view>
+
+#include "locks/mutex.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -51,15 +52,16 @@ class Durability {
 
  private:
   [[noreturn]] void refuse(pqxx::nontransaction& tx, std::string why);
-  void remember(const std::string& why);
-  void forget();
-  std::string reason() const;
-  bool all_listed(pqxx::work& tx);
+  void remember(const std::string& why) EXCLUDES(mutex_);
+  void forget() EXCLUDES(mutex_);
+  std::string reason() const EXCLUDES(mutex_);
+  bool all_listed(pqxx::work& tx) EXCLUDES(mutex_);
 
-  mutable std::mutex mutex_;
-  std::string reason_;                        // seen, and perhaps not in the database yet
-  std::optional<std::uint64_t> settle_from_;  // a checkpoint from this place in the log on settles it
-  std::optional<Range> unlisted_;             // once that is done: what may be listed nowhere
+  mutable locks::Mutex mutex_;
+  std::string reason_ GUARDED_BY(mutex_);  // seen, and perhaps not in the database yet
+  std::optional<std::uint64_t> settle_from_
+      GUARDED_BY(mutex_);                             // a checkpoint from this place in the log on settles it
+  std::optional<Range> unlisted_ GUARDED_BY(mutex_);  // once that is done: what may be listed nowhere
 };
 
 }  // namespace wardlink::storage::postgres

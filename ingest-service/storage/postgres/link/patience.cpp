@@ -9,7 +9,7 @@ Patience::Patience(std::chrono::seconds limit) : limit_(limit), thread_([this] {
 
 Patience::~Patience() {
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
@@ -17,12 +17,12 @@ Patience::~Patience() {
 }
 
 void Patience::run() {
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   while (!stopping_) {
     if (waits_.empty()) {
-      changed_.wait(lock);
+      changed_.wait(mutex_);
     } else if (const auto until = waits_.front().until; std::chrono::steady_clock::now() < until) {
-      changed_.wait_until(lock, until);
+      changed_.wait_until(mutex_, until);
     } else {
       waits_.front().ended = true;
       shutdown(waits_.front().socket, SHUT_RDWR);
@@ -31,27 +31,31 @@ void Patience::run() {
   }
 }
 
-Patience::Turn::Turn(Patience& patience, int socket) : patience_(patience) {
-  // A descriptor of its own: libpq closes the other when the connection fails, and its number may come back as
-  // another's.
-  const Wait wait{dup(socket), std::chrono::steady_clock::now() + patience.limit_};
-  const std::lock_guard lock(patience_.mutex_);
-  wait_ = patience_.waits_.insert(patience_.waits_.end(), wait);
-  if (patience_.waits_.size() == 1) patience_.changed_.notify_all();
+Patience::Waits::iterator Patience::begin(const Wait& wait) {
+  const locks::Lock lock(mutex_);
+  const auto at = waits_.insert(waits_.end(), wait);
+  if (waits_.size() == 1) changed_.notify_all();
+  return at;
 }
 
-Patience::Turn::~Turn() {
+void Patience::end(Waits::iterator wait) {
   int socket = -1;
   {
-    const std::lock_guard lock(patience_.mutex_);
-    socket = wait_->socket;
-    (wait_->ended ? patience_.over_ : patience_.waits_).erase(wait_);
+    const locks::Lock lock(mutex_);
+    socket = wait->socket;
+    (wait->ended ? over_ : waits_).erase(wait);
   }
   close(socket);
 }
 
+// A descriptor of its own: libpq closes the other when the connection fails, and its number may come back as another's.
+Patience::Turn::Turn(Patience& patience, int socket)
+    : patience_(patience), wait_(patience.begin({dup(socket), std::chrono::steady_clock::now() + patience.limit_})) {}
+
+Patience::Turn::~Turn() { patience_.end(wait_); }
+
 bool Patience::Turn::ended_early() const {
-  const std::lock_guard lock(patience_.mutex_);
+  const locks::Lock lock(patience_.mutex_);
   return wait_->ended;
 }
 

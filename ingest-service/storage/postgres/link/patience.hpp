@@ -4,10 +4,10 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <list>
-#include <mutex>
 #include <thread>
+
+#include "locks/mutex.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -38,17 +38,20 @@ class Patience {
 
    private:
     Patience& patience_;
-    Waits::iterator wait_;
+    const Waits::iterator wait_;  // what it points at is guarded as the lists are
   };
 
  private:
   void run();
+  Waits::iterator begin(const Wait& wait) EXCLUDES(mutex_);
+  void end(Waits::iterator wait) EXCLUDES(mutex_);
 
   const std::chrono::seconds limit_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  Waits waits_, over_;
-  bool stopping_ = false;
+  locks::Mutex mutex_;
+  locks::Condition changed_;
+  Waits waits_ GUARDED_BY(mutex_);
+  Waits over_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -1,43 +1,45 @@
 #include "storage/postgres/link/pool.hpp"
 
 #include <chrono>
+#include <utility>
 
 namespace wardlink::storage::postgres {
 
-Pool::Lease::Lease(Pool& owner, Urgency urgency) : pool(owner) {
-  const auto most = pool.limit_ + (urgency == Urgency::first ? pool.reserve_ : 0);
-  {
-    std::unique_lock lock(pool.mutex_);
-    if (!pool.returned_.wait_for(lock, std::chrono::seconds(5), [&] { return pool.leased_ < most; })) {
-      throw StoreError(StoreError::Kind::away, "the database is busy");
-    }
-    ++pool.leased_;
-    if (!pool.idle_.empty()) {
-      connection = std::move(pool.idle_.back());
-      pool.idle_.pop_back();
-    }
-  }
+Pool::Lease::Lease(Pool& owner, Urgency urgency) : pool(owner), connection(pool.take(urgency)) {
   if (connection) return;
   try {
     connection = pool.database_.open();
     fresh = true;
   } catch (...) {
-    const std::lock_guard lock(pool.mutex_);
-    --pool.leased_;
-    pool.returned_.notify_all();  // not each who waits may take it
+    pool.give_back(nullptr);
     throw;
   }
 }
 
-Pool::Lease::~Lease() {
-  const std::lock_guard lock(pool.mutex_);
-  if (sound) pool.idle_.push_back(std::move(connection));
-  --pool.leased_;
-  pool.returned_.notify_all();
+Pool::Lease::~Lease() { pool.give_back(sound ? std::move(connection) : nullptr); }
+
+std::unique_ptr<Connection> Pool::take(Urgency urgency) {
+  const auto most = limit_ + (urgency == Urgency::first ? reserve_ : 0);
+  const locks::Lock lock(mutex_);
+  if (!returned_.wait_for(mutex_, std::chrono::seconds(5), [&]() REQUIRES(mutex_) { return leased_ < most; })) {
+    throw StoreError(StoreError::Kind::away, "the database is busy");
+  }
+  ++leased_;
+  if (idle_.empty()) return nullptr;
+  auto connection = std::move(idle_.back());
+  idle_.pop_back();
+  return connection;
+}
+
+void Pool::give_back(std::unique_ptr<Connection> connection) {
+  const locks::Lock lock(mutex_);
+  if (connection) idle_.push_back(std::move(connection));
+  --leased_;
+  returned_.notify_all();  // not each who waits may take it
 }
 
 void Pool::drop_idle() {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   idle_.clear();
 }
 

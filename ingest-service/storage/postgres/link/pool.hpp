@@ -1,11 +1,10 @@
 #pragma once
 // A few connections shared by the threads that answer queries.
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "locks/mutex.hpp"
 #include "storage/postgres/link/connection.hpp"
 
 namespace wardlink::storage::postgres {
@@ -77,14 +76,18 @@ class Pool {
     bool sound = false;  // may be used again
   };
 
-  void drop_idle();
+  /// Counts one more as leased; nothing where none is idle. StoreError away.
+  std::unique_ptr<Connection> take(Urgency urgency) EXCLUDES(mutex_);
+  /// Nothing: the connection is not to be used again.
+  void give_back(std::unique_ptr<Connection> connection) EXCLUDES(mutex_);
+  void drop_idle() EXCLUDES(mutex_);
 
   const Database& database_;
   const std::size_t limit_, reserve_;
-  std::mutex mutex_;
-  std::condition_variable returned_;
-  std::vector<std::unique_ptr<Connection>> idle_;
-  std::size_t leased_ = 0;
+  locks::Mutex mutex_;
+  locks::Condition returned_;
+  std::vector<std::unique_ptr<Connection>> idle_ GUARDED_BY(mutex_);
+  std::size_t leased_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace wardlink::storage::postgres

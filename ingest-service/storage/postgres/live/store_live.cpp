@@ -121,7 +121,7 @@ LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after
   // A transaction each, which holds the locks of one window only. What is settled stays as it is meanwhile.
   for (const auto& [kind, window] : windows) {
     parts.push_back(impl_->pool.transact(
-        [&](pqxx::work& tx) {
+        [&, kind = kind, window = window](pqxx::work& tx) {
           // Planned for its window; along the index of transaction ids, which is nearly the order that is wanted,
           // whatever the planner has heard of them.
           tx.exec0(

@@ -26,7 +26,7 @@ void Partitions::ensure(pqxx::connection& connection, std::span<const Instant> b
   const auto today = std::chrono::floor<days>(now);
   ArrayText wanted;
   std::set<std::chrono::sys_days> missing;
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   for (auto day = first_day(begun, today); day <= today + days{days_ahead}; day += days{1}) {
     if (known_.contains(day)) continue;
     missing.insert(day);

@@ -3,11 +3,11 @@
 // partition.
 
 #include <chrono>
-#include <mutex>
 #include <pqxx/pqxx>
 #include <set>
 #include <span>
 
+#include "locks/mutex.hpp"
 #include "storage/port/record.hpp"
 
 namespace wardlink::storage::postgres {
@@ -27,8 +27,8 @@ class Partitions {
   std::chrono::sys_days first_day(std::span<const Instant> begun, std::chrono::sys_days today) const;
 
   const int days_back_;
-  std::mutex mutex_;
-  std::set<std::chrono::sys_days> known_;
+  locks::Mutex mutex_;
+  std::set<std::chrono::sys_days> known_ GUARDED_BY(mutex_);
 };
 
 }  // namespace wardlink::storage::postgres
