@@ -60,7 +60,7 @@ struct Service::Worker {
   std::unique_ptr<coap::UdpDriver> driver;
   std::unique_ptr<GrpcSink> sink;
   std::thread thread;
-  mutable ShardStats last;
+  mutable ShardStats last;  // under collecting_
 
   /// Runs on the loop's thread.
   template <class Work>
@@ -107,7 +107,7 @@ Service::Service(const Config& config) {
 Service::~Service() { stop(std::chrono::milliseconds{0}); }
 
 void Service::tell(const GrpcLane::Change& change) {
-  const std::lock_guard lock(telling_);
+  const locks::Lock lock(telling_);
   auto& away = away_[change.lane];
   const char* what = to_string(change.lane);
   if (change.back && --away == 0) spdlog::info(fmt::format("storage takes {} again", what));
@@ -133,10 +133,7 @@ void Service::renew(const IngestCredentials& credentials) {
 }
 
 bool Service::stop(std::chrono::milliseconds patience) {
-  {
-    const std::lock_guard lock(collecting_);
-    if (std::exchange(stopped_, true)) return true;
-  }
+  if (std::exchange(stopping_, true)) return true;
   const auto end = std::chrono::steady_clock::now() + patience;
   const auto left = [&] {
     const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
@@ -146,7 +143,11 @@ bool Service::stop(std::chrono::milliseconds patience) {
   for (auto& worker : workers_)
     if (worker->thread.joinable()) worker->run([&shard = *worker->shard] { shard.close_all(); }).wait_until(end);
   for (auto& worker : workers_) all = worker->sink && worker->sink->drain(left()) && all;
-  final_ = collect(std::max(end, std::chrono::steady_clock::now() + kPatience));
+  {
+    const locks::Lock lock(collecting_);
+    final_ = collect(std::max(end, std::chrono::steady_clock::now() + kPatience));
+    stopped_ = true;
+  }
   for (auto& worker : workers_) {
     worker->loop.stop();
     if (worker->thread.joinable()) worker->thread.join();
@@ -157,7 +158,7 @@ bool Service::stop(std::chrono::milliseconds patience) {
 }
 
 ServiceStats Service::stats() const {
-  const std::lock_guard lock(collecting_);
+  const locks::Lock lock(collecting_);
   return stopped_ ? final_ : collect(std::chrono::steady_clock::now() + kPatience);
 }
 

@@ -3,13 +3,13 @@
 // owners between them.
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "ingest/config.hpp"
 #include "ingest/shard/owners.hpp"
 #include "ingest/shard/shard_stats.hpp"
 #include "ingest/sink/grpc_sink.hpp"
+#include "locks/mutex.hpp"
 
 namespace wardlink::ingest {
 
@@ -44,17 +44,19 @@ class Service {
  private:
   struct Worker;
   void tell(const GrpcLane::Change& change);
-  ServiceStats collect(std::chrono::steady_clock::time_point until) const;
+  ServiceStats collect(std::chrono::steady_clock::time_point until) const REQUIRES(collecting_);
 
   coap::DtlsOptions dtls_options_;
   Owners owners_;
   std::uint16_t port_ = 0;
-  std::mutex telling_;
-  PerLane<std::size_t> away_;
-  mutable std::mutex collecting_;
-  bool stopped_ = false;
-  ServiceStats final_;
-  std::vector<std::unique_ptr<Worker>> workers_;  // ends first: its threads call tell()
+  locks::Mutex telling_;
+  PerLane<std::size_t> away_ GUARDED_BY(telling_);
+  mutable locks::Mutex collecting_;
+  bool stopping_ = false;  // stop() was called; of the owner's thread
+  bool stopped_ GUARDED_BY(collecting_) = false;
+  ServiceStats final_ GUARDED_BY(collecting_);
+  /// Other threads look into them under collecting_, until stopped_. Ends first: their threads call tell().
+  std::vector<std::unique_ptr<Worker>> workers_;
 };
 
 }  // namespace wardlink::ingest

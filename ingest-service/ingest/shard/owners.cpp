@@ -9,7 +9,7 @@ constexpr unsigned at_once = 5;
 }  // namespace
 
 Owners::Claim Owners::claim(const std::string& device, Owner mine, coap::Instant now) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   forget_rested(now);
   auto& starts = starts_.try_emplace(device, pause, at_once).first->second;
   Claim claim{std::nullopt, starts.next()};
@@ -27,7 +27,7 @@ void Owners::forget_rested(coap::Instant now) {
 }
 
 void Owners::release(const std::string& device, Owner mine) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   const auto at = owners_.find(device);
   if (at != owners_.end() && at->second == mine) owners_.erase(at);
 }

@@ -3,7 +3,6 @@
 // session may send at once. Shared by all shards; touched when a session opens or closes, never by a notification.
 
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -11,6 +10,7 @@
 
 #include "coap/budget.hpp"
 #include "coap/listener.hpp"
+#include "locks/mutex.hpp"
 
 namespace wardlink::ingest {
 
@@ -35,12 +35,12 @@ class Owners {
   void release(const std::string& device, Owner mine);
 
  private:
-  void forget_rested(coap::Instant now);
+  void forget_rested(coap::Instant now) REQUIRES(mutex_);
 
-  std::mutex mutex_;
-  std::unordered_map<std::string, Owner> owners_;
-  std::unordered_map<std::string, coap::Budget> starts_;            // also of devices that have gone since, …
-  std::deque<std::pair<coap::Instant, std::string>> until_rested_;  // … until this
+  locks::Mutex mutex_;
+  std::unordered_map<std::string, Owner> owners_ GUARDED_BY(mutex_);
+  std::unordered_map<std::string, coap::Budget> starts_ GUARDED_BY(mutex_);  // also of devices that have gone since, …
+  std::deque<std::pair<coap::Instant, std::string>> until_rested_ GUARDED_BY(mutex_);  // … until this
 };
 
 }  // namespace wardlink::ingest

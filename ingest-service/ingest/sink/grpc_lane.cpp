@@ -35,7 +35,7 @@ GrpcLane::GrpcLane(std::shared_ptr<grpc::Channel> channel, const Config& config,
 
 GrpcLane::~GrpcLane() {
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     stopping_ = true;
     if (context_ != nullptr) context_->TryCancel();
   }
@@ -67,7 +67,7 @@ void GrpcLane::flush() {
   if (turn_.empty()) return;
   std::vector<SinkEvent> answers;
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     ++handovers_;
     const PutInto put{queue_, steady_now(), answers};
     for (Entry& entry : turn_) std::visit(put, entry);
@@ -78,22 +78,22 @@ void GrpcLane::flush() {
 }
 
 void GrpcLane::renew(std::shared_ptr<grpc::Channel> channel) {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   next_channel_ = std::move(channel);
   if (!connected_ && context_ != nullptr)
     context_->TryCancel();  // it waits for a connection that is not wanted any more
 }
 
 bool GrpcLane::drain(std::chrono::milliseconds patience) {
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   draining_ = true;
   if (!connected_ && context_ != nullptr && queue_.drained()) context_->TryCancel();
   changed_.notify_all();
-  return changed_.wait_for(lock, patience, [this] { return finished_ && queue_.drained(); });
+  return changed_.wait_for(mutex_, patience, [this]() REQUIRES(mutex_) { return finished_ && queue_.drained(); });
 }
 
 GrpcLane::Stats GrpcLane::stats() const {
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   return {queue_.counters(), queue_.size(), queue_.audits(), connected_, streams_, handovers_, refusals_};
 }
 
@@ -101,7 +101,7 @@ GrpcLane::Stats GrpcLane::stats() const {
 
 void GrpcLane::run() {
   keep_streaming();
-  const std::lock_guard lock(mutex_);
+  const locks::Lock lock(mutex_);
   finished_ = true;
   changed_.notify_all();
 }
@@ -110,7 +110,7 @@ void GrpcLane::keep_streaming() {
   for (;;) {
     grpc::ClientContext context;
     {
-      const std::lock_guard lock(mutex_);
+      const locks::Lock lock(mutex_);
       if (stopping_ || (draining_ && queue_.drained())) return;
       if (next_channel_) channel_ = std::exchange(next_channel_, nullptr);
       context_ = &context;
@@ -126,7 +126,7 @@ void GrpcLane::keep_streaming() {
     serve(*stream);
     const grpc::Status status = stream->Finish();
     {
-      const std::lock_guard lock(mutex_);
+      const locks::Lock lock(mutex_);
       context_ = nullptr;
       connected_ = false;
       // An end in good order says that storage has taken the audit entries too, which it does not answer.
@@ -150,41 +150,38 @@ void GrpcLane::serve(Stream& stream) {
 /// All is answered: storage takes what is still in the pipe (audit entries), then ends the stream itself.
 void GrpcLane::close_in_order(Stream& stream) {
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     if (stopping_ || broken_) return;
   }
   stream.WritesDone();
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return stopping_ || broken_; });
+  const locks::Lock lock(mutex_);
+  changed_.wait(mutex_, [this]() REQUIRES(mutex_) { return stopping_ || broken_; });
 }
 
 std::optional<v1::IngestRequest> GrpcLane::next() {
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   for (;;) {
     if (stopping_ || broken_) return std::nullopt;
     const auto outgoing = queue_.next(steady_now());
     const auto dropped = queue_.take_dropped();
     if (outgoing || !dropped.empty()) {
-      lock.unlock();
+      const locks::Unlock unlock(mutex_);
       if (!dropped.empty()) deliver_({dropped.begin(), dropped.end()});
-      if (!outgoing) {
-        lock.lock();
-        continue;
-      }
+      if (!outgoing) continue;
       return to_proto(*outgoing);  // a batch stays where it is until it is answered, which comes after it was written
     }
     if (draining_ && queue_.drained()) return std::nullopt;
     if (const auto deadline = queue_.next_deadline())
-      changed_.wait_until(lock, steady(*deadline));
+      changed_.wait_until(mutex_, steady(*deadline));
     else
-      changed_.wait(lock);
+      changed_.wait(mutex_);
   }
 }
 
 void GrpcLane::read(Stream& stream) {
   stream.WaitForInitialMetadata();  // storage sends it once it has let this stream in
   if (channel_->GetState(false) == GRPC_CHANNEL_READY) {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     connected_ = true;
     ++streams_;
   }
@@ -192,7 +189,7 @@ void GrpcLane::read(Stream& stream) {
   bool kept = true;
   while (kept && stream.Read(&response)) kept = take(response);
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     broken_ = true;
     if (!kept) context_->TryCancel();
   }
@@ -205,7 +202,7 @@ bool GrpcLane::take(const v1::IngestResponse& response) {
   if (response.has_attach_all_result()) {
     const auto refused = refusals(response.attach_all_result());
     {
-      const std::lock_guard lock(mutex_);
+      const locks::Lock lock(mutex_);
       queue_.attach_answered(refused);
     }
     changed_.notify_all();
@@ -220,7 +217,7 @@ bool GrpcLane::take_answers(const v1::AppendResult& result) {
   if (!answers) return false;
   std::optional<std::vector<RecordAnswered>> answered;
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     answered = queue_.answer(result.batch(), *answers, steady_now());
   }
   if (!answered) return false;
@@ -232,7 +229,7 @@ bool GrpcLane::take_answers(const v1::AppendResult& result) {
 void GrpcLane::complain() {
   std::vector<std::string> sentences;
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     sentences = queue_.take_complaints();
   }
   for (const auto& sentence : sentences) complain_(sentence);
@@ -241,7 +238,7 @@ void GrpcLane::complain() {
 void GrpcLane::note_first_answer() {
   bool was_lost = false;
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     if (std::exchange(first_answer_, true)) return;
     backoff_ = config_.first_backoff;
     was_lost = std::exchange(told_loss_, false);
@@ -255,7 +252,7 @@ void GrpcLane::note_first_answer() {
 void GrpcLane::note_loss(const grpc::Status& status) {
   Change change{config_.queue.lane, false, status.ok() ? "it was closed" : status.error_message()};
   {
-    const std::lock_guard lock(mutex_);
+    const locks::Lock lock(mutex_);
     refused_ = change.refused = status.error_code() == grpc::StatusCode::PERMISSION_DENIED;
     if (refused_) ++refusals_;
     change.known = std::exchange(told_loss_, true);
@@ -267,9 +264,9 @@ void GrpcLane::note_loss(const grpc::Status& status) {
 }
 
 void GrpcLane::wait_before_retry() {
-  std::unique_lock lock(mutex_);
+  const locks::Lock lock(mutex_);
   const auto pause = refused_ ? config_.refused_backoff : backoff_;
-  changed_.wait_for(lock, pause, [this] { return stopping_ || (draining_ && queue_.drained()); });
+  changed_.wait_for(mutex_, pause, [this]() REQUIRES(mutex_) { return stopping_ || (draining_ && queue_.drained()); });
   if (!first_answer_) backoff_ = std::min(backoff_ * 2, config_.longest_backoff);
 }
 

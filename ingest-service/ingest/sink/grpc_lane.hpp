@@ -3,16 +3,15 @@
 // the stream and writes, one reads. The shard's thread collects what it puts in and hands it to the queue once a turn.
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <variant>
 #include <vector>
 
 #include "ingest/sink/lane_queue.hpp"
+#include "locks/mutex.hpp"
 
 // Declared here, because gRPC's headers take four seconds to compile.
 namespace grpc {
@@ -113,22 +112,24 @@ class GrpcLane {
 
   std::vector<Entry> turn_;  // put in since the last flush(); of the shard's thread
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;  // something to send, the stream broke, or the end
-  LaneQueue queue_;
-  grpc::ClientContext* context_ = nullptr;       // of the stream that stands, to end it
-  std::shared_ptr<grpc::Channel> next_channel_;  // nullptr: the same
-  bool stopping_ = false;
-  bool draining_ = false;
-  bool finished_ = false;                // run() has returned
-  bool broken_ = false;                  // the reading side has ended
-  std::atomic<bool> connected_ = false;  // changed under the lock
-  bool first_answer_ = false;            // of this stream
-  bool told_loss_ = false;
-  bool told_refusal_ = false;
-  bool refused_ = false;  // the last stream
-  std::uint64_t streams_ = 0, refusals_ = 0, handovers_ = 0;
-  coap::Duration backoff_;
+  mutable locks::Mutex mutex_;
+  locks::Condition changed_;  // something to send, the stream broke, or the end
+  LaneQueue queue_ GUARDED_BY(mutex_);
+  grpc::ClientContext* context_ GUARDED_BY(mutex_) = nullptr;       // of the stream that stands, to end it
+  std::shared_ptr<grpc::Channel> next_channel_ GUARDED_BY(mutex_);  // nullptr: the same
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  bool draining_ GUARDED_BY(mutex_) = false;
+  bool finished_ GUARDED_BY(mutex_) = false;      // run() has returned
+  bool broken_ GUARDED_BY(mutex_) = false;        // the reading side has ended
+  std::atomic<bool> connected_ = false;           // changed under the lock
+  bool first_answer_ GUARDED_BY(mutex_) = false;  // of this stream
+  bool told_loss_ GUARDED_BY(mutex_) = false;
+  bool told_refusal_ GUARDED_BY(mutex_) = false;
+  bool refused_ GUARDED_BY(mutex_) = false;  // the last stream
+  std::uint64_t streams_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t refusals_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t handovers_ GUARDED_BY(mutex_) = 0;
+  coap::Duration backoff_ GUARDED_BY(mutex_);
 
   std::thread thread_;  // last: it uses all of the above
 };
