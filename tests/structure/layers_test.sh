@@ -28,6 +28,15 @@ may_not "$products" 'openssl/ssl' "OpenSSL's TLS has one home" '^coap/src/dtls_[
 may_not "$products" 'CLI/' 'CLI11, which is slow to compile, has few homes' \
   '^(ingest-service/(daemon/settings|client/(run|verb))|device-sdk/simulator/config)\.cpp:'
 may_not "$products" 'pqxx' 'libpqxx has one home' '^ingest-service/storage/postgres'
+may_not "$products" '(mutex|shared_mutex|condition_variable)>' 'a mutex says what it guards (locks/mutex.hpp)' \
+  '^(locks/include/locks/mutex\.hpp|ingest-service/(client|client-library|storage/memory)/)'
+
+# A mutex that no member and no function of its file names guards nothing.
+while IFS=: read -r file mutex; do
+  grep -qE "(GUARDED_BY|REQUIRES)\([^)]*\b${mutex##* }\b" "$file" && continue
+  echo "$file: ${mutex##* } guards nothing"
+  bad=1
+done < <(grep -rohHE 'locks::Mutex [a-z_]+' $products --include='*.cpp' --include='*.hpp')
 
 # rooms PREFIX ROOM PATTERN: what of PREFIX/ a file of that room may include beside its own room's. A file that lies in no
 # room stands above them all.
