@@ -1,10 +1,8 @@
 #include "storage/postgres/link/text.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstdio>
-#include <limits>
 #include <stdexcept>
 
 namespace wardlink::storage::postgres {
@@ -48,18 +46,6 @@ std::string stamp_text(Instant at) {
 double read_double(std::string_view text) { return read<double>(text); }
 std::int64_t read_integer(std::string_view text) { return read<std::int64_t>(text); }
 Instant read_instant(std::string_view micros) { return Instant{std::chrono::microseconds{read_integer(micros)}}; }
-
-std::string to_text_of_bytes(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string text = "\\x";
-  text.reserve(2 + 2 * bytes.size());
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
-}
 
 std::string read_bytes(std::string_view text) {
   if (!text.starts_with("\\x") || text.size() % 2 != 0) throw std::logic_error("the database sent no bytes");
@@ -115,18 +101,6 @@ std::vector<std::string_view> elements(std::string_view array) {
     array = comma == std::string_view::npos ? std::string_view{} : array.substr(comma + 1);
   }
   return found;
-}
-
-std::string cleaned(std::string text) {
-  // PostgreSQL's text holds no NUL.
-  std::ranges::replace(text, '\0', '?');
-  std::size_t end = std::min<std::size_t>(text.size(), 255);
-  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end);
-}
-
-std::int64_t capped(std::uint64_t value) {
-  return static_cast<std::int64_t>(std::min<std::uint64_t>(value, std::numeric_limits<std::int64_t>::max()));
 }
 
 }  // namespace wardlink::storage::postgres

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "storage/port/record.hpp"
+#include "storage/rules/text.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -24,8 +25,7 @@ double read_double(std::string_view text);
 std::int64_t read_integer(std::string_view text);
 Instant read_instant(std::string_view micros);
 
-/// bytea: \x and hex.
-std::string to_text_of_bytes(std::string_view bytes);
+/// The reverse of to_text_of_bytes().
 std::string read_bytes(std::string_view text);
 
 /// A one-dimensional array, element by element.
@@ -74,10 +74,5 @@ std::vector<Number> read_array(std::string_view array) {
   }
   return numbers;
 }
-
-/// For a column of names and reasons: at most 255 bytes, whole characters, no NUL.
-std::string cleaned(std::string text);
-/// At most what a bigint holds.
-std::int64_t capped(std::uint64_t value);
 
 }  // namespace wardlink::storage::postgres

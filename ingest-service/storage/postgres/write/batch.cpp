@@ -8,6 +8,7 @@
 #include "storage/postgres/link/statements.hpp"
 #include "storage/postgres/write/key_columns.hpp"
 #include "storage/postgres/write/quarantine.hpp"
+#include "storage/rules/content.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {

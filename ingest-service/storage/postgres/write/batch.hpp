@@ -63,11 +63,4 @@ class Batch {
   Indices doubtful_sets_, doubtful_alarms_, doubtful_runs_;
 };
 
-/// Why the database must not see the record; an Unusable body is its own reason. Nothing: it may.
-std::optional<Unusable> unusable(const Record& record);
-/// The record as JSON, for whoever looks into the quarantine.
-std::string described(const Record& record);
-/// The same content: what the device said, not what was made of it on the way (quality, instant of receipt).
-bool same_content(const Record& a, const Record& b);
-
 }  // namespace wardlink::storage::postgres

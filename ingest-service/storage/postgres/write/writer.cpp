@@ -7,6 +7,7 @@
 #include "storage/postgres/write/batch.hpp"
 #include "storage/postgres/write/quarantine.hpp"
 #include "storage/postgres/write/starts.hpp"
+#include "storage/rules/content.hpp"
 
 namespace wardlink::storage::postgres {
 

@@ -1,14 +1,13 @@
-// What a record says: whether the database may see it, whether two say the same, and how it reads in the quarantine.
+#include "storage/rules/content.hpp"
 
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "signs/waveforms.hpp"
-#include "storage/postgres/link/text.hpp"
-#include "storage/postgres/write/batch.hpp"
+#include "storage/rules/text.hpp"
 
-namespace wardlink::storage::postgres {
+namespace wardlink::storage {
 namespace {
 
 constexpr std::uint64_t highest = std::numeric_limits<std::int64_t>::max();
@@ -105,4 +104,4 @@ bool same_content(const Record& a, const Record& b) {
   return std::get<AlarmFact>(a.body) == std::get<AlarmFact>(b.body);
 }
 
-}  // namespace wardlink::storage::postgres
+}  // namespace wardlink::storage

@@ -1,0 +1,17 @@
+#pragma once
+// Texts and numbers as every store keeps them.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace wardlink::storage {
+
+/// For names and reasons: at most 255 bytes, whole characters, '?' for NUL.
+std::string cleaned(std::string text);
+/// At most 2^63 - 1.
+std::int64_t capped(std::uint64_t value);
+/// \x and hex.
+std::string to_text_of_bytes(std::string_view bytes);
+
+}  // namespace wardlink::storage
