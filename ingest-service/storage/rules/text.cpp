@@ -4,6 +4,46 @@
 #include <limits>
 
 namespace wardlink::storage {
+namespace {
+
+/// A character of several bytes (RFC 3629 §4): so many, of which the second lies in [low, high].
+struct Lead {
+  std::size_t size = 0;  // 0 = begins no such character
+  unsigned char low = 0x80, high = 0xbf;
+};
+
+Lead lead_of(unsigned char byte) {
+  if (byte >= 0xc2 && byte <= 0xdf) return {2};
+  if (byte == 0xe0) return {3, 0xa0};
+  if (byte == 0xed) return {3, 0x80, 0x9f};  // no surrogates
+  if (byte >= 0xe1 && byte <= 0xef) return {3};
+  if (byte == 0xf0) return {4, 0x90};
+  if (byte >= 0xf1 && byte <= 0xf3) return {4};
+  if (byte == 0xf4) return {4, 0x80, 0x8f};
+  return {};
+}
+
+/// Of the character that the bytes begin with; 0 = it is none.
+std::size_t size_of_first(std::string_view bytes) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  if (at(0) < 0x80) return at(0) == 0 ? 0 : 1;
+  const auto lead = lead_of(at(0));
+  if (lead.size == 0 || bytes.size() < lead.size || at(1) < lead.low || at(1) > lead.high) return 0;
+  for (std::size_t i = 2; i < lead.size; ++i)
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  return lead.size;
+}
+
+}  // namespace
+
+bool is_text(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto size = size_of_first(bytes);
+    if (size == 0) return false;
+    bytes.remove_prefix(size);
+  }
+  return true;
+}
 
 std::string cleaned(std::string text) {
   std::ranges::replace(text, '\0', '?');

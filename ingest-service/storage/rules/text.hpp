@@ -7,6 +7,8 @@
 
 namespace wardlink::storage {
 
+/// Whether a store can keep it as text: UTF-8 without NUL.
+bool is_text(std::string_view bytes);
 /// For names and reasons: at most 255 bytes, whole characters, '?' for NUL.
 std::string cleaned(std::string text);
 /// At most 2^63 - 1.

@@ -137,7 +137,8 @@ void Batch::sort_out() {
 
 /// A higher sequence of its stream is stored already.
 bool Batch::is_late(const Record& record) const {
-  return record.sequence <= streams_.at({record.session->device_id, record.session->boot, record.stream}).high;
+  const auto& state = streams_.at({record.session->device_id, record.session->boot, record.stream});
+  return storage::is_late(record.sequence, state.high);
 }
 
 void Batch::settle(std::size_t index, bool same) {
@@ -270,28 +271,17 @@ void Batch::insert_alarms() {
 
 /// Once a batch: the newest value of each (device, sign) in it. The statement lets it move forwards only.
 void Batch::advance_latest() {
-  struct Newest {
-    const Record* record;
-    std::size_t position;
-  };
-  std::map<std::pair<std::int64_t, std::uint16_t>, Newest> newest;
-  const auto age = [](const Record& r) { return std::tuple(measured_at(r), r.session->boot, r.sequence); };
-  for (const auto index : fresh_sets_) {
-    const auto& record = *records_[index];
-    const auto& set = std::get<MeasurementSet>(record.body);
-    for (std::size_t i = 0; i < set.signs.size(); ++i) {
-      auto [place, is_first] = newest.try_emplace({record.session->device_id, set.signs[i]}, Newest{&record, i});
-      if (!is_first && age(record) > age(*place->second.record)) place->second = {&record, i};
-    }
-  }
+  std::vector<const Record*> sets;
+  for (const auto index : fresh_sets_) sets.push_back(records_[index]);
+  const auto newest = newest_values(sets);
   if (newest.empty()) return;
   ArrayText devices, signs, values, qualities, measured, received, boots, sequences;
   for (const auto& [key, value] : newest) {
     const auto& set = std::get<MeasurementSet>(value.record->body);
     devices.add(key.first);
     signs.add(std::int64_t{key.second});
-    values.add(to_text(set.values[value.position]));
-    qualities.add(std::int64_t{set.qualities[value.position]});
+    values.add(to_text(set.values[value.index]));
+    qualities.add(std::int64_t{set.qualities[value.index]});
     measured.add(to_text(measured_at(*value.record)));
     received.add(to_text(value.record->received_at));
     boots.add(number(value.record->session->boot));

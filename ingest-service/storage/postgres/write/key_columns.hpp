@@ -2,12 +2,9 @@
 // The columns that every record has, as arrays: what a batch's statements begin with.
 
 #include "storage/postgres/link/text.hpp"
+#include "storage/rules/order.hpp"
 
 namespace wardlink::storage::postgres {
-
-inline Instant measured_at(const Record& record) {
-  return record.session->anchor + std::chrono::milliseconds(record.tick_ms);
-}
 
 inline std::int64_t number(Stream stream) { return static_cast<std::int64_t>(stream); }
 inline std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }

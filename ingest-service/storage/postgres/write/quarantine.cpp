@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -11,6 +10,7 @@
 #include "storage/postgres/link/connection.hpp"
 #include "storage/postgres/link/statements.hpp"
 #include "storage/postgres/link/text.hpp"
+#include "storage/rules/alarm.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -75,10 +75,9 @@ void insert_alarms(pqxx::work& tx, const Starts& starts, const std::map<Start, s
   const StartColumns keys(starts);
   ArrayText sequences, ticks, received;
   for (const auto& [start, record] : starts) {
-    const auto since =
-        std::chrono::duration_cast<std::chrono::milliseconds>(record->received_at - record->session->anchor);
-    sequences.add(last.at(start) + 1);
-    ticks.add(std::max<std::int64_t>(0, since.count()));
+    const auto alarm = quarantine_alarm(*record, static_cast<std::uint64_t>(last.at(start) + 1));
+    sequences.add(static_cast<std::int64_t>(alarm.record.sequence));
+    ticks.add(static_cast<std::int64_t>(alarm.record.tick_ms));
     received.add(to_text(record->received_at));
   }
   run(tx, "raise_quarantine_alarms", keys.devices.text(), keys.boots.text(), sequences.text(), ticks.text(),

@@ -1,0 +1,66 @@
+#include "storage/rules/alarm.hpp"
+
+#include <algorithm>
+
+namespace wardlink::storage {
+namespace {
+
+const AlarmFact& fact_of(const AlarmRow& row) { return std::get<AlarmFact>(row.record.body); }
+
+}  // namespace
+
+bool ends(const Record& end, const Record& onset) {
+  const auto& [end_fact, onset_fact] = std::pair(std::get<AlarmFact>(end.body), std::get<AlarmFact>(onset.body));
+  return end_fact.event == AlarmEvent::ended && onset_fact.event == AlarmEvent::raised &&
+         end_fact.onset_sequence == onset.sequence && end.stream == onset.stream &&
+         end.session->device_id == onset.session->device_id && end.session->boot == onset.session->boot;
+}
+
+AlarmCondition condition_of(const ConditionParts& parts) {
+  const AlarmRow& named = parts.onset ? *parts.onset : *parts.end;
+  const auto& fact = fact_of(named);
+  AlarmCondition condition;
+  condition.device_id = named.record.session->device_id;
+  condition.device = named.record.session->device;
+  condition.boot = named.record.session->boot;
+  condition.stream = named.record.stream;
+  condition.sequence = named.record.sequence;
+  condition.kind = fact.kind;
+  condition.priority = fact.priority;
+  condition.code = fact.code;
+  condition.sign = fact.sign;
+  condition.limit = fact.limit;
+  condition.received_at = named.record.received_at;
+  if (parts.onset) {
+    condition.value = fact.value;
+    condition.start = parts.onset->measured_at;
+    condition.start_tick_ms = parts.onset->record.tick_ms;
+  }
+  if (parts.end) {
+    condition.end = parts.end->measured_at;
+    condition.end_tick_ms = parts.end->record.tick_ms;
+  }
+  if (const auto* first = parts.of_end ? parts.of_end : parts.of_onset) {
+    condition.acknowledged_at = first->at;
+    condition.acknowledged_by = first->by;
+  }
+  return condition;
+}
+
+AlarmRow quarantine_alarm(const Record& quarantined, std::uint64_t sequence) {
+  const auto since =
+      std::chrono::duration_cast<std::chrono::milliseconds>(quarantined.received_at - quarantined.session->anchor);
+  Record record;
+  record.session = quarantined.session;
+  record.stream = Stream::storage;
+  record.sequence = sequence;
+  record.tick_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(0, since.count()));
+  record.received_at = quarantined.received_at;
+  AlarmFact fact;
+  fact.kind = AlarmKind::technical;
+  fact.code = "quarantine";
+  record.body = std::move(fact);
+  return {std::move(record), quarantined.received_at};
+}
+
+}  // namespace wardlink::storage
