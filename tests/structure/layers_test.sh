@@ -27,7 +27,7 @@ may_not "$products" '(boost|asio)' 'Boost.Asio has one home' '^coap/src/(udp_dri
 may_not "$products" 'openssl/ssl' "OpenSSL's TLS has one home" '^coap/src/dtls_[a-z]+\.(c|h)pp:'
 may_not "$products" 'CLI/' 'CLI11, which is slow to compile, has few homes' \
   '^(ingest-service/(daemon/settings|client/(run|verb))|device-sdk/simulator/config)\.cpp:'
-may_not ingest-service/storage/rules '(wardlink/v1|grpc|google|spdlog)' 'what the stores share knows only records'
+may_not 'ingest-service/storage/rules ingest-service/storage/memory' '(wardlink/v1|grpc|google|spdlog)' 'rules and the store in memory know only records'
 may_not "$products" 'pqxx' 'libpqxx has one home' '^ingest-service/storage/postgres'
 may_not "$products" '(mutex|shared_mutex|condition_variable)>' 'a mutex says what it guards (locks/mutex.hpp)' \
   '^(locks/include/locks/mutex\.hpp|ingest-service/(client|client-library|storage/memory)/)'
@@ -60,6 +60,7 @@ rooms storage access 'port/|wire/'
 rooms storage live 'port/|wire/'
 rooms storage api 'port/|wire/|access/|live/'
 rooms storage rules 'port/'
+rooms storage memory 'port/|rules/'
 rooms storage postgres 'port/|rules/'
 rooms storage postgres/link 'port/|rules/'
 rooms storage postgres/schema 'port/|postgres/link/'

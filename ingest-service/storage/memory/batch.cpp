@@ -1,0 +1,135 @@
+#include "storage/memory/batch.hpp"
+
+#include <algorithm>
+
+#include "storage/rules/content.hpp"
+#include "storage/rules/order.hpp"
+#include "storage/rules/text.hpp"
+
+namespace wardlink::storage::memory {
+namespace {
+
+/// The only thing that PostgreSQL refuses of a record that is not unusable.
+bool refused(const Record& record) {
+  const auto* alarm = std::get_if<AlarmFact>(&record.body);
+  return alarm && !is_text(alarm->code);
+}
+
+}  // namespace
+
+Batch::Batch(Tables& tables, std::span<const Record* const> records)
+    : tables_(tables), records_(records), results_(records.size(), RecordResult::committed) {}
+
+std::vector<RecordResult> Batch::write() {
+  ++tables_.transactions;
+  for (std::size_t i = 0; i < records_.size(); ++i) {
+    if (auto why = unusable(*records_[i]))
+      set_aside(i, std::move(*why));
+    else if (refused(*records_[i]))
+      set_aside(i, {"refused_by_database", "", described(*records_[i])});
+    else
+      sort_out(i);
+  }
+  for (const auto* record : fresh_) insert(*record);
+  advance_latest();
+  advance_streams();
+  for (const auto index : repeated_) {
+    const auto first = first_of_key_.at(key_of(*records_[index]));
+    if (results_[first] == RecordResult::quarantined)
+      set_aside(index, {"conflict", "", described(*records_[index])});
+    else
+      settle(index, *records_[first]);
+  }
+  for (const auto& [index, why] : aside_) quarantine(*records_[index], why);
+  return std::move(results_);
+}
+
+void Batch::set_aside(std::size_t index, Unusable why) {
+  results_[index] = RecordResult::quarantined;
+  aside_.emplace(index, std::move(why));
+}
+
+/// The same record, or another under a used key.
+void Batch::settle(std::size_t index, const Record& stored) {
+  if (same_content(stored, *records_[index]))
+    results_[index] = RecordResult::duplicate;
+  else
+    set_aside(index, {"conflict", "", described(*records_[index])});
+}
+
+/// The watermark of the record's stream before this batch.
+std::uint64_t Batch::watermark(const Record& record) const {
+  const auto state = tables_.streams.find(key_of(record).of_stream());
+  return state == tables_.streams.end() ? 0 : state->second.high;
+}
+
+void Batch::sort_out(std::size_t index) {
+  const auto& record = *records_[index];
+  usable_.push_back(&record);
+  if (!first_of_key_.try_emplace(key_of(record), index).second) {
+    repeated_.push_back(index);
+    return;
+  }
+  const auto& rows = tables_.rows_of(record);
+  const auto stored = rows.find(key_of(record));
+  if (stored != rows.end()) {
+    settle(index, stored->second.record);
+    return;
+  }
+  fresh_.push_back(&record);
+  if (std::holds_alternative<MeasurementSet>(record.body)) fresh_sets_.push_back(&record);
+}
+
+void Batch::insert(const Record& record) {
+  Row row{{record, measured_at(record)}, is_late(record.sequence, watermark(record)), tables_.transactions};
+  if (std::holds_alternative<AlarmFact>(record.body))
+    tables_.add_alarm(std::move(row));
+  else
+    tables_.rows_of(record).emplace(key_of(record), std::move(row));
+}
+
+void Batch::advance_latest() {
+  for (const auto& [key, newest] : newest_values(fresh_sets_)) {
+    const auto& record = *newest.record;
+    const auto& set = std::get<MeasurementSet>(record.body);
+    const LatestSign value{set.values[newest.index], set.qualities[newest.index], measured_at(record),
+                           record.received_at,       record.session->boot,        record.sequence};
+    const auto [stored, is_first] = tables_.latest.try_emplace(key, value);
+    const auto& old = stored->second;
+    if (!is_first && supersedes(age_of(record), {old.measured_at, old.boot, old.sequence})) stored->second = value;
+  }
+}
+
+void Batch::advance_streams() {
+  for (const auto* record : usable_) {
+    auto& state = tables_.streams[key_of(*record).of_stream()];
+    state.high = std::max(state.high, record->sequence);
+    state.last_received_at = std::max(state.last_received_at.value_or(record->received_at), record->received_at);
+  }
+}
+
+/// Kept raw, audited, and a technical alarm raised, so that somebody looks. The same once more is the same row.
+void Batch::quarantine(const Record& record, const Unusable& why) {
+  auto key = key_of(record);
+  key.sequence = static_cast<std::uint64_t>(capped(key.sequence));
+  const auto [row, is_new] = tables_.quarantine.try_emplace({key, cleaned(why.reason), why.payload},
+                                                            Quarantined{cleaned(why.resource), record.received_at});
+  ++row->second.seen;
+  raise_quarantine_alarm(record);
+  const auto& device = record.session->device;
+  tables_.add_audit(
+      {.subject = device, .method = "quarantine", .resources = {"devices/" + device}, .reason = why.reason});
+}
+
+/// One says it all for a start; more would only tire who has to look.
+void Batch::raise_quarantine_alarm(const Record& record) {
+  const StreamKey stream{record.session->device_id, record.session->boot, Stream::storage};
+  auto& high = tables_.streams[stream].high;
+  for (std::uint64_t sequence = 1; sequence <= high; ++sequence) {
+    const auto& raised = tables_.alarms.at({stream.device_id, stream.boot, stream.stream, sequence});
+    if (std::get<AlarmFact>(raised.record.body).code == "quarantine") return;
+  }
+  tables_.add_alarm({quarantine_alarm(record, ++high), false, tables_.transactions});
+}
+
+}  // namespace wardlink::storage::memory

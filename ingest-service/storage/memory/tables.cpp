@@ -1,0 +1,42 @@
+#include "storage/memory/tables.hpp"
+
+#include "storage/rules/text.hpp"
+
+namespace wardlink::storage::memory {
+
+const Device& Tables::device(const std::string& urn) {
+  const auto known = devices.find(urn);
+  if (known != devices.end()) return known->second;
+  const auto id = static_cast<std::int64_t>(devices.size()) + 1;
+  urns.emplace(id, urn);
+  return devices.emplace(urn, Device{id, urn, now()}).first->second;
+}
+
+Rows& Tables::rows_of(const Record& record) {
+  if (std::holds_alternative<AlarmFact>(record.body)) return alarms;
+  if (std::holds_alternative<WaveformRun>(record.body)) return runs;
+  return sets;
+}
+
+void Tables::add_alarm(Row row) {
+  const auto key = key_of(row.record);
+  const auto& fact = std::get<AlarmFact>(row.record.body);
+  if (fact.event == AlarmEvent::ended) {
+    auto onset = key;
+    onset.sequence = fact.onset_sequence;
+    ends[onset].insert(key.sequence);
+    open_alarms.erase(onset);
+  } else if (!ends.contains(key)) {
+    open_alarms.insert(key);
+  }
+  alarms.emplace(key, std::move(row));
+}
+
+void Tables::add_audit(AuditFact fact) {
+  for (auto* text : {&fact.subject, &fact.method, &fact.reason, &fact.address}) *text = cleaned(std::move(*text));
+  for (auto& resource : fact.resources) resource = cleaned(std::move(resource));
+  fact.count = static_cast<std::uint64_t>(capped(fact.count));
+  audit.push_back(std::move(fact));
+}
+
+}  // namespace wardlink::storage::memory

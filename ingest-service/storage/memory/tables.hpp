@@ -1,0 +1,93 @@
+#pragma once
+// What MemoryStore keeps.
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "storage/port/access_store.hpp"
+#include "storage/rules/alarm.hpp"
+
+namespace wardlink::storage::memory {
+
+struct StreamKey {
+  std::int64_t device_id = 0;
+  std::uint64_t boot = 0;
+  Stream stream{};
+  auto operator<=>(const StreamKey&) const = default;
+};
+
+struct RecordKey {
+  std::int64_t device_id = 0;
+  std::uint64_t boot = 0;
+  Stream stream{};
+  std::uint64_t sequence = 0;
+  auto operator<=>(const RecordKey&) const = default;
+  StreamKey of_stream() const { return {device_id, boot, stream}; }
+};
+inline RecordKey key_of(const Record& record) {
+  return {record.session->device_id, record.session->boot, record.stream, record.sequence};
+}
+
+struct Row : AlarmRow {
+  bool late = false;
+  std::uint64_t transaction = 0;
+};
+using Rows = std::map<RecordKey, Row>;
+
+struct Device {
+  std::int64_t id = 0;
+  std::string urn;
+  Instant created_at;
+};
+
+struct Start {
+  std::shared_ptr<const Session> session;
+  std::vector<std::chrono::microseconds> corrections;
+};
+
+struct StreamState {
+  std::uint64_t high = 0;
+  std::optional<Instant> last_received_at;
+};
+
+struct Quarantined {
+  std::string resource;
+  Instant received_at;
+  std::uint64_t seen = 0;
+};
+
+struct LatestSign {
+  double value = 0;
+  std::uint16_t quality = 0;
+  Instant measured_at, received_at;
+  std::uint64_t boot = 0, sequence = 0;
+};
+
+struct Tables {
+  std::mutex mutex;  // guards all that follows
+  std::function<Instant()> now;
+  std::uint64_t transactions = 0;  // the last one's id; each write is one
+
+  std::map<std::string, Device> devices;                           // by URN
+  std::map<std::int64_t, std::string> urns;                        // by id
+  std::map<std::pair<std::int64_t, std::uint64_t>, Start> starts;  // device, boot
+  std::map<StreamKey, StreamState> streams;
+  Rows sets, alarms, runs;
+  std::map<RecordKey, std::set<std::uint64_t>> ends;  // by the onset's key: sequences of those that end it
+  std::set<RecordKey> open_alarms;                    // onsets without an end
+  std::map<std::tuple<RecordKey, std::string, std::string>, Quarantined> quarantine;  // with reason, payload
+  std::map<std::pair<std::int64_t, std::uint16_t>, LatestSign> latest;                // device, sign
+  std::vector<AuditFact> audit;
+
+  /// The device of that URN, taken in where it is not known.
+  const Device& device(const std::string& urn);
+  /// Of those that follow the caller holds the mutex.
+  Rows& rows_of(const Record& record);
+  void add_alarm(Row row);
+  void add_audit(AuditFact fact);
+};
+
+}  // namespace wardlink::storage::memory

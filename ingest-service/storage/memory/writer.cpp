@@ -1,0 +1,79 @@
+#include "storage/memory/writer.hpp"
+
+#include "storage/memory/batch.hpp"
+#include "storage/rules/text.hpp"
+
+namespace wardlink::storage::memory {
+
+namespace {
+
+/// As the database's column takes it.
+bool is_device(const std::string& urn) { return !urn.empty() && urn.size() <= 63 && is_text(urn); }
+
+}  // namespace
+
+/// The start, begun where it is not there. Nothing: it cannot be kept.
+Start* Writer::start_of(const AttachRequest& request) {
+  if (!is_device(request.device)) return nullptr;
+  const auto& device = tables_.device(request.device);
+  auto& start = tables_.starts[{device.id, request.boot}];
+  if (!start.session)
+    start.session = std::make_shared<const Session>(Session{device.id, device.urn, request.boot, request.anchor});
+  return &start;
+}
+
+/// Where a start is asked for twice, the later request says its clock.
+std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
+  const std::lock_guard lock(tables_.mutex);
+  std::map<Start*, Instant> anchors;
+  std::vector<Attached> attached(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    auto* start = start_of(requests[i]);
+    if (!start) continue;
+    attached[i].session = start->session;
+    anchors[start] = requests[i].anchor;
+    const auto& session = *start->session;
+    for (auto state = tables_.streams.lower_bound({session.device_id, session.boot, Stream{}});
+         state != tables_.streams.end() && state->first.device_id == session.device_id &&
+         state->first.boot == session.boot;
+         ++state)
+      if (state->second.high > 0) attached[i].watermarks.emplace(state->first.stream, state->second.high);
+  }
+  for (auto& [start, anchor] : anchors) {
+    const auto offset = anchor - start->session->anchor;
+    const auto in_force = start->corrections.empty() ? std::chrono::microseconds{0} : start->corrections.back();
+    if (offset != in_force) start->corrections.push_back(offset);
+  }
+  return attached;
+}
+
+std::vector<std::shared_ptr<const Session>> Writer::at_boots(std::span<const AttachRequest> requests) {
+  const std::lock_guard lock(tables_.mutex);
+  std::vector<std::shared_ptr<const Session>> sessions;
+  for (const auto& request : requests) {
+    const auto* start = start_of(request);
+    sessions.push_back(start ? start->session : nullptr);
+  }
+  return sessions;
+}
+
+std::vector<RecordResult> Writer::append(std::span<const Record> records) {
+  std::vector<const Record*> attached;
+  for (const auto& record : records)
+    if (record.session) attached.push_back(&record);
+  const std::lock_guard lock(tables_.mutex);
+  const auto written = attached.empty() ? std::vector<RecordResult>() : Batch(tables_, attached).write();
+  std::vector<RecordResult> results(records.size(), RecordResult::not_attached);
+  auto next = written.begin();
+  for (std::size_t i = 0; i < records.size(); ++i)
+    if (records[i].session) results[i] = *next++;
+  return results;
+}
+
+bool Writer::audit(std::span<const AuditFact> facts) {
+  const std::lock_guard lock(tables_.mutex);
+  for (const auto& fact : facts) tables_.add_audit(fact);
+  return true;
+}
+
+}  // namespace wardlink::storage::memory

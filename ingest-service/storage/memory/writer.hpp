@@ -1,0 +1,24 @@
+#pragma once
+// One stream's writer.
+
+#include "storage/memory/tables.hpp"
+
+namespace wardlink::storage::memory {
+
+class Writer final : public RecordWriter {
+ public:
+  explicit Writer(Tables& tables) : tables_(tables) {}
+
+  using RecordWriter::attach;
+  std::vector<Attached> attach(std::span<const AttachRequest> requests) override;
+  std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) override;
+  std::vector<RecordResult> append(std::span<const Record> records) override;
+  bool audit(std::span<const AuditFact> facts) override;
+
+ private:
+  Start* start_of(const AttachRequest& request);
+
+  Tables& tables_;
+};
+
+}  // namespace wardlink::storage::memory
