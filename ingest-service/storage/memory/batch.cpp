@@ -9,7 +9,7 @@
 namespace wardlink::storage::memory {
 namespace {
 
-/// The only thing that PostgreSQL refuses of a record that is not unusable.
+/// The only thing that PostgreSQL refuses to keep of a record that is not unusable.
 bool refused(const Record& record) {
   const auto* alarm = std::get_if<AlarmFact>(&record.body);
   return alarm && !is_text(alarm->code);
@@ -25,12 +25,11 @@ std::vector<RecordResult> Batch::write() {
   for (std::size_t i = 0; i < records_.size(); ++i) {
     if (auto why = unusable(*records_[i]))
       set_aside(i, std::move(*why));
-    else if (refused(*records_[i]))
-      set_aside(i, {"refused_by_database", "", described(*records_[i])});
     else
       sort_out(i);
   }
-  for (const auto* record : fresh_) insert(*record);
+  for (const auto* record : fresh_)
+    tables_.add({{*record, measured_at(*record)}, is_late(record->sequence, watermark(*record)), tables_.transactions});
   advance_latest();
   advance_streams();
   for (const auto index : repeated_) {
@@ -65,27 +64,16 @@ std::uint64_t Batch::watermark(const Record& record) const {
 
 void Batch::sort_out(std::size_t index) {
   const auto& record = *records_[index];
-  usable_.push_back(&record);
-  if (!first_of_key_.try_emplace(key_of(record), index).second) {
-    repeated_.push_back(index);
-    return;
-  }
+  const auto key = key_of(record);
   const auto& rows = tables_.rows_of(record);
-  const auto stored = rows.find(key_of(record));
-  if (stored != rows.end()) {
-    settle(index, stored->second.record);
-    return;
-  }
+  const auto stored = rows.find(key);
+  const bool is_new = stored == rows.end() && !first_of_key_.contains(key);
+  if (is_new && refused(record)) return set_aside(index, {"refused_by_database", "", described(record)});
+  usable_.push_back(&record);
+  if (!first_of_key_.try_emplace(key, index).second) return repeated_.push_back(index);
+  if (!is_new) return settle(index, stored->second.record);
   fresh_.push_back(&record);
   if (std::holds_alternative<MeasurementSet>(record.body)) fresh_sets_.push_back(&record);
-}
-
-void Batch::insert(const Record& record) {
-  Row row{{record, measured_at(record)}, is_late(record.sequence, watermark(record)), tables_.transactions};
-  if (std::holds_alternative<AlarmFact>(record.body))
-    tables_.add_alarm(std::move(row));
-  else
-    tables_.rows_of(record).emplace(key_of(record), std::move(row));
 }
 
 void Batch::advance_latest() {
@@ -129,7 +117,7 @@ void Batch::raise_quarantine_alarm(const Record& record) {
     const auto& raised = tables_.alarms.at({stream.device_id, stream.boot, stream.stream, sequence});
     if (std::get<AlarmFact>(raised.record.body).code == "quarantine") return;
   }
-  tables_.add_alarm({quarantine_alarm(record, ++high), false, tables_.transactions});
+  tables_.add({quarantine_alarm(record, ++high), false, tables_.transactions});
 }
 
 }  // namespace wardlink::storage::memory

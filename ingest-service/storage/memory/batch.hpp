@@ -18,7 +18,6 @@ class Batch {
   void settle(std::size_t index, const Record& stored);
   void set_aside(std::size_t index, Unusable why);
   void sort_out(std::size_t index);
-  void insert(const Record& record);
   void advance_latest();
   void advance_streams();
   void quarantine(const Record& record, const Unusable& why);

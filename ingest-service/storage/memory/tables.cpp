@@ -18,18 +18,22 @@ Rows& Tables::rows_of(const Record& record) {
   return sets;
 }
 
-void Tables::add_alarm(Row row) {
+void Tables::add(Row row) {
   const auto key = key_of(row.record);
-  const auto& fact = std::get<AlarmFact>(row.record.body);
-  if (fact.event == AlarmEvent::ended) {
+  const auto* fact = std::get_if<AlarmFact>(&row.record.body);
+  if (fact && fact->event == AlarmEvent::ended) {
     auto onset = key;
-    onset.sequence = fact.onset_sequence;
+    onset.sequence = fact->onset_sequence;
     ends[onset].insert(key.sequence);
     open_alarms.erase(onset);
-  } else if (!ends.contains(key)) {
+  } else if (fact && !ends.contains(key)) {
     open_alarms.insert(key);
   }
-  alarms.emplace(key, std::move(row));
+  const auto kind = fact ? LiveKind::alarm : waveform_of(key.stream) ? LiveKind::waveform : LiveKind::set;
+  const LivePosition at{row.transaction, kind, key.device_id, key.boot, static_cast<std::uint8_t>(key.stream),
+                        key.sequence};
+  auto& rows = rows_of(row.record);
+  log.emplace(at, LiveRow{&rows.emplace(key, std::move(row)).first->second});
 }
 
 void Tables::add_audit(AuditFact fact) {

@@ -1,13 +1,14 @@
 #pragma once
 // What MemoryStore keeps.
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <set>
+#include <tuple>
 
 #include "storage/port/access_store.hpp"
+#include "storage/port/live_store.hpp"
 #include "storage/rules/alarm.hpp"
 
 namespace wardlink::storage::memory {
@@ -66,10 +67,23 @@ struct LatestSign {
   std::uint64_t boot = 0, sequence = 0;
 };
 
+struct Patient {
+  std::string display_name, ward;
+  std::vector<Identifier> identifiers;  // by system and value
+  Instant created_at;
+};
+
+/// A record, the alarm record that somebody acknowledged, or a change of who wore what.
+struct LiveRow {
+  const Row* record = nullptr;
+  std::optional<AttributionChange> attribution{};
+};
+
 struct Tables {
-  std::mutex mutex;  // guards all that follows
+  mutable std::mutex mutex;  // guards all that follows
   std::function<Instant()> now;
-  std::uint64_t transactions = 0;  // the last one's id; each write is one
+  std::function<std::string()> new_id;
+  std::uint64_t transactions = 0;  // the last one's id
 
   std::map<std::string, Device> devices;                           // by URN
   std::map<std::int64_t, std::string> urns;                        // by id
@@ -78,15 +92,25 @@ struct Tables {
   Rows sets, alarms, runs;
   std::map<RecordKey, std::set<std::uint64_t>> ends;  // by the onset's key: sequences of those that end it
   std::set<RecordKey> open_alarms;                    // onsets without an end
+  std::map<RecordKey, Acknowledgement> acknowledgements;
   std::map<std::tuple<RecordKey, std::string, std::string>, Quarantined> quarantine;  // with reason, payload
   std::map<std::pair<std::int64_t, std::uint16_t>, LatestSign> latest;                // device, sign
+
+  std::set<std::string> wards;
+  std::map<std::string, Patient> patients;                               // by id
+  std::set<std::pair<std::string, std::string>> identifiers;             // system, value
+  std::map<std::int64_t, std::map<Instant, AssignmentRow>> assignments;  // by device and held_from: believed
+  std::vector<Grant> grants;
   std::vector<AuditFact> audit;
+
+  std::map<LivePosition, LiveRow> log;  // what live streams read
+  std::uint64_t attributions = 0;       // the last one's number
 
   /// The device of that URN, taken in where it is not known.
   const Device& device(const std::string& urn);
-  /// Of those that follow the caller holds the mutex.
   Rows& rows_of(const Record& record);
-  void add_alarm(Row row);
+  /// Adds a record's row, to the log too.
+  void add(Row row);
   void add_audit(AuditFact fact);
 };
 

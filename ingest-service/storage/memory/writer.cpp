@@ -67,6 +67,7 @@ std::vector<RecordResult> Writer::append(std::span<const Record> records) {
   auto next = written.begin();
   for (std::size_t i = 0; i < records.size(); ++i)
     if (records[i].session) results[i] = *next++;
+  bell_.ring();
   return results;
 }
 

@@ -1,13 +1,14 @@
 #pragma once
 // One stream's writer.
 
+#include "storage/memory/bell.hpp"
 #include "storage/memory/tables.hpp"
 
 namespace wardlink::storage::memory {
 
 class Writer final : public RecordWriter {
  public:
-  explicit Writer(Tables& tables) : tables_(tables) {}
+  Writer(Tables& tables, Bell& bell) : tables_(tables), bell_(bell) {}
 
   using RecordWriter::attach;
   std::vector<Attached> attach(std::span<const AttachRequest> requests) override;
@@ -19,6 +20,7 @@ class Writer final : public RecordWriter {
   Start* start_of(const AttachRequest& request);
 
   Tables& tables_;
+  Bell& bell_;
 };
 
 }  // namespace wardlink::storage::memory

@@ -12,6 +12,7 @@ struct Grant {
   std::string subject;  // SAN URI of a certificate
   std::string role;     // ingest, viewer, clinician, admin
   std::string ward;     // empty = everywhere
+  bool operator==(const Grant&) const = default;
 };
 
 class AccessStore {

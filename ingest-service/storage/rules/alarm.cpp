@@ -10,10 +10,10 @@ const AlarmFact& fact_of(const AlarmRow& row) { return std::get<AlarmFact>(row.r
 }  // namespace
 
 bool ends(const Record& end, const Record& onset) {
-  const auto& [end_fact, onset_fact] = std::pair(std::get<AlarmFact>(end.body), std::get<AlarmFact>(onset.body));
-  return end_fact.event == AlarmEvent::ended && onset_fact.event == AlarmEvent::raised &&
-         end_fact.onset_sequence == onset.sequence && end.stream == onset.stream &&
-         end.session->device_id == onset.session->device_id && end.session->boot == onset.session->boot;
+  const auto& ended = std::get<AlarmFact>(end.body);
+  return ended.event == AlarmEvent::ended && std::get<AlarmFact>(onset.body).event == AlarmEvent::raised &&
+         ended.onset_sequence == onset.sequence && end.stream == onset.stream &&
+         end.session->boot == onset.session->boot && end.session->device_id == onset.session->device_id;
 }
 
 AlarmCondition condition_of(const ConditionParts& parts) {
