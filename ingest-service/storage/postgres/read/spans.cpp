@@ -83,10 +83,9 @@ std::optional<Window> Spans::last_day(pqxx::work& tx, std::string_view streams, 
   static const std::string statement = day_statement("max", "DESC");
   if (empty() || within.from >= within.until) return std::nullopt;
   const auto found = tx.exec_params1(statement, devices_, since_, ends_, std::string(streams), date_text(within.from),
-                                     date_text(within.until))[0];
+                                     date_text(within.until - std::chrono::microseconds{1}))[0];
   if (found.is_null()) return std::nullopt;
   const Instant start{std::chrono::days{found.as<int>()}};
-  if (start >= within.until) return last_day(tx, streams, {within.from, start});  // its first instant was too much
   return Window{std::max(within.from, start), std::min(within.until, start + std::chrono::days{1})};
 }
 
