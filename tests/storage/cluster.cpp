@@ -107,6 +107,15 @@ void Cluster::stop() { run({script, "stop", folder_ + "/cluster"}); }
 
 struct Sql::Impl {
   ~Impl() { PQfinish(connection); }
+  std::unique_ptr<PGresult, decltype(&PQclear)> ask(const std::string& statement) {
+    std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection, statement.c_str()), &PQclear);
+    const auto status = PQresultStatus(result.get());
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+      const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+      throw std::runtime_error(std::string(state != nullptr ? state : "") + " " + PQerrorMessage(connection));
+    }
+    return result;
+  }
   PGconn* connection = nullptr;
 };
 
@@ -118,13 +127,21 @@ Sql::Sql(const std::string& connection) : impl_(std::make_unique<Impl>()) {
 Sql::~Sql() = default;
 
 std::string Sql::ask(const std::string& statement) {
-  std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(impl_->connection, statement.c_str()), &PQclear);
-  const auto status = PQresultStatus(result.get());
-  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-    const char* state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
-    throw std::runtime_error(std::string(state != nullptr ? state : "") + " " + PQerrorMessage(impl_->connection));
-  }
+  const auto result = impl_->ask(statement);
   return PQntuples(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "";
+}
+
+std::vector<std::vector<std::optional<std::string>>> Sql::rows(const std::string& statement) {
+  const auto result = impl_->ask(statement);
+  std::vector<std::vector<std::optional<std::string>>> rows(static_cast<std::size_t>(PQntuples(result.get())));
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const auto place = static_cast<int>(row);
+    for (int column = 0; column < PQnfields(result.get()); ++column) {
+      auto& value = rows[row].emplace_back();
+      if (PQgetisnull(result.get(), place, column) == 0) value = PQgetvalue(result.get(), place, column);
+    }
+  }
+  return rows;
 }
 
 void Sql::wait_until(const std::string& condition) {

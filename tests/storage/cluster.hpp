@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class Sql {
   /// The first column of the first row as text; "" where there is none, or NULL. Throws std::runtime_error with the
   /// SQLSTATE when refused.
   std::string ask(const std::string& statement);
+  /// All rows, each column as text; nothing for NULL. Throws as ask().
+  std::vector<std::vector<std::optional<std::string>>> rows(const std::string& statement);
   void begin() { ask("BEGIN"); }
   void commit() { ask("COMMIT"); }
   /// Asks again until it says "t". Throws after 60 s.

@@ -1,10 +1,9 @@
-// What the store promises about records, on a real PostgreSQL. I1, I2, I4, I6.
+// What PostgreSQL alone has to do with records: connections that are lost, partitions, triggers, a broken audit. What
+// every store promises is in contract/. I1, I2, I9.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
 #include <thread>
 
 #include "cluster.hpp"
@@ -44,10 +43,6 @@ class RecordStoreTest : public testing::Test {
     return {AlarmEvent::raised, AlarmKind::physiological, AlarmPriority::high, code, 1, 140.0, 130.0, 0};
   }
 
-  static AlarmFact ended(const std::string& code, std::uint64_t onset) {
-    return {AlarmEvent::ended, AlarmKind::physiological, AlarmPriority::high, code, 1, 120.0, 130.0, onset};
-  }
-
   std::vector<RecordResult> append(std::vector<Record> records) { return writer->append(records); }
   std::string rows(const std::string& table) { return database.ask("SELECT count(*) FROM " + table); }
   std::vector<ReadingRow> readings() {
@@ -62,159 +57,6 @@ class RecordStoreTest : public testing::Test {
   Instant anchor = std::chrono::floor<std::chrono::hours>(now()) - 2h;
   std::shared_ptr<const Session> session = attach();
 };
-
-TEST_F(RecordStoreTest, TheSameRecordIsStoredOnceHoweverOftenItComes) {
-  EXPECT_THAT(append({set(1, 1000, 72), set(2, 2000, 73)}), ElementsAre(committed, committed));
-  EXPECT_THAT(append({set(1, 1000, 72), set(2, 2000, 73)}), ElementsAre(duplicate, duplicate));
-  EXPECT_EQ(rows("measurement_set"), "2");
-  EXPECT_EQ(rows("quarantine"), "0");
-}
-
-TEST_F(RecordStoreTest, ResultsComeInTheOrderOfTheRecords) {
-  append({set(2, 2000, 73)});
-  auto foreign = set(9, 9000, 1);
-  foreign.session = nullptr;
-  EXPECT_THAT(append({set(3, 3000, 74), set(2, 2000, 73), foreign, set(1, 1000, 72), set(3, 3000, 74)}),
-              ElementsAre(committed, duplicate, RecordResult::not_attached, committed, duplicate));
-  EXPECT_EQ(rows("measurement_set"), "3");
-}
-
-TEST_F(RecordStoreTest, OtherContentUnderAUsedKeyGoesToQuarantine) {
-  append({set(1, 1000, 72)});
-  EXPECT_THAT(append({set(1, 1000, 71), set(2, 2000, 73)}), ElementsAre(quarantined, committed));
-  EXPECT_EQ(readings().at(0).set.values, std::vector<double>{72});
-  EXPECT_EQ(database.ask("SELECT convert_from(payload, 'UTF8')::json->'values'->>0 FROM quarantine"), "71.0");
-  EXPECT_EQ(database.ask("SELECT reason FROM quarantine"), "conflict");
-  EXPECT_EQ(database.ask("SELECT count(*) FROM audit WHERE method = 'quarantine' AND outcome = 'refused'"), "1");
-  EXPECT_EQ(database.ask("SELECT count(*) FROM alarm_event WHERE source = 'storage' AND code = 'quarantine'"
-                         " AND kind = 2 AND stream = 4"),
-            "1");
-}
-
-TEST_F(RecordStoreTest, TheSameSequenceWithAnotherTickIsCaughtAcrossPartitions) {
-  append({set(1, 1000, 72)});
-  const std::uint64_t yesterday_or_not = 26ULL * 3600 * 1000;  // another day, another partition
-  EXPECT_THAT(append({set(1, yesterday_or_not, 72)}), ElementsAre(quarantined));
-  EXPECT_EQ(rows("measurement_set"), "1");
-}
-
-TEST_F(RecordStoreTest, TwoContentsUnderOneKeyInOneBatch) {
-  EXPECT_THAT(append({set(1, 1000, 72), set(1, 1000, 80), set(1, 1000, 72)}),
-              ElementsAre(committed, quarantined, duplicate));
-  EXPECT_EQ(readings().at(0).set.values, std::vector<double>{72});
-}
-
-TEST_F(RecordStoreTest, ARetriedQuarantineIsOneRowAndOneAlarm) {
-  append({set(1, 1000, 72)});
-  append({set(1, 1000, 71)});
-  append({set(1, 1000, 71)});
-  EXPECT_EQ(rows("quarantine"), "1");
-  EXPECT_EQ(database.ask("SELECT seen FROM quarantine"), "2");
-  EXPECT_EQ(database.ask("SELECT count(*) FROM alarm_event WHERE source = 'storage'"), "1");
-}
-
-TEST_F(RecordStoreTest, UndecodablePayloadsAreKeptAsTheyCame) {
-  const std::string payload("\x00\xff\x01", 3);
-  const Record record{session, Stream::vitals, 0, 0, now(), Unusable{"undecodable", "/vitals", payload}};
-  EXPECT_THAT(append({record}), ElementsAre(quarantined));
-  EXPECT_EQ(database.ask("SELECT encode(payload, 'hex') || reason || resource FROM quarantine"),
-            "00ff01undecodable/vitals");
-}
-
-TEST_F(RecordStoreTest, ARecordThatTheDatabaseRefusesBlocksNoOther) {
-  auto poison = alarm(2, raised("hr-high"));
-  std::get<AlarmFact>(poison.body).code = "\xff\xfe";  // no UTF-8
-  EXPECT_THAT(append({set(1, 1000, 72), alarm(1, raised("hr-high")), poison, alarm(3, raised("spo2-low"))}),
-              ElementsAre(committed, committed, quarantined, committed));
-  EXPECT_EQ(database.ask("SELECT count(*) FROM alarm_event WHERE source = 'device'"), "2");
-  EXPECT_EQ(database.ask("SELECT reason FROM quarantine"), "refused_by_database");
-}
-
-TEST_F(RecordStoreTest, WhatIsNoNumberIsQuarantined) {
-  EXPECT_THAT(append({set(1, 1000, std::nan("")), set(2, 2000, std::numeric_limits<double>::infinity()),
-                      set(0, 3000, 72), set(3, 4000, 72)}),
-              ElementsAre(quarantined, quarantined, quarantined, committed));
-  EXPECT_EQ(rows("measurement_set"), "1");
-}
-
-TEST_F(RecordStoreTest, EveryDoubleComesBackExactly) {
-  const std::vector<double> values = {37.6,
-                                      0.1,
-                                      1e-300,
-                                      std::numeric_limits<double>::denorm_min(),
-                                      std::numeric_limits<double>::max(),
-                                      std::numeric_limits<double>::lowest(),
-                                      std::nextafter(37.6, 38),
-                                      -0.0,
-                                      9007199254740993.0};
-  std::vector<Record> records;
-  for (std::size_t i = 0; i < values.size(); ++i) records.push_back(set(i + 1, i, values[i]));
-  append(records);
-  const auto stored = readings();
-  ASSERT_EQ(stored.size(), values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    EXPECT_EQ(std::bit_cast<std::uint64_t>(stored[i].set.values[0]), std::bit_cast<std::uint64_t>(values[i]));
-  }
-  const auto latest = store.latest({}, {Subject::Kind::device, "urn:dev:os:32473-a"});
-  EXPECT_EQ(latest.at(0).values.at(0).value, values.back());
-}
-
-TEST_F(RecordStoreTest, LatestMovesForwardsOnly) {  // OBS-02, I6
-  append({set(2, 2000, 80)});
-  append({set(1, 1000, 60)});
-  auto latest = store.latest({}, {});
-  EXPECT_EQ(latest.at(0).values.at(0).value, 80);
-  append({set(3, 3000, 81), set(4, 2500, 70)});
-  latest = store.latest({}, {});
-  EXPECT_EQ(latest.at(0).values.at(0).value, 81);
-  EXPECT_EQ(latest.at(0).values.at(0).measured_at, anchor + 3000ms);
-  EXPECT_EQ(rows("measurement_set"), "4");
-}
-
-TEST_F(RecordStoreTest, TheFirstAnchorStaysAndALaterOneIsACorrection) {
-  append({set(5, 1000, 72)});
-  const auto again = store.open_writer()->attach({"urn:dev:os:32473-a", 7, anchor + 250ms});
-  EXPECT_EQ(again.session->anchor, anchor);
-  EXPECT_EQ(again.watermarks, (std::map<Stream, std::uint64_t>{{Stream::vitals, 5}}));
-  EXPECT_EQ(database.ask("SELECT string_agg(offset_micros::text, ',') FROM clock_correction"), "250000");
-  store.open_writer()->attach({"urn:dev:os:32473-a", 7, anchor + 250ms});
-  EXPECT_EQ(rows("clock_correction"), "1");
-}
-
-TEST_F(RecordStoreTest, TwoDevicesMayUseTheSameKeys) {
-  const auto other = attach("urn:dev:os:32473-b");
-  EXPECT_THAT(append({set(1, 1000, 72), set(1, 1000, 90, other)}), ElementsAre(committed, committed));
-  EXPECT_EQ(rows("measurement_set"), "2");
-}
-
-TEST_F(RecordStoreTest, OnsetAndEndAreOneCondition) {
-  append({alarm(1, raised("hr-high")), alarm(2, raised("spo2-low")), alarm(3, ended("hr-high", 1))});
-  auto alarms = store.alarms({});
-  ASSERT_EQ(alarms.size(), 2U);
-  EXPECT_EQ(alarms[0].code, "spo2-low");
-  EXPECT_FALSE(alarms[0].end);
-  EXPECT_EQ(alarms[1].code, "hr-high");
-  EXPECT_EQ(alarms[1].start, anchor + 1s);
-  EXPECT_EQ(alarms[1].end, anchor + 3s);
-  EXPECT_EQ(alarms[1].value, 140.0);
-  EXPECT_EQ(alarms[1].limit, 130.0);
-  AlarmsQuery open;
-  open.open_only = true;
-  EXPECT_EQ(store.alarms(open).size(), 1U);
-}
-
-TEST_F(RecordStoreTest, AnEndWhoseOnsetWasNeverHeardOfIsACondition) {
-  append({alarm(2, ended("hr-high", 1)), alarm(4, ended("rr-low", 0))});
-  auto alarms = store.alarms({});
-  ASSERT_EQ(alarms.size(), 2U);
-  EXPECT_FALSE(alarms[1].start);
-  EXPECT_EQ(alarms[1].end, anchor + 2s);
-  // The onset comes late: the two become one.
-  append({alarm(1, raised("hr-high"))});
-  alarms = store.alarms({});
-  ASSERT_EQ(alarms.size(), 2U);
-  EXPECT_EQ(alarms[1].start, anchor + 1s);
-}
 
 TEST_F(RecordStoreTest, AlarmsAreIdempotentToo) {
   EXPECT_THAT(append({alarm(1, raised("hr-high"))}), ElementsAre(committed));
@@ -300,27 +142,6 @@ TEST_F(RecordStoreTest, ARowThatTheAuditRefusesTakesNoOtherAlong) {  // I9
   facts[4].method = "bad";
   EXPECT_FALSE(writer->audit(facts));
   EXPECT_EQ(rows("audit"), "6");
-}
-
-TEST_F(RecordStoreTest, PagesHoldEveryReadingOnceAndInOrder) {
-  const auto other = attach("urn:dev:os:32473-b");
-  std::vector<Record> records;
-  for (std::uint64_t i = 1; i <= 50; ++i) records.push_back(set(i, (i / 3) * 1000, static_cast<double>(i)));
-  append(records);
-  append({set(1, 1000, 1, other)});
-  std::vector<std::uint64_t> sequences;
-  ReadingsQuery query;
-  query.subject = {Subject::Kind::device, "urn:dev:os:32473-a"};
-  query.limit = 7;
-  for (;;) {
-    const auto page = store.readings(query);
-    if (page.empty()) break;
-    for (const auto& row : page) sequences.push_back(row.sequence);
-    const auto& last = page.back();
-    query.after = Position{last.measured_at, last.device_id, last.boot, last.stream, last.sequence};
-  }
-  ASSERT_EQ(sequences.size(), 50U);
-  for (std::uint64_t i = 1; i <= 50; ++i) EXPECT_EQ(sequences[i - 1], i);
 }
 
 TEST_F(RecordStoreTest, SecondStartFindsTheSchemaAndTheRows) {

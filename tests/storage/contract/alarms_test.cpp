@@ -1,0 +1,239 @@
+// What a store promises of alarms: onsets and ends, who has seen which, and whose they are.
+
+#include <gmock/gmock.h>
+
+#include "contract/tenant.hpp"
+
+namespace wardlink::storage::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+
+constexpr auto committed = RecordResult::committed;
+const std::string nurse = "urn:wardlink:client:nurse", doctor = "urn:wardlink:client:doctor";
+
+class AlarmContract : public ContractTest {
+ protected:
+  std::vector<AlarmCondition> alarms(AlarmsQuery query = {}) {
+    std::vector<AlarmCondition> all;
+    for (;;) {
+      auto page = records.alarms(query);
+      std::ranges::move(page, std::back_inserter(all));
+      if (!page.next) return all;
+      query.after = page.next;
+    }
+  }
+  static std::vector<std::uint64_t> sequences(const std::vector<AlarmCondition>& alarms) {
+    std::vector<std::uint64_t> all;
+    for (const auto& each : alarms) all.push_back(each.sequence);
+    return all;
+  }
+  AlarmKey key(std::uint64_t sequence, const std::string& device = device_a) const {
+    return {device, 7, Stream::alarms, sequence};
+  }
+  std::string ward_patient(const std::string& name, const std::string& ward) {
+    return registry.create_patient(name, {}, ward).id;
+  }
+};
+WARDLINK_FOR_ALL_STORES(AlarmContract);
+
+TEST_P(AlarmContract, OnsetAndEndAreOneCondition) {
+  append({alarm(1, raised("hr-high")), alarm(2, raised("spo2-low")), alarm(3, ended("hr-high", 1))});
+  const auto all = alarms();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].code, "spo2-low");
+  EXPECT_FALSE(all[0].end);
+  EXPECT_EQ(all[0].state(), AlarmState::raised);
+  EXPECT_EQ(all[1].code, "hr-high");
+  EXPECT_EQ(all[1].start, anchor + 1s);
+  EXPECT_EQ(all[1].end, anchor + 3s);
+  EXPECT_EQ(all[1].start_tick_ms, 1000U);
+  EXPECT_EQ(all[1].end_tick_ms, 3000U);
+  EXPECT_EQ(all[1].value, 140.0);
+  EXPECT_EQ(all[1].limit, 130.0);
+  EXPECT_EQ(all[1].state(), AlarmState::ended);
+  EXPECT_EQ(all[1].device, device_a);
+  EXPECT_EQ(all[1].received_at, received);
+  AlarmsQuery open;
+  open.open_only = true;
+  EXPECT_THAT(sequences(alarms(open)), ElementsAre(2));
+}
+
+TEST_P(AlarmContract, AnEndWhoseOnsetWasNeverHeardOfIsACondition) {
+  append({alarm(2, ended("hr-high", 1)), alarm(4, ended("rr-low", 0))});
+  auto all = alarms();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_FALSE(all[1].start);
+  EXPECT_EQ(all[1].end, anchor + 2s);
+  EXPECT_FALSE(all[1].value);
+  // The onset comes late: the two become one.
+  append(alarm(1, raised("hr-high")));
+  all = alarms();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[1].start, anchor + 1s);
+  EXPECT_EQ(all[1].end, anchor + 2s);
+}
+
+TEST_P(AlarmContract, TheFirstEndBySequenceCounts) {
+  append({alarm(1, raised("hr-high")), alarm(5, ended("hr-high", 1))});
+  append(alarm(3, ended("hr-high", 1)));
+  const auto all = alarms();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].end, anchor + 3s);
+}
+
+TEST_P(AlarmContract, AnEndIsOfItsOwnStartAndStreamAlone) {
+  const auto later = attach(device_a, 8);
+  auto manual = alarm(3, ended("hr-high", 1));
+  manual.stream = Stream::manual;
+  append({alarm(1, raised("hr-high")), alarm(2, ended("hr-high", 1), later), manual});
+  AlarmsQuery open;
+  open.open_only = true;
+  EXPECT_THAT(sequences(alarms(open)), ElementsAre(1));
+  EXPECT_EQ(alarms().size(), 3U);
+}
+
+TEST_P(AlarmContract, WhatIsQuarantinedOpensAndEndsNothing) {
+  append({alarm(1, raised("hr-high")), alarm(2, raised("spo2-low"))});
+  EXPECT_THAT(append({alarm(2, ended("hr-high", 1)), alarm(3, AlarmFact{})}),
+              ElementsAre(RecordResult::quarantined, RecordResult::quarantined));
+  AlarmsQuery open;
+  open.open_only = true;
+  EXPECT_THAT(sequences(alarms(open)), testing::UnorderedElementsAre(1, 2, 1)) << "the last is the quarantine's own";
+}
+
+TEST_P(AlarmContract, AreIdempotentToo) {
+  EXPECT_EQ(append(alarm(1, raised("hr-high"))), committed);
+  EXPECT_THAT(append({alarm(1, raised("hr-high")), alarm(1, raised("hr-low"))}),
+              ElementsAre(RecordResult::duplicate, RecordResult::quarantined));
+}
+
+TEST_P(AlarmContract, ArePagedNewestFirst) {
+  const auto other = attach(device_b);
+  std::vector<Record> all;
+  for (std::uint64_t i = 1; i <= 9; ++i) {
+    all.push_back(alarm(i, raised("hr-high")));
+    all.back().tick_ms = i / 3 * 1000;
+    all.push_back(alarm(i, raised("hr-high"), other));
+  }
+  append(all);
+  AlarmsQuery query;
+  query.limit = 4;
+  const auto found = alarms(query);
+  ASSERT_EQ(found.size(), 18U);
+  for (std::size_t i = 1; i < found.size(); ++i) {
+    const auto place = [](const AlarmCondition& a) {
+      return std::tuple(a.at(), a.device_id, a.boot, a.stream, a.sequence);
+    };
+    EXPECT_GT(place(found[i - 1]), place(found[i]));
+  }
+}
+
+TEST_P(AlarmContract, AreFilteredByStateSubjectAndTime) {
+  append({alarm(1, raised("hr-high")), alarm(2, raised("spo2-low")), alarm(3, ended("hr-high", 1)),
+          alarm(4, raised("rr-low"))});
+  records.acknowledge({}, {key(1), key(2)}, nurse);
+  const auto of_states = [&](std::vector<std::uint16_t> states) {
+    AlarmsQuery query;
+    query.states = std::move(states);
+    return sequences(alarms(query));
+  };
+  EXPECT_THAT(of_states({1}), ElementsAre(4));
+  EXPECT_THAT(of_states({2}), ElementsAre());
+  EXPECT_THAT(of_states({3}), ElementsAre(2));
+  EXPECT_THAT(of_states({4, 1}), ElementsAre(4, 1));
+  AlarmsQuery bounded;
+  bounded.start = anchor + 2s;
+  bounded.end = anchor + 4s;
+  EXPECT_THAT(sequences(alarms(bounded)), ElementsAre(2));
+  AlarmsQuery unknown;
+  unknown.subject = {Subject::Kind::device, device_b};
+  EXPECT_EQ(kind_of([&] { alarms(unknown); }), StoreError::Kind::not_found);
+  attach(device_b);
+  EXPECT_TRUE(alarms(unknown).empty());
+}
+
+TEST_P(AlarmContract, BelongToWhoWoreTheDeviceAtTheirOnset) {
+  const auto ann = ward_patient("Ann", "icu"), bob = ward_patient("Bob", "");
+  registry.assign({}, device_a, ann, anchor + 10s, nurse);
+  registry.release({}, device_a, anchor + 20s, nurse);
+  registry.assign({}, device_a, bob, anchor + 30s, nurse);
+  append({alarm(15, raised("hr-high")), alarm(25, raised("hr-high")), alarm(35, raised("hr-high")),
+          alarm(36, ended("hr-high", 15))});
+  const auto all = alarms();
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].patient_name, "Bob");
+  EXPECT_EQ(all[1].patient_name, "");
+  EXPECT_EQ(all[2].patient_name, "Ann");
+  AlarmsQuery of_ann;
+  of_ann.subject = {Subject::Kind::patient, ann};
+  EXPECT_THAT(sequences(alarms(of_ann)), ElementsAre(15));
+  AlarmsQuery of_icu;
+  of_icu.scope = std::vector<std::string>{"icu"};
+  EXPECT_THAT(sequences(alarms(of_icu)), ElementsAre(15));
+  // It was Bob from the start: the alarm moves with the correction.
+  registry.release({}, device_a, anchor + 10s, nurse);
+  registry.assign({}, device_a, bob, anchor + 10s, nurse);
+  EXPECT_TRUE(alarms(of_ann).empty());
+  EXPECT_TRUE(alarms(of_icu).empty());
+}
+
+TEST_P(AlarmContract, AreAcknowledgedOnceAndTheFirstStays) {
+  append({alarm(1, raised("hr-high")), alarm(2, raised("spo2-low"))});
+  const auto first = records.acknowledge({}, {key(2), key(1)}, nurse);
+  ASSERT_EQ(first.size(), 2U);
+  EXPECT_EQ(first[0].sequence, 2U);
+  EXPECT_EQ(first[0].acknowledged_by, nurse);
+  ASSERT_TRUE(first[0].acknowledged_at);
+  const auto second = records.acknowledge({}, {key(1), key(1)}, doctor);
+  ASSERT_EQ(second.size(), 2U);
+  EXPECT_EQ(second[0].acknowledged_by, nurse);
+  EXPECT_EQ(second[0].acknowledged_at, first[1].acknowledged_at);
+  EXPECT_EQ(second[0].state(), AlarmState::acknowledged);
+}
+
+TEST_P(AlarmContract, AreAcknowledgedAllOrNone) {
+  append({alarm(1, raised("hr-high")), alarm(2, ended("hr-high", 1))});
+  const auto refused = [&](const AlarmKey& bad, const Scope& scope = {}) {
+    EXPECT_EQ(kind_of([&] { records.acknowledge(scope, {key(1), bad}, nurse); }), StoreError::Kind::not_found);
+  };
+  refused(key(9));
+  refused(key(2));  // an end with its onset is no condition of its own
+  refused(key(1, device_b));
+  refused(key(1), std::vector<std::string>{"icu"});
+  EXPECT_FALSE(alarms().at(0).acknowledged_at);
+  registry.assign({}, device_a, ward_patient("Ann", "icu"), anchor, nurse);
+  EXPECT_EQ(records.acknowledge(std::vector<std::string>{"icu"}, {key(1)}, nurse).at(0).patient_name, "Ann");
+}
+
+TEST_P(AlarmContract, AnAcknowledgementOutlivesThatTheOnsetComesBehindItsEnd) {
+  append(alarm(2, ended("hr-high", 1)));
+  const auto of_end = records.acknowledge({}, {key(2)}, nurse).at(0);
+  EXPECT_EQ(of_end.state(), AlarmState::ended_acknowledged);
+  append(alarm(1, raised("hr-high")));
+  const auto all = alarms();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].sequence, 1U);
+  EXPECT_EQ(all[0].acknowledged_at, of_end.acknowledged_at);
+  EXPECT_EQ(records.acknowledge({}, {key(1)}, doctor).at(0).acknowledged_by, nurse);
+}
+
+TEST_P(AlarmContract, TheLatestShowsTheOpenOnesHighestFirst) {
+  append({alarm(1, raised("a", AlarmPriority::low)), alarm(2, raised("b", AlarmPriority::high)),
+          alarm(3, raised("c", AlarmPriority::medium)), alarm(4, raised("d", AlarmPriority::high)),
+          alarm(5, raised("e", AlarmPriority::high)), alarm(6, ended("e", 5))});
+  const auto row = records.latest({}, {}).at(0);
+  EXPECT_THAT(sequences(row.alarms), ElementsAre(4, 2, 3, 1));
+  EXPECT_EQ(row.open_alarms, 4U);
+  std::vector<Record> many;
+  for (std::uint64_t i = 10; i < 160; ++i) many.push_back(alarm(i, raised("f", AlarmPriority::low)));
+  append(many);
+  EXPECT_EQ(records.latest({}, {}).at(0).alarms.size(), 100U);
+  EXPECT_EQ(records.latest({}, {}).at(0).open_alarms, 154U);
+}
+
+TEST_P(AlarmContract, NothingIsWrongWithANewStore) { EXPECT_TRUE(records.system_alarms({}).empty()); }
+
+}  // namespace
+}  // namespace wardlink::storage::test
