@@ -13,12 +13,14 @@
 
 namespace wardlink::storage::postgres {
 
+struct Statement;
+
 /// Says nothing to stderr by itself: what PostgreSQL says may hold values.
 struct Connection : pqxx::connection {
   Connection(const std::string& options, Patience& all) : pqxx::connection(options), patience(all) {}
   pqxx::quiet_errorhandler quiet{*this};
   Patience& patience;
-  std::set<std::string> prepared;  // of statements.hpp
+  std::set<const Statement*> prepared;
 };
 
 /// Opens connections that stand on no setting of anybody else's (session.hpp). Any thread.

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "storage/postgres/link/statements.hpp"
+#include "storage/postgres/live/statements.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/reading_rows.hpp"
 #include "storage/postgres/read/run_rows.hpp"
@@ -19,25 +19,7 @@ LivePosition start_of(LiveKind kind, LivePosition after) {
   return after;
 }
 
-const char* statement_of(LiveKind kind) {
-  switch (kind) {
-    case LiveKind::set:
-      return "live_sets";
-    case LiveKind::alarm:
-      return "live_alarms";
-    case LiveKind::acknowledgement:
-      return "live_acknowledgements";
-    case LiveKind::attribution:
-      return "live_attributions";
-    case LiveKind::waveform:
-      return "live_waveforms";
-    case LiveKind::none:
-      break;
-  }
-  throw std::logic_error("no rows are of that kind");
-}
-
-/// What each statement's rows begin with: live_columns.
+/// What each statement's rows begin with.
 LiveEvent read_head(const pqxx::row& row, LiveKind kind) {
   LiveEvent event;
   event.at = {row[0].as<std::uint64_t>(),
@@ -95,7 +77,7 @@ bool in_days(LiveKind kind) { return kind == LiveKind::set || kind == LiveKind::
 
 std::vector<Window> live_windows(pqxx::work& tx, LiveKind kind, std::uint64_t from, std::uint64_t until) {
   std::vector<Window> windows;
-  for (const auto row : run(tx, "live_days", kind == LiveKind::waveform, from, until)) {
+  for (const auto row : run(tx, live_days(), kind == LiveKind::waveform, from, until)) {
     const Instant day{std::chrono::days{row[0].as<int>()}};
     if (windows.empty() || day - windows.back().from >= longest_window) windows.push_back({day, day});
     windows.back().until = day + std::chrono::days{1};
@@ -109,7 +91,7 @@ std::vector<LiveEvent> read_live(pqxx::work& tx, LiveKind kind, const std::optio
   std::vector<LiveEvent> events;
   const auto start = start_of(kind, after);
   const auto ask = [&](const auto&... more) {
-    return run(tx, statement_of(kind), scope_text(filter.scope), text_of(filter.subject, Subject::Kind::patient),
+    return run(tx, live_rows(kind), scope_text(filter.scope), text_of(filter.subject, Subject::Kind::patient),
                text_of(filter.subject, Subject::Kind::device), start.transaction, start.device_id, start.boot,
                static_cast<int>(start.stream), start.sequence, until, limit, more...);
   };

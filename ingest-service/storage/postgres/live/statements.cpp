@@ -1,4 +1,6 @@
-#include "storage/postgres/link/statements.hpp"
+#include "storage/postgres/live/statements.hpp"
+
+#include <stdexcept>
 
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/reading_rows.hpp"
@@ -7,9 +9,7 @@
 namespace wardlink::storage::postgres {
 namespace {
 
-// $1 scope, $2 patient, $3 device, $4 to $8 the position before (transaction, device, boot, stream, sequence), $9 the
-// first transaction that is too young, $10 limit; of partitioned tables $11 and $12 the window of days. `x` is the row,
-// `d` its device, `p` who wore it.
+// `x` is the row, `d` its device, `p` who wore it.
 std::string live_statement(const std::string& key, const std::string& late, const std::string& columns,
                            const std::string& from) {
   const auto whole_key = "x.xid, x.device_id, " + key;
@@ -48,31 +48,74 @@ std::string its_condition(const std::string& event) {
          " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at";
 }
 
+const Statement& live_sets() {
+  static const Statement statement(
+      "live_sets", live_statement(record_key, "x.late", std::string(set_columns), partitioned("measurement_set")));
+  return statement;
+}
+
+const Statement& live_waveforms() {
+  static const Statement statement(
+      "live_waveforms", live_statement(record_key, "x.late", std::string(run_columns), partitioned("waveform_run")));
+  return statement;
+}
+
+const Statement& live_alarms() {
+  static const Statement statement(
+      "live_alarms",
+      live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + std::string(alarm_columns),
+                     "alarm_event x JOIN device d ON d.device_id = x.device_id" + its_condition("x")));
+  return statement;
+}
+
+const Statement& live_acknowledgements() {
+  static const Statement statement(
+      "live_acknowledgements",
+      live_statement(record_key, "false", "3, micros(x.acknowledged_at), " + std::string(alarm_columns),
+                     "alarm_acknowledgement x JOIN device d ON d.device_id = x.device_id"
+                     " JOIN LATERAL (SELECT v.* FROM alarm_event v WHERE v.device_id = x.device_id"
+                     "   AND v.boot_id = x.boot_id AND v.stream = x.stream AND v.sequence = x.sequence OFFSET 0) e"
+                     "   ON true" +
+                         its_condition("e")));
+  return statement;
+}
+
+const Statement& live_attributions() {
+  static const Statement statement(
+      "live_attributions",
+      live_statement("0::bigint, 0::smallint, x.change_id", "false",
+                     "micros(lower(x.held)), micros(upper(x.held)), micros(x.recorded_at), x.recorded_by, x.believed",
+                     "assignment_change x JOIN device d ON d.device_id = x.device_id"
+                     " CROSS JOIN LATERAL (SELECT x.patient_id) a"));
+  return statement;
+}
+
 }  // namespace
 
-std::map<std::string, std::string> live_statements() {
-  const std::string alarm = std::string(alarm_columns);
-  return {
-      {"live_sets", live_statement(record_key, "x.late", std::string(set_columns), partitioned("measurement_set"))},
-      {"live_waveforms", live_statement(record_key, "x.late", std::string(run_columns), partitioned("waveform_run"))},
-      {"live_alarms", live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm,
-                                     "alarm_event x JOIN device d ON d.device_id = x.device_id" + its_condition("x"))},
-      {"live_acknowledgements",
-       live_statement(record_key, "false", "3, micros(x.acknowledged_at), " + alarm,
-                      "alarm_acknowledgement x JOIN device d ON d.device_id = x.device_id"
-                      " JOIN LATERAL (SELECT v.* FROM alarm_event v WHERE v.device_id = x.device_id"
-                      "   AND v.boot_id = x.boot_id AND v.stream = x.stream AND v.sequence = x.sequence OFFSET 0) e"
-                      "   ON true" +
-                          its_condition("e"))},
-      {"live_days",
-       "SELECT DISTINCT l.day - date '1970-01-01' FROM live_day l WHERE l.waveforms = $1 AND l.high >= $2::bigint"
-       " AND l.low < $3::bigint ORDER BY 1"},
-      {"live_attributions",
-       live_statement("0::bigint, 0::smallint, x.change_id", "false",
-                      "micros(lower(x.held)), micros(upper(x.held)), micros(x.recorded_at), x.recorded_by, x.believed",
-                      "assignment_change x JOIN device d ON d.device_id = x.device_id"
-                      " CROSS JOIN LATERAL (SELECT x.patient_id) a")},
-  };
+const Statement& live_rows(LiveKind kind) {
+  switch (kind) {
+    case LiveKind::set:
+      return live_sets();
+    case LiveKind::alarm:
+      return live_alarms();
+    case LiveKind::acknowledgement:
+      return live_acknowledgements();
+    case LiveKind::attribution:
+      return live_attributions();
+    case LiveKind::waveform:
+      return live_waveforms();
+    case LiveKind::none:
+      break;
+  }
+  throw std::logic_error("no rows are of that kind");
+}
+
+const Statement& live_days() {
+  static const Statement statement(
+      "live_days",
+      "SELECT DISTINCT l.day - date '1970-01-01' FROM live_day l WHERE l.waveforms = $1 AND l.high >= $2::bigint"
+      " AND l.low < $3::bigint ORDER BY 1");
+  return statement;
 }
 
 }  // namespace wardlink::storage::postgres

@@ -5,13 +5,95 @@
 
 #include "storage/port/store_error.hpp"
 #include "storage/postgres/link/durability.hpp"
-#include "storage/postgres/link/statements.hpp"
+#include "storage/postgres/link/statement.hpp"
 #include "storage/postgres/write/key_columns.hpp"
 #include "storage/postgres/write/quarantine.hpp"
 #include "storage/rules/content.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
+
+namespace sql {
+// In key order, so that two streams never wait for each other in a circle.
+const Statement lock_streams{
+    "lock_streams",
+    "SELECT s.device_id, s.boot_id, s.stream, s.high_sequence, s.xid, pg_current_xact_id() FROM stream_state s"
+    " JOIN unnest($1::bigint[], $2::bigint[], $3::smallint[]) k(device_id, boot_id, stream)"
+    "   ON (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"
+    " ORDER BY s.device_id, s.boot_id, s.stream FOR UPDATE OF s"};
+const Statement begin_streams{
+    "begin_streams",
+    "INSERT INTO stream_state (device_id, boot_id, stream, high_sequence)"
+    " SELECT k.*, 0 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[]) k(device_id, boot_id, stream)"
+    " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"};
+const Statement advance_streams{
+    "advance_streams",
+    "UPDATE stream_state s SET high_sequence = greatest(s.high_sequence, k.high),"
+    " last_received_at = greatest(s.last_received_at, instant(k.received)), xid = pg_current_xact_id()"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[])"
+    "   k(device_id, boot_id, stream, high, received)"
+    " WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"
+    " RETURNING current_setting('synchronous_commit')"};
+const Statement insert_alarms{
+    "insert_alarms",
+    "INSERT INTO alarm_event (device_id, boot_id, stream, sequence, event, kind, priority, code, sign_id, value,"
+    " limit_value, onset_sequence, tick_ms, measured_at, received_at, source, late)"
+    " SELECT k.device_id, k.boot_id, k.stream, k.sequence, k.event, k.kind, k.priority, k.code, k.sign, k.amount,"
+    " k.bound, k.onset, k.tick, instant(k.measured), instant(k.received), 'device', k.late"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::smallint[], $6::smallint[],"
+    "   $7::smallint[], $8::text[], $9::smallint[], $10::float8[], $11::float8[], $12::bigint[], $13::bigint[],"
+    "   $14::bigint[], $15::bigint[], $16::boolean[])"
+    "   k(device_id, boot_id, stream, sequence, event, kind, priority, code, sign, amount, bound, onset, tick,"
+    "     measured, received, late)"
+    " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"};
+const Statement find_alarms{
+    "find_alarms",
+    "SELECT a.device_id, a.boot_id, a.stream, a.sequence, a.tick_ms, a.event, a.kind, a.priority, a.code,"
+    " coalesce(a.sign_id, 0), a.value, a.limit_value, coalesce(a.onset_sequence, 0)"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[]) k(device_id, boot_id, stream, sequence)"
+    " JOIN alarm_event a ON (a.device_id, a.boot_id, a.stream, a.sequence)"
+    "   = (k.device_id, k.boot_id, k.stream, k.sequence)"};
+const Statement insert_sets{
+    "insert_sets",
+    "INSERT INTO measurement_set (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at, sign_ids,"
+    " sign_values, qualities, late)"
+    " SELECT k.device_id, k.boot_id, k.stream, k.sequence, k.tick, instant(k.measured), instant(k.received),"
+    " k.signs::smallint[], k.amounts::float8[], k.qualities::smallint[], k.late"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], "
+    "$7::bigint[],"
+    "   $8::text[], $9::text[], $10::text[], $11::boolean[])"
+    "   k(device_id, boot_id, stream, sequence, tick, measured, received, signs, amounts, qualities, late)"
+    " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"};
+// Without measured_at, so that the same sequence with another tick is found too: on whichever day of its
+// stream's.
+const Statement find_sets{"find_sets",
+                          "SELECT m.device_id, m.boot_id, m.stream, m.sequence, m.tick_ms, m.sign_ids, m.sign_values"
+                          " FROM stored_sets($1, $2, $3, $4) m"};
+// Rows that are there and older. Without the lock that ON CONFLICT takes first it costs half as much.
+const Statement move_latest{
+    "move_latest",
+    "UPDATE latest l SET value = k.amount, quality = k.quality, measured_at = instant(k.measured),"
+    "   received_at = instant(k.received), boot_id = k.boot_id, sequence = k.sequence"
+    " FROM unnest($1::bigint[], $2::smallint[], $3::float8[], $4::smallint[], $5::bigint[], $6::bigint[], "
+    "$7::bigint[],"
+    "   $8::bigint[]) k(device_id, sign, amount, quality, measured, received, boot_id, sequence)"
+    " WHERE l.device_id = k.device_id AND l.sign_id = k.sign AND (instant(k.measured) > l.measured_at"
+    "   OR (instant(k.measured) = l.measured_at AND k.boot_id = l.boot_id AND k.sequence > l.sequence))"};
+const Statement advance_latest{
+    "advance_latest",
+    "INSERT INTO latest AS l (device_id, sign_id, value, quality, measured_at, received_at, boot_id, sequence)"
+    " SELECT k.device_id, k.sign, k.amount, k.quality, instant(k.measured), instant(k.received), k.boot_id, "
+    "k.sequence"
+    " FROM unnest($1::bigint[], $2::smallint[], $3::float8[], $4::smallint[], $5::bigint[], $6::bigint[], "
+    "$7::bigint[],"
+    "   $8::bigint[]) k(device_id, sign, amount, quality, measured, received, boot_id, sequence)"
+    " ORDER BY 1, 2"
+    " ON CONFLICT (device_id, sign_id) DO UPDATE SET value = excluded.value, quality = excluded.quality,"
+    "   measured_at = excluded.measured_at, received_at = excluded.received_at, boot_id = excluded.boot_id,"
+    "   sequence = excluded.sequence"
+    " WHERE excluded.measured_at > l.measured_at OR (excluded.measured_at = l.measured_at"
+    "   AND excluded.boot_id = l.boot_id AND excluded.sequence > l.sequence)"};
+}  // namespace sql
 
 std::optional<double> optional_double(const pqxx::field& field) {
   if (field.is_null()) return std::nullopt;
@@ -102,10 +184,10 @@ bool Batch::lock_streams() {
 }
 
 bool Batch::read_locks(const std::string& devices, const std::string& boots, const std::string& streams) {
-  auto locked = run(tx_, "lock_streams", devices, boots, streams);
+  auto locked = run(tx_, sql::lock_streams, devices, boots, streams);
   if (static_cast<std::size_t>(locked.size()) < streams_.size()) {
-    run(tx_, "begin_streams", devices, boots, streams);
-    locked = run(tx_, "lock_streams", devices, boots, streams);
+    run(tx_, sql::begin_streams, devices, boots, streams);
+    locked = run(tx_, sql::lock_streams, devices, boots, streams);
   }
   for (const auto row : locked) {
     const StreamKey key{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), static_cast<Stream>(row[2].as<int>())};
@@ -148,7 +230,7 @@ void Batch::settle(std::size_t index, bool same) {
 
 void Batch::compare_sets(const Indices& doubtful) {
   Stored stored;
-  for (const auto row : find_stored("find_sets", doubtful)) {
+  for (const auto row : find_stored(sql::find_sets, doubtful)) {
     Record record;
     record.tick_ms = row[4].as<std::uint64_t>();
     record.body = MeasurementSet{read_array<std::uint16_t>(row[5].c_str()), read_array<double>(row[6].c_str()), {}};
@@ -159,7 +241,7 @@ void Batch::compare_sets(const Indices& doubtful) {
 
 void Batch::compare_alarms(const Indices& doubtful) {
   Stored stored;
-  for (const auto row : find_stored("find_alarms", doubtful)) {
+  for (const auto row : find_stored(sql::find_alarms, doubtful)) {
     Record record;
     record.tick_ms = row[4].as<std::uint64_t>();
     record.body = AlarmFact{static_cast<AlarmEvent>(row[5].as<int>()),
@@ -176,7 +258,7 @@ void Batch::compare_alarms(const Indices& doubtful) {
 }
 
 /// The rows under the keys of those records; each begins with its key.
-pqxx::result Batch::find_stored(const char* statement, const Indices& doubtful) {
+pqxx::result Batch::find_stored(const Statement& statement, const Indices& doubtful) {
   if (doubtful.empty()) return {};
   KeyColumns keys;
   for (const auto index : doubtful) keys.add(*records_[index]);
@@ -230,7 +312,7 @@ void Batch::insert_sets() {
     qualities.add(array_of(set.qualities));
     late.add(is_late(record) ? "t" : "f");
   }
-  const auto inserted = run(tx_, "insert_sets", keys.devices.text(), keys.boots.text(), keys.streams.text(),
+  const auto inserted = run(tx_, sql::insert_sets, keys.devices.text(), keys.boots.text(), keys.streams.text(),
                             keys.sequences.text(), keys.ticks.text(), keys.measured.text(), keys.received.text(),
                             signs.text(), values.text(), qualities.text(), late.text());
   const auto left = without_result(fresh_sets_, inserted);
@@ -259,7 +341,7 @@ void Batch::insert_alarms() {
     late.add(is_late(record) ? "t" : "f");
   }
   const auto inserted =
-      run(tx_, "insert_alarms", keys.devices.text(), keys.boots.text(), keys.streams.text(), keys.sequences.text(),
+      run(tx_, sql::insert_alarms, keys.devices.text(), keys.boots.text(), keys.streams.text(), keys.sequences.text(),
           events.text(), kinds.text(), priorities.text(), codes.text(), signs.text(), values.text(), limits.text(),
           onsets.text(), keys.ticks.text(), keys.measured.text(), keys.received.text(), late.text());
   const auto left = without_result(fresh_alarms_, inserted);
@@ -287,12 +369,12 @@ void Batch::advance_latest() {
     boots.add(number(value.record->session->boot));
     sequences.add(number(value.record->sequence));
   }
-  const auto write = [&](const char* statement) {
+  const auto write = [&](const Statement& statement) {
     return run(tx_, statement, devices.text(), signs.text(), values.text(), qualities.text(), measured.text(),
                received.text(), boots.text(), sequences.text());
   };
   // What is left is new, or has a newer value already.
-  if (static_cast<std::size_t>(write("move_latest").affected_rows()) < newest.size()) write("advance_latest");
+  if (static_cast<std::size_t>(write(sql::move_latest).affected_rows()) < newest.size()) write(sql::advance_latest);
 }
 
 void Batch::advance_streams() {
@@ -306,7 +388,7 @@ void Batch::advance_streams() {
     received.add(to_text(state.received_at));
   }
   const auto advanced =
-      run(tx_, "advance_streams", devices.text(), boots.text(), streams.text(), highs.text(), received.text());
+      run(tx_, sql::advance_streams, devices.text(), boots.text(), streams.text(), highs.text(), received.text());
   for (const auto row : advanced) Durability::require_wait(row[0].as<std::string>());
 }
 

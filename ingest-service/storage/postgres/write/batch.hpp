@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "storage/port/record.hpp"
+#include "storage/postgres/link/statement.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -41,7 +42,7 @@ class Batch {
   void compare_sets(const Indices& doubtful);
   void compare_alarms(const Indices& doubtful);
   void compare_runs(const Indices& doubtful);
-  pqxx::result find_stored(const char* statement, const Indices& doubtful);
+  pqxx::result find_stored(const Statement& statement, const Indices& doubtful);
   void compare(const Stored& stored, const Indices& doubtful, Indices& fresh);
   void insert_sets();
   void insert_alarms();

@@ -2,15 +2,39 @@
 
 #include <algorithm>
 
-#include "storage/postgres/link/statements.hpp"
+#include "storage/postgres/link/statement.hpp"
 #include "storage/postgres/write/batch.hpp"
 #include "storage/postgres/write/key_columns.hpp"
 
 namespace wardlink::storage::postgres {
+namespace {
+
+namespace sql {
+const Statement insert_runs{
+    "insert_runs",
+    "INSERT INTO waveform_run (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at, "
+    "rate_samples,"
+    " rate_seconds, scale, sample_offset, samples, late)"
+    " SELECT k.device_id, k.boot_id, k.stream, k.sequence, k.tick, instant(k.measured), instant(k.received),"
+    " k.rate_samples, k.rate_seconds, k.scale, k.origin, k.samples, k.late"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], "
+    "$7::bigint[],"
+    "   $8::int[], $9::int[], $10::float8[], $11::float8[], $12::bytea[], $13::boolean[])"
+    "   k(device_id, boot_id, stream, sequence, tick, measured, received, rate_samples, rate_seconds, scale, origin,"
+    "     samples, late)"
+    " ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence"};
+// Without measured_at, as find_sets.
+const Statement find_runs{
+    "find_runs",
+    "SELECT m.device_id, m.boot_id, m.stream, m.sequence, m.tick_ms, m.rate_samples, m.rate_seconds, m.scale,"
+    " m.sample_offset, m.samples FROM stored_runs($1, $2, $3, $4) m"};
+}  // namespace sql
+
+}  // namespace
 
 void Batch::compare_runs(const Indices& doubtful) {
   Stored stored;
-  for (const auto row : find_stored("find_runs", doubtful)) {
+  for (const auto row : find_stored(sql::find_runs, doubtful)) {
     Record record;
     record.tick_ms = row[4].as<std::uint64_t>();
     record.body = WaveformRun{row[5].as<std::uint32_t>(), row[6].as<std::uint32_t>(), read_double(row[7].c_str()),
@@ -36,7 +60,7 @@ void Batch::insert_runs() {
     late.add(is_late(record) ? "t" : "f");
   }
   const auto inserted =
-      run(tx_, "insert_runs", keys.devices.text(), keys.boots.text(), keys.streams.text(), keys.sequences.text(),
+      run(tx_, sql::insert_runs, keys.devices.text(), keys.boots.text(), keys.streams.text(), keys.sequences.text(),
           keys.ticks.text(), keys.measured.text(), keys.received.text(), rate_samples.text(), rate_seconds.text(),
           scales.text(), offsets.text(), samples.text(), late.text());
   const auto left = without_result(fresh_runs_, inserted);

@@ -8,12 +8,54 @@
 
 #include "storage/postgres/link/audit.hpp"
 #include "storage/postgres/link/connection.hpp"
-#include "storage/postgres/link/statements.hpp"
+#include "storage/postgres/link/statement.hpp"
 #include "storage/postgres/link/text.hpp"
 #include "storage/rules/alarm.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
+
+namespace sql {
+const Statement quarantine{
+    "quarantine",
+    "INSERT INTO quarantine AS q (device_id, boot_id, stream, sequence, digest, reason, resource, payload, "
+    "received_at,"
+    " seen)"
+    " SELECT k.device_id, k.boot_id, k.stream, k.sequence, sha256(k.payload || convert_to(k.reason, 'UTF8')),"
+    " k.reason, k.resource, k.payload, instant(k.received), k.times"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::text[], $6::text[], $7::bytea[],"
+    "   $8::bigint[], $9::bigint[])"
+    "   k(device_id, boot_id, stream, sequence, reason, resource, payload, received, times)"
+    " ORDER BY 1, 2, 3, 4, 5"
+    " ON CONFLICT (device_id, boot_id, stream, sequence, digest) DO UPDATE SET seen = q.seen + excluded.seen"};
+// One open condition a boot says it all; more would only tire who has to look.
+const Statement without_quarantine_alarm{
+    "without_quarantine_alarm",
+    "SELECT k.device_id, k.boot_id FROM unnest($1::bigint[], $2::bigint[]) k(device_id, boot_id)"
+    " WHERE NOT EXISTS (SELECT FROM alarm_event a WHERE a.device_id = k.device_id AND a.boot_id = k.boot_id"
+    "   AND a.stream = 4 AND a.code = 'quarantine')"};
+const Statement lock_storage_streams{
+    "lock_storage_streams",
+    "INSERT INTO stream_state AS s (device_id, boot_id, stream, high_sequence)"
+    " SELECT k.device_id, k.boot_id, 4, 0 FROM unnest($1::bigint[], $2::bigint[]) k(device_id, boot_id)"
+    " ORDER BY 1, 2"
+    " ON CONFLICT (device_id, boot_id, stream) DO UPDATE SET high_sequence = s.high_sequence"
+    " RETURNING device_id, boot_id, high_sequence"};
+const Statement raise_quarantine_alarms{
+    "raise_quarantine_alarms",
+    "INSERT INTO alarm_event (device_id, boot_id, stream, sequence, event, kind, priority, code, tick_ms, "
+    "measured_at,"
+    " received_at, source)"
+    " SELECT k.device_id, k.boot_id, 4, k.sequence, 1, 2, 1, 'quarantine', k.tick, instant(k.received),"
+    " instant(k.received), 'storage'"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])"
+    "   k(device_id, boot_id, sequence, tick, received)"};
+const Statement advance_storage_streams{
+    "advance_storage_streams",
+    "UPDATE stream_state s SET high_sequence = k.sequence"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) k(device_id, boot_id, sequence)"
+    " WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, 4)"};
+}  // namespace sql
 
 /// What is the same row: the statement's digest is that of the payload with the reason behind it.
 void insert_rows(pqxx::work& tx, std::span<const SetAside> aside) {
@@ -43,7 +85,7 @@ void insert_rows(pqxx::work& tx, std::span<const SetAside> aside) {
     received.add(to_text(record.received_at));
     times.add(row.times);
   }
-  run(tx, "quarantine", devices.text(), boots.text(), streams.text(), sequences.text(), reasons.text(),
+  run(tx, sql::quarantine, devices.text(), boots.text(), streams.text(), sequences.text(), reasons.text(),
       resources.text(), payloads.text(), received.text(), times.text());
 }
 
@@ -66,7 +108,7 @@ Start start_of(const pqxx::row& row) { return {row[0].as<std::int64_t>(), row[1]
 Starts without_alarm(pqxx::work& tx, const Starts& starts) {
   const StartColumns keys(starts);
   Starts left;
-  for (const auto row : run(tx, "without_quarantine_alarm", keys.devices.text(), keys.boots.text()))
+  for (const auto row : run(tx, sql::without_quarantine_alarm, keys.devices.text(), keys.boots.text()))
     left.insert(*starts.find(start_of(row)));
   return left;
 }
@@ -80,9 +122,9 @@ void insert_alarms(pqxx::work& tx, const Starts& starts, const std::map<Start, s
     ticks.add(static_cast<std::int64_t>(alarm.record.tick_ms));
     received.add(to_text(record->received_at));
   }
-  run(tx, "raise_quarantine_alarms", keys.devices.text(), keys.boots.text(), sequences.text(), ticks.text(),
+  run(tx, sql::raise_quarantine_alarms, keys.devices.text(), keys.boots.text(), sequences.text(), ticks.text(),
       received.text());
-  run(tx, "advance_storage_streams", keys.devices.text(), keys.boots.text(), sequences.text());
+  run(tx, sql::advance_storage_streams, keys.devices.text(), keys.boots.text(), sequences.text());
 }
 
 void raise_alarms(pqxx::work& tx, std::span<const SetAside> aside) {
@@ -93,7 +135,7 @@ void raise_alarms(pqxx::work& tx, std::span<const SetAside> aside) {
   if (starts.empty()) return;
   std::map<Start, std::int64_t> last;
   const StartColumns keys(starts);
-  for (const auto row : run(tx, "lock_storage_streams", keys.devices.text(), keys.boots.text()))
+  for (const auto row : run(tx, sql::lock_storage_streams, keys.devices.text(), keys.boots.text()))
     last.emplace(start_of(row), row[2].as<std::int64_t>());
   // Another stream of the same device may have raised one while we waited for the lock.
   starts = without_alarm(tx, starts);
