@@ -74,6 +74,18 @@ ArrayText& ArrayText::add(std::string_view plain) {
   return *this;
 }
 
+ArrayText& ArrayText::add(std::int64_t value) {
+  separate();
+  append(value);
+  return *this;
+}
+
+ArrayText& ArrayText::add(double value) {
+  separate();
+  append(value);
+  return *this;
+}
+
 ArrayText& ArrayText::add_quoted(std::string_view text) {
   separate();
   items_ += '"';
@@ -88,7 +100,7 @@ ArrayText& ArrayText::add_quoted(std::string_view text) {
 std::string array_of(const std::vector<std::string>& texts) {
   ArrayText array;
   for (const auto& text : texts) array.add_quoted(text);
-  return array.text();
+  return std::move(array).text();
 }
 
 std::vector<std::string_view> elements(std::string_view array) {

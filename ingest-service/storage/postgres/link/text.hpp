@@ -2,10 +2,13 @@
 // Values as PostgreSQL's text, exact in both directions: a double is its shortest text that reads back the same, an
 // instant its microseconds (functions instant() and micros() of the schema).
 
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "storage/port/record.hpp"
@@ -33,29 +36,55 @@ class ArrayText {
  public:
   /// A number, or a nested array of numbers: needs no escape.
   ArrayText& add(std::string_view plain);
-  ArrayText& add(std::int64_t value) { return add(to_text(value)); }
+  ArrayText& add(std::int64_t value);
+  ArrayText& add(double value);
   ArrayText& add_quoted(std::string_view text);
   ArrayText& add_null() { return add("NULL"); }
-  std::string text() const { return items_ + "}"; }
+  template <typename Number>
+  ArrayText& add_array(const std::vector<Number>& numbers);
+  std::string text() const& { return items_ + "}"; }
+  std::string text() && { return std::move(items_ += '}'); }
   std::size_t size() const { return size_; }
 
  private:
   void separate();
+  template <typename Number>
+  void append(Number value);
+
   std::string items_ = "{";
   std::size_t size_ = 0;
 };
+
+template <typename Number>
+void ArrayText::append(Number value) {
+  std::array<char, 32> digits;
+  items_.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
+}
+
+template <typename Number>
+ArrayText& ArrayText::add_array(const std::vector<Number>& numbers) {
+  separate();
+  // Quoted, so that its braces and commas are not taken for the outer array's.
+  items_ += "\"{";
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0) items_ += ',';
+    append(numbers[i]);
+  }
+  items_ += "}\"";
+  return *this;
+}
 
 template <typename Number>
 std::string array_of(const std::vector<Number>& numbers) {
   ArrayText array;
   for (const auto number : numbers) {
     if constexpr (std::is_floating_point_v<Number>) {
-      array.add(to_text(number));
+      array.add(number);
     } else {
       array.add(std::int64_t{number});
     }
   }
-  return array.text();
+  return std::move(array).text();
 }
 std::string array_of(const std::vector<std::string>& texts);
 

@@ -2,14 +2,15 @@
 // One batch of records, one transaction: what is new, what was there, what must be looked at.
 
 #include <map>
+#include <optional>
 #include <pqxx/pqxx>
 #include <span>
-#include <string>
 #include <tuple>
 #include <vector>
 
 #include "storage/port/record.hpp"
-#include "storage/postgres/link/statement.hpp"
+#include "storage/postgres/kinds/kind.hpp"
+#include "storage/postgres/write/streams.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -22,46 +23,38 @@ class Batch {
   std::optional<std::vector<RecordResult>> write();
 
  private:
-  using StreamKey = std::tuple<std::int64_t, std::uint64_t, Stream>;
   using RecordKey = std::tuple<std::int64_t, std::uint64_t, Stream, std::uint64_t>;
-  struct StreamState {
-    std::uint64_t high = 0, new_high = 0;
-    Instant received_at;
-  };
-  using Indices = std::vector<std::size_t>;
+  using Indices = std::vector<std::size_t>;  // of records_
 
-  using Stored = std::map<RecordKey, Record>;
+  /// The batch's records of one kind, but for keys that came before in it.
+  struct Part {
+    const RecordKind* kind;
+    Indices fresh;     // to be inserted
+    Indices doubtful;  // perhaps there already
+  };
 
   static RecordKey key_of(const Record& record);
   static RecordKey key_of(const pqxx::row& row);
   void set_unusable_aside();
-  bool lock_streams();
-  bool read_locks(const std::string& devices, const std::string& boots, const std::string& streams);
   void sort_out();
-  bool is_late(const Record& record) const;
-  void compare_sets(const Indices& doubtful);
-  void compare_alarms(const Indices& doubtful);
-  void compare_runs(const Indices& doubtful);
-  pqxx::result find_stored(const Statement& statement, const Indices& doubtful);
-  void compare(const Stored& stored, const Indices& doubtful, Indices& fresh);
-  void insert_sets();
-  void insert_alarms();
-  void insert_runs();
-  void advance_latest();
-  void advance_streams();
+  Part& part_of(const RecordKind& kind);
+  std::vector<RecordRow> rows_of(const Indices& indices) const;
+  void compare(Part& part, const Indices& doubtful);
+  void insert(Part& part);
+  Indices without_result(const Indices& fresh, const pqxx::result& inserted) const;
   void settle(std::size_t index, bool same);
-  Indices without_result(const Indices& fresh, const pqxx::result& inserted);
-  static void require_rows(const Indices& fresh, const Indices& left);
+  void settle_repeated();
+  void advance_latest();
+  void quarantine();
 
   pqxx::work& tx_;
   std::span<const Record* const> records_;
   std::vector<RecordResult> results_;
   std::map<std::size_t, Unusable> unusable_;
-  std::map<StreamKey, StreamState> streams_;
+  Streams streams_;
   std::map<RecordKey, std::size_t> first_of_key_;
   Indices repeated_;  // a key that came before in this batch
-  Indices fresh_sets_, fresh_alarms_, fresh_runs_;
-  Indices doubtful_sets_, doubtful_alarms_, doubtful_runs_;
+  std::vector<Part> parts_;
 };
 
 }  // namespace wardlink::storage::postgres
