@@ -4,8 +4,8 @@
 
 #include "storage/postgres/live/statements.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
-#include "storage/postgres/read/reading_rows.hpp"
-#include "storage/postgres/read/run_rows.hpp"
+#include "storage/postgres/read/record_rows.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage::postgres {
@@ -39,7 +39,7 @@ LiveEvent read_head(const pqxx::row& row, LiveKind kind) {
 constexpr pqxx::row::size_type head = 10;
 
 AlarmChange read_change(const pqxx::row& row) {
-  return {static_cast<AlarmChange::Kind>(row[head].as<int>()), read_alarm(row, head + 2),
+  return {read_enum<AlarmChange::Kind>(row[head]), alarm_fields().read(row, head + 2),
           read_instant(row[head + 1].c_str())};
 }
 

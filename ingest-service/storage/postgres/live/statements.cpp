@@ -3,8 +3,7 @@
 #include <stdexcept>
 
 #include "storage/postgres/read/alarm_rows.hpp"
-#include "storage/postgres/read/reading_rows.hpp"
-#include "storage/postgres/read/run_rows.hpp"
+#include "storage/postgres/read/record_rows.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -49,29 +48,28 @@ std::string its_condition(const std::string& event) {
 }
 
 const Statement& live_sets() {
-  static const Statement statement(
-      "live_sets", live_statement(record_key, "x.late", std::string(set_columns), partitioned("measurement_set")));
+  static const Statement statement("live_sets",
+                                   live_statement(record_key, "x.late", set_columns(), partitioned("measurement_set")));
   return statement;
 }
 
 const Statement& live_waveforms() {
-  static const Statement statement(
-      "live_waveforms", live_statement(record_key, "x.late", std::string(run_columns), partitioned("waveform_run")));
+  static const Statement statement("live_waveforms",
+                                   live_statement(record_key, "x.late", run_columns(), partitioned("waveform_run")));
   return statement;
 }
 
 const Statement& live_alarms() {
   static const Statement statement(
-      "live_alarms",
-      live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + std::string(alarm_columns),
-                     "alarm_event x JOIN device d ON d.device_id = x.device_id" + its_condition("x")));
+      "live_alarms", live_statement(record_key, "x.late", "x.event, micros(x.measured_at), " + alarm_fields().list(),
+                                    "alarm_event x JOIN device d ON d.device_id = x.device_id" + its_condition("x")));
   return statement;
 }
 
 const Statement& live_acknowledgements() {
   static const Statement statement(
       "live_acknowledgements",
-      live_statement(record_key, "false", "3, micros(x.acknowledged_at), " + std::string(alarm_columns),
+      live_statement(record_key, "false", "3, micros(x.acknowledged_at), " + alarm_fields().list(),
                      "alarm_acknowledgement x JOIN device d ON d.device_id = x.device_id"
                      " JOIN LATERAL (SELECT v.* FROM alarm_event v WHERE v.device_id = x.device_id"
                      "   AND v.boot_id = x.boot_id AND v.stream = x.stream AND v.sequence = x.sequence OFFSET 0) e"

@@ -4,7 +4,7 @@
 
 #include "storage/postgres/live/rows.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
-#include "storage/postgres/read/reading_rows.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -157,7 +157,7 @@ PresentState PostgresStore::present(const LiveFilter& filter) {
       }
     } else {
       present.alarms = read_alarms(tx.exec_params(
-          "SELECT " + std::string(alarm_columns) + open_conditions() + of_filter, scope_text(filter.scope),
+          "SELECT " + alarm_fields().list() + open_conditions() + of_filter, scope_text(filter.scope),
           text_of(filter.subject, Subject::Kind::patient), text_of(filter.subject, Subject::Kind::device)));
     }
     return present;

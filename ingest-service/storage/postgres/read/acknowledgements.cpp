@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "storage/postgres/link/text.hpp"
+#include "storage/postgres/link/columns.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/store_impl.hpp"
 
@@ -11,17 +11,32 @@ namespace {
 
 using namespace postgres;
 
+const Columns<AlarmKey> keys({column<AlarmKey>("urn", [](const AlarmKey& key) { return key.device; }),
+                              column<AlarmKey>("boot_id", [](const AlarmKey& key) { return key.boot; }),
+                              column<AlarmKey>("stream", [](const AlarmKey& key) { return key.stream; }),
+                              column<AlarmKey>("sequence", [](const AlarmKey& key) { return key.sequence; })});
+
+// $1 to $4 the keys, $5 scope. Those that there are, in their order; behind alarm_fields() the place, from 1.
+const std::string alarms_by_key = "SELECT " + alarm_fields().list() + ", k.place FROM " + keys.rows_with_place() +
+                                  " JOIN device v ON v.urn = k.urn" +
+                                  condition_of("v.device_id", "k.boot_id", "k.stream", "k.sequence") + attribution() +
+                                  " WHERE ($5 = '' OR p.ward_id = ANY (NULLIF($5, '')::text[])) ORDER BY k.place";
+
+const Columns<AlarmCondition> acknowledged(
+    {column<AlarmCondition>("device_id", [](const AlarmCondition& alarm) { return alarm.device_id; }),
+     column<AlarmCondition>("boot_id", [](const AlarmCondition& alarm) { return alarm.boot; }),
+     column<AlarmCondition>("stream", [](const AlarmCondition& alarm) { return alarm.stream; }),
+     column<AlarmCondition>("sequence", [](const AlarmCondition& alarm) { return alarm.sequence; })});
+
+// $5 by whom.
+const std::string insert_acknowledgements = "INSERT INTO alarm_acknowledgement (" + acknowledged.names() +
+                                            ", acknowledged_by) SELECT " + acknowledged.values() + ", $5 FROM " +
+                                            acknowledged.rows() + " ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING";
+
 /// The conditions of these keys, in their order. Throws where one is not there.
 std::vector<AlarmCondition> conditions_of(pqxx::work& tx, const Scope& scope, const std::vector<AlarmKey>& alarms) {
-  ArrayText devices, boots, streams, sequences;
-  for (const auto& key : alarms) {
-    devices.add_quoted(key.device);
-    boots.add(static_cast<std::int64_t>(key.boot));
-    streams.add(static_cast<std::int64_t>(key.stream));
-    sequences.add(static_cast<std::int64_t>(key.sequence));
-  }
-  const auto found = tx.exec_params(alarms_by_key_statement(), scope_text(scope), devices.text(), boots.text(),
-                                    streams.text(), sequences.text());
+  const auto found =
+      tx.exec_params(alarms_by_key, pqxx::prepare::make_dynamic_params(keys.arrays(alarms)), scope_text(scope));
   for (std::size_t i = 0; i < alarms.size(); ++i) {
     if (i < static_cast<std::size_t>(found.size()) &&
         found[static_cast<pqxx::result::size_type>(i)]["place"].as<std::size_t>() == i + 1) {
@@ -36,18 +51,7 @@ std::vector<AlarmCondition> conditions_of(pqxx::work& tx, const Scope& scope, co
 void note(pqxx::work& tx, std::vector<AlarmCondition> conditions, const std::string& by) {
   std::erase_if(conditions, [](const AlarmCondition& each) { return each.acknowledged_at.has_value(); });
   if (conditions.empty()) return;
-  ArrayText devices, boots, streams, sequences;
-  for (const auto& each : conditions) {
-    devices.add(each.device_id);
-    boots.add(static_cast<std::int64_t>(each.boot));
-    streams.add(static_cast<std::int64_t>(each.stream));
-    sequences.add(static_cast<std::int64_t>(each.sequence));
-  }
-  tx.exec_params0(
-      "INSERT INTO alarm_acknowledgement (device_id, boot_id, stream, sequence, acknowledged_by)"
-      " SELECT k.*, $5 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[])"
-      " k(device_id, boot_id, stream, sequence) ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING",
-      devices.text(), boots.text(), streams.text(), sequences.text(), by);
+  tx.exec_params0(insert_acknowledgements, pqxx::prepare::make_dynamic_params(acknowledged.arrays(conditions)), by);
 }
 
 }  // namespace

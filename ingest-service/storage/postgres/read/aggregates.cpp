@@ -4,8 +4,8 @@
 #include <limits>
 #include <map>
 
-#include "storage/postgres/read/reading_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "storage/postgres/read/alarm_rows.hpp"
-#include "storage/postgres/read/reading_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -43,7 +43,7 @@ std::string looked_at(Subject::Kind kind, const std::string& table) {
 
 // And $11 scope, $12 states, $13 limit. Who wore the device is known before the condition is looked up.
 std::string alarms_statement(Subject::Kind kind, bool open_only) {
-  return "SELECT " + std::string(alarm_columns) + " FROM (SELECT v.* FROM (" +
+  return "SELECT " + alarm_fields().list() + " FROM (SELECT v.* FROM (" +
          looked_at(kind, open_only ? "open_alarm" : "alarm_event") +
          ") v JOIN device d ON d.device_id = v.device_id"
          " LEFT JOIN assignment a ON a.device_id = v.device_id AND upper_inf(a.recorded) AND a.held @> v.measured_at"
@@ -98,11 +98,11 @@ Page<AlarmCondition> PostgresStore::alarms(const AlarmsQuery& query) {
         page.next = place_of(page.back());
         return page;
       }
-      page.push_back(read_alarm(row));
+      page.push_back(alarm_fields().read(row));
     }
     for (const auto row : ask(last_looked_at(query.subject.kind, open_only))) {
       page.next = {read_instant(row[0].c_str()), row[1].as<std::int64_t>(), row[2].as<std::uint64_t>(),
-                   static_cast<Stream>(row[3].as<int>()), row[4].as<std::uint64_t>()};
+                   read_enum<Stream>(row[3]), row[4].as<std::uint64_t>()};
     }
     return page;
   });

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "storage/postgres/read/alarm_rows.hpp"
-#include "storage/postgres/read/reading_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -66,7 +66,7 @@ void complete(pqxx::work& tx, std::vector<LatestRow>& rows) {
   }
   for (const auto row : tx.exec_params(open_alarms_statement(), devices.text(), wearing.text())) {
     auto& of = *row_of.at(row[0].as<std::int64_t>());
-    of.alarms.push_back(read_alarm(row));
+    of.alarms.push_back(alarm_fields().read(row));
     of.open_alarms = row["open_alarms"].as<std::uint64_t>();
   }
 }

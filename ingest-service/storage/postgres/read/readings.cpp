@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
-#include "storage/postgres/read/reading_rows.hpp"
+#include "storage/postgres/link/types.hpp"
+#include "storage/postgres/read/record_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -26,7 +28,7 @@ const std::string looked_at =
 
 // $12 signs, $13 limit.
 const std::string sets =
-    "SELECT " + std::string(set_columns) + " FROM (" + looked_at +
+    "SELECT " + set_columns() + " FROM (" + looked_at +
     ") x JOIN device d ON d.device_id = x.device_id WHERE $12 = '' OR x.sign_ids && NULLIF($12, '')::smallint[]"
     " ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence LIMIT $13";
 
@@ -64,7 +66,7 @@ void read_window(pqxx::work& tx, const ReadingsQuery& query, const Spans& spans,
   if (signs.empty()) return;
   for (const auto row : ask(last_looked_at)) {
     page.next = {read_instant(row[0].c_str()), row[1].as<std::int64_t>(), row[2].as<std::uint64_t>(),
-                 static_cast<Stream>(row[3].as<int>()), row[4].as<std::uint64_t>()};
+                 read_enum<Stream>(row[3]), row[4].as<std::uint64_t>()};
   }
 }
 

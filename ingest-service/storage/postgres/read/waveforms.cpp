@@ -1,8 +1,8 @@
 // What clinicians ask about waveforms. A run is a patient's when the patient wore the device as it began.
 
-#include "storage/postgres/read/reading_rows.hpp"
-#include "storage/postgres/read/run_rows.hpp"
+#include "storage/postgres/read/record_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -24,7 +24,7 @@ const std::string newest_run =
 // $5 start, $6 end, $7 to $10 the position before, $11 limit, $12 the earliest that a run with a sample in there
 // begins.
 const std::string runs_in_span =
-    "SELECT " + std::string(run_columns) + " FROM (SELECT y.*" + std::string(from_spans) +
+    "SELECT " + run_columns() + " FROM (SELECT y.*" + std::string(from_spans) +
     " CROSS JOIN LATERAL (SELECT x.* FROM waveform_run x WHERE x.device_id = k.device_id AND x.stream = $4"
     "  AND x.measured_at >= k.since AND x.measured_at < k.until"
     "  AND x.measured_at > $12::timestamptz AND run_end(x) > $5::timestamptz AND x.measured_at < $6::timestamptz"

@@ -1,7 +1,7 @@
 // Devices, and who wears them. Corrections never overwrite: they close what was believed and add what is.
 
-#include "storage/postgres/read/reading_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
+#include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
