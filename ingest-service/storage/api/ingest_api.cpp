@@ -1,18 +1,11 @@
 #include "storage/api/ingest_api.hpp"
 
-#include <spdlog/fmt/fmt.h>
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <chrono>
-#include <map>
-#include <span>
 #include <thread>
-#include <unordered_map>
 
-#include "storage/wire/instants.hpp"
-#include "storage/wire/names.hpp"
-#include "storage/wire/records.hpp"
+#include "storage/api/ingest_conversation.hpp"
+#include "storage/port/store_error.hpp"
 #include "storage/wire/status.hpp"
 
 namespace wardlink::storage {
@@ -24,166 +17,28 @@ struct Cancelled : std::exception {};
 
 Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
+/// One stream's conversation, and the waiting for the database that it needs.
 class IngestStream {
  public:
   IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer, Tallies& tallies, WaitLog& wait_log)
-      : context_(context), writer_(std::move(writer)), tallies_(tallies), wait_log_(wait_log) {}
+      : context_(context),
+        tallies_(tallies),
+        wait_log_(wait_log),
+        conversation_(std::move(writer), [this](auto records, auto results) {
+          tallies_.batch(records, results, std::chrono::steady_clock::now() - began_);
+        }) {}
 
-  /// The answer, where one is owed.
+  /// The answer, where one is owed. Until it is durable: the database's absence is ours to wait for; ingest holds its
+  /// devices' ACKs meanwhile.
   std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request) {
-    v1::IngestResponse response;
-    switch (request.kind_case()) {
-      case v1::IngestRequest::kAttach:
-        *response.mutable_attach_result() = attach(request.attach());
-        return response;
-      case v1::IngestRequest::kAttachAll:
-        *response.mutable_attach_all_result() = attach_all(request.attach_all());
-        return response;
-      case v1::IngestRequest::kAppend:
-        *response.mutable_append_result() = append(request.append());
-        return response;
-      case v1::IngestRequest::kDetach:
-        sessions_.erase(request.detach().session());
-        return std::nullopt;
-      case v1::IngestRequest::kAudit:
-        audit(request.audit());
-        return std::nullopt;
-      case v1::IngestRequest::KIND_NOT_SET:
-        break;  // of a newer ingest; it cannot count on an answer
-    }
-    return std::nullopt;
-  }
-
- private:
-  v1::AttachResult attach(const v1::Attach& request) {
-    v1::AttachResult result;
-    const v1::Attach* const one = &request;
-    attach({&one, 1}, {&result, 1});
-    return result;
-  }
-
-  v1::AttachAllResult attach_all(const v1::AttachAll& request) {
-    const auto& attaches = request.attaches();
-    std::vector<v1::AttachResult> results(static_cast<std::size_t>(attaches.size()));
-    attach({attaches.data(), results.size()}, results);
-    v1::AttachAllResult all;
-    for (auto& result : results) *all.add_results() = std::move(result);
-    return all;
-  }
-
-  void attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results) {
-    std::vector<AttachRequest> requests;
-    std::vector<std::size_t> places;
-    for (std::size_t i = 0; i < attaches.size(); ++i) {
-      results[i].set_session(attaches[i]->session());
-      const auto anchor = to_instant(attaches[i]->anchor());
-      if (const char* why = refusal(*attaches[i], anchor)) {
-        refuse(results[i], why);
-        continue;
-      }
-      requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor});
-      places.push_back(i);
-    }
-    if (requests.empty()) return;
-    const auto attached = persist([&] { return writer_->attach(requests); });
-    for (std::size_t i = 0; i < attached.size(); ++i) answer(attached[i], results[places[i]]);
-  }
-
-  static void refuse(v1::AttachResult& result, const char* why) {
-    spdlog::warn(fmt::format("a session was not attached: {}", why));
-    result.set_refusal(why);
-  }
-
-  void answer(const Attached& attached, v1::AttachResult& result) {
-    if (!attached.session) return refuse(result, "the database refuses it");
-    sessions_[result.session()] = attached.session;
-    *result.mutable_anchor() = to_stamp(attached.session->anchor);
-    for (const auto& [stream, sequence] : attached.watermarks) {
-      auto& watermark = *result.add_watermarks();
-      watermark.set_stream(static_cast<v1::Stream>(stream));
-      watermark.set_sequence(sequence);
-    }
-  }
-
-  static const char* refusal(const v1::Attach& request, const std::optional<Instant>& anchor) {
-    if (!is_urn(request.device())) return "device: must be a URN of at most 63 characters";
-    if (request.boot() >= (1ULL << 53)) return "boot: must be below 2^53";
-    // A thousand years of ticks later PostgreSQL's calendar must still hold.
-    if (!request.has_anchor() || !anchor) return "anchor: is missing or outside of the years 1 to 9999";
-    return nullptr;
-  }
-
-  v1::AppendResult append(const v1::Append& request) {
     const auto received = now();
-    const auto began = std::chrono::steady_clock::now();
-    std::vector<Record> records;
-    records.reserve(static_cast<std::size_t>(request.records_size()));
-    for (const auto& message : request.records()) {
-      const auto session = sessions_.find(message.session());
-      records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second, received));
-    }
-    put_under_their_boots(request, records);
-    v1::AppendResult result;
-    result.set_batch(request.batch());
-    const auto made = persist([&] { return writer_->append(records); });
-    tallies_.batch(records, made, std::chrono::steady_clock::now() - began);
-    for (const auto each : made) result.add_results(static_cast<v1::RecordResult>(each));
-    return result;
-  }
-
-  /// Records that outlived their device's reboot are stored under the starts that made them. Where several tell of one
-  /// start, the first of them dates it.
-  void put_under_their_boots(const v1::Append& request, std::vector<Record>& records) {
-    std::vector<AttachRequest> starts;
-    std::map<std::pair<std::int64_t, std::uint64_t>, std::size_t> places;
-    std::vector<std::pair<std::size_t, std::size_t>> debts;  // record, start
-    for (std::size_t i = 0; i < records.size(); ++i) {
-      const auto& message = request.records(static_cast<int>(i));
-      const auto& session = records[i].session;
-      if (!session || message.boot() == 0 || message.boot() == session->boot) continue;
-      const auto anchor = anchor_of_own_boot(message, records[i]);
-      if (!anchor) {
-        records[i].body = as_it_came(message, "unusable_boot");
-        continue;
-      }
-      const auto [at, is_new] = places.try_emplace({session->device_id, message.boot()}, starts.size());
-      if (is_new) starts.push_back({session->device, message.boot(), *anchor});
-      debts.emplace_back(i, at->second);
-    }
-    if (starts.empty()) return;
-    const auto sessions = persist([&] { return writer_->at_boots(starts); });
-    for (const auto& [record, start] : debts) {
-      if (sessions[start])
-        records[record].session = sessions[start];
-      else
-        records[record].body = as_it_came(request.records(static_cast<int>(record)), "unusable_boot");
-    }
-  }
-
-  void audit(const v1::Audit& request) {
-    std::vector<AuditFact> facts;
-    facts.reserve(static_cast<std::size_t>(request.entries_size()));
-    for (const auto& entry : request.entries()) {
-      facts.push_back({.subject = entry.subject().empty() ? "unknown" : entry.subject(),
-                       .method = "ingest." + entry.action(),
-                       .granted = entry.granted(),
-                       .resources = {},
-                       .reason = entry.reason(),
-                       .address = entry.address(),
-                       .count = std::max<std::uint64_t>(1, entry.count())});
-    }
-    persist([&] { return writer_->audit(facts); });
-  }
-
-  /// Until it is done. The database's absence is ours to wait for; ingest holds its devices' ACKs meanwhile.
-  template <typename Work>
-  std::invoke_result_t<Work> persist(Work&& work) {
+    began_ = std::chrono::steady_clock::now();
     for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
       if (context_.IsCancelled()) throw Cancelled();
       try {
-        auto result = work();
+        auto response = conversation_.handle(request, received);
         wait_log_.goes_on();
-        return result;
+        return response;
       } catch (const StoreError& error) {
         if (error.kind() != StoreError::Kind::away) throw;
         tallies_.commit_failed();
@@ -193,6 +48,7 @@ class IngestStream {
     }
   }
 
+ private:
   void wait(std::chrono::milliseconds pause) const {
     const auto until = std::chrono::steady_clock::now() + pause;
     while (std::chrono::steady_clock::now() < until) {
@@ -202,10 +58,10 @@ class IngestStream {
   }
 
   grpc::ServerContext& context_;
-  std::unique_ptr<RecordWriter> writer_;
   Tallies& tallies_;
-  std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
   WaitLog::Stream wait_log_;
+  std::chrono::steady_clock::time_point began_;  // with the request that is handled
+  IngestConversation conversation_;
 };
 
 /// One of the streams that stand.

@@ -1,0 +1,166 @@
+#include "storage/api/ingest_conversation.hpp"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "storage/wire/instants.hpp"
+#include "storage/wire/names.hpp"
+#include "storage/wire/records.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+const char* refusal(const v1::Attach& request, const std::optional<Instant>& anchor) {
+  if (!is_urn(request.device())) return "device: must be a URN of at most 63 characters";
+  if (request.boot() >= (1ULL << 53)) return "boot: must be below 2^53";
+  // A thousand years of ticks later PostgreSQL's calendar must still hold.
+  if (!request.has_anchor() || !anchor) return "anchor: is missing or outside of the years 1 to 9999";
+  return nullptr;
+}
+
+void refuse(v1::AttachResult& result, const char* why) {
+  spdlog::warn(fmt::format("a session was not attached: {}", why));
+  result.set_refusal(why);
+}
+
+}  // namespace
+
+std::optional<v1::IngestResponse> IngestConversation::handle(const v1::IngestRequest& request, Instant received) {
+  v1::IngestResponse response;
+  switch (request.kind_case()) {
+    case v1::IngestRequest::kAttach:
+      *response.mutable_attach_result() = attach(request.attach());
+      return response;
+    case v1::IngestRequest::kAttachAll:
+      *response.mutable_attach_all_result() = attach_all(request.attach_all());
+      return response;
+    case v1::IngestRequest::kAppend:
+      *response.mutable_append_result() = append(request.append(), received);
+      return response;
+    case v1::IngestRequest::kDetach:
+      sessions_.erase(request.detach().session());
+      return std::nullopt;
+    case v1::IngestRequest::kAudit:
+      audit(request.audit());
+      return std::nullopt;
+    case v1::IngestRequest::KIND_NOT_SET:
+      break;  // of a newer ingest; it cannot count on an answer
+  }
+  return std::nullopt;
+}
+
+// -- sessions ---------------------------------------------------------------------------------------------------------
+
+v1::AttachResult IngestConversation::attach(const v1::Attach& request) {
+  v1::AttachResult result;
+  const v1::Attach* const one = &request;
+  attach({&one, 1}, {&result, 1});
+  return result;
+}
+
+v1::AttachAllResult IngestConversation::attach_all(const v1::AttachAll& request) {
+  const auto& attaches = request.attaches();
+  std::vector<v1::AttachResult> results(static_cast<std::size_t>(attaches.size()));
+  attach({attaches.data(), results.size()}, results);
+  v1::AttachAllResult all;
+  for (auto& result : results) *all.add_results() = std::move(result);
+  return all;
+}
+
+void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results) {
+  std::vector<AttachRequest> requests;
+  std::vector<std::size_t> places;
+  std::vector<std::pair<std::size_t, const char*>> refused;
+  for (std::size_t i = 0; i < attaches.size(); ++i) {
+    results[i].set_session(attaches[i]->session());
+    const auto anchor = to_instant(attaches[i]->anchor());
+    if (const char* why = refusal(*attaches[i], anchor)) {
+      refused.emplace_back(i, why);
+      continue;
+    }
+    requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor});
+    places.push_back(i);
+  }
+  const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);
+  for (const auto& [place, why] : refused) refuse(results[place], why);
+  for (std::size_t i = 0; i < attached.size(); ++i) answer(attached[i], results[places[i]]);
+}
+
+void IngestConversation::answer(const Attached& attached, v1::AttachResult& result) {
+  if (!attached.session) return refuse(result, "the database refuses it");
+  sessions_[result.session()] = attached.session;
+  *result.mutable_anchor() = to_stamp(attached.session->anchor);
+  for (const auto& [stream, sequence] : attached.watermarks) {
+    auto& watermark = *result.add_watermarks();
+    watermark.set_stream(static_cast<v1::Stream>(stream));
+    watermark.set_sequence(sequence);
+  }
+}
+
+// -- records ----------------------------------------------------------------------------------------------------------
+
+v1::AppendResult IngestConversation::append(const v1::Append& request, Instant received) {
+  std::vector<Record> records;
+  records.reserve(static_cast<std::size_t>(request.records_size()));
+  for (const auto& message : request.records()) {
+    const auto session = sessions_.find(message.session());
+    records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second, received));
+  }
+  put_under_their_boots(request, records);
+  v1::AppendResult result;
+  result.set_batch(request.batch());
+  const auto made = writer_->append(records);
+  committed_(records, made);
+  for (const auto each : made) result.add_results(static_cast<v1::RecordResult>(each));
+  return result;
+}
+
+/// Records that outlived their device's reboot are stored under the starts that made them. Where several tell of one
+/// start, the first of them dates it.
+void IngestConversation::put_under_their_boots(const v1::Append& request, std::vector<Record>& records) {
+  std::vector<AttachRequest> starts;
+  std::map<std::pair<std::int64_t, std::uint64_t>, std::size_t> places;
+  std::vector<std::pair<std::size_t, std::size_t>> debts;  // record, start
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto& message = request.records(static_cast<int>(i));
+    const auto& session = records[i].session;
+    if (!session || message.boot() == 0 || message.boot() == session->boot) continue;
+    const auto anchor = anchor_of_own_boot(message, records[i]);
+    if (!anchor) {
+      records[i].body = as_it_came(message, "unusable_boot");
+      continue;
+    }
+    const auto [at, is_new] = places.try_emplace({session->device_id, message.boot()}, starts.size());
+    if (is_new) starts.push_back({session->device, message.boot(), *anchor});
+    debts.emplace_back(i, at->second);
+  }
+  if (starts.empty()) return;
+  const auto sessions = writer_->at_boots(starts);
+  for (const auto& [record, start] : debts) {
+    if (sessions[start])
+      records[record].session = sessions[start];
+    else
+      records[record].body = as_it_came(request.records(static_cast<int>(record)), "unusable_boot");
+  }
+}
+
+void IngestConversation::audit(const v1::Audit& request) {
+  std::vector<AuditFact> facts;
+  facts.reserve(static_cast<std::size_t>(request.entries_size()));
+  for (const auto& entry : request.entries()) {
+    facts.push_back({.subject = entry.subject().empty() ? "unknown" : entry.subject(),
+                     .method = "ingest." + entry.action(),
+                     .granted = entry.granted(),
+                     .resources = {},
+                     .reason = entry.reason(),
+                     .address = entry.address(),
+                     .count = std::max<std::uint64_t>(1, entry.count())});
+  }
+  writer_->audit(facts);
+}
+
+}  // namespace wardlink::storage

@@ -1,0 +1,45 @@
+#pragma once
+// What one stream from ingest says, and what it is answered: sessions are attached, records become durable, each under
+// the start of the device that made it. No gRPC, no clock, no waiting: whoever drives it waits for the database.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "storage/port/record_store.hpp"
+#include "wardlink/v1/ingest.pb.h"
+
+namespace wardlink::storage {
+
+/// One thread at a time.
+class IngestConversation {
+ public:
+  /// Told of each batch when it is durable, its results in the order of its records.
+  using Committed = std::function<void(std::span<const Record>, std::span<const RecordResult>)>;
+
+  IngestConversation(std::unique_ptr<RecordWriter> writer, Committed committed)
+      : writer_(std::move(writer)), committed_(std::move(committed)) {}
+
+  /// The answer, where one is owed. `received`: when the request arrived, by the calendar. After StoreError::Kind::away
+  /// handle the same request again, received at the same instant: whatever was durable by then stays one row.
+  std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request, Instant received);
+
+ private:
+  v1::AttachResult attach(const v1::Attach& request);
+  v1::AttachAllResult attach_all(const v1::AttachAll& request);
+  void attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results);
+  void answer(const Attached& attached, v1::AttachResult& result);
+  v1::AppendResult append(const v1::Append& request, Instant received);
+  void put_under_their_boots(const v1::Append& request, std::vector<Record>& records);
+  void audit(const v1::Audit& request);
+
+  std::unique_ptr<RecordWriter> writer_;
+  Committed committed_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
+};
+
+}  // namespace wardlink::storage
