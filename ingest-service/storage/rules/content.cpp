@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "signs/waveforms.hpp"
+#include "storage/port/numbers.hpp"
 #include "storage/rules/text.hpp"
 
 namespace wardlink::storage {
@@ -31,8 +32,7 @@ bool finite(const std::optional<double>& value) { return !value || std::isfinite
 
 const char* fault_of(const AlarmFact& alarm, Stream stream) {
   if (stream != Stream::alarms && stream != Stream::manual) return "wrong_stream";
-  const auto within = [](auto value, int high) { return int(value) >= 1 && int(value) <= high; };
-  if (!within(alarm.event, 2) || !within(alarm.kind, 2) || !within(alarm.priority, 3)) return "bad_alarm";
+  if (!known(alarm.event) || !known(alarm.kind) || !known(alarm.priority)) return "bad_alarm";
   if (alarm.code.empty() || alarm.code.size() > 63 || alarm.code.find('\0') != std::string::npos) return "bad_alarm";
   if (alarm.sign > highest_small) return "unknown_sign";
   if (alarm.onset_sequence > highest) return "bad_sequence";
@@ -75,6 +75,11 @@ nlohmann::json json_of(const WaveformRun& run) {
 
 nlohmann::json json_of(const Unusable&) { return nlohmann::json::object(); }
 
+bool same_body(const MeasurementSet& a, const MeasurementSet& b) { return a.signs == b.signs && a.values == b.values; }
+bool same_body(const AlarmFact& a, const AlarmFact& b) { return a == b; }
+bool same_body(const WaveformRun& a, const WaveformRun& b) { return a == b; }
+bool same_body(const Unusable&, const Unusable&) { return false; }
+
 }  // namespace
 
 std::optional<Unusable> unusable(const Record& record) {
@@ -96,12 +101,8 @@ std::string described(const Record& record) {
 
 bool same_content(const Record& a, const Record& b) {
   if (a.tick_ms != b.tick_ms || a.body.index() != b.body.index()) return false;
-  if (const auto* set = std::get_if<MeasurementSet>(&a.body)) {
-    const auto& other = std::get<MeasurementSet>(b.body);
-    return set->signs == other.signs && set->values == other.values;
-  }
-  if (const auto* run = std::get_if<WaveformRun>(&a.body)) return *run == std::get<WaveformRun>(b.body);
-  return std::get<AlarmFact>(a.body) == std::get<AlarmFact>(b.body);
+  return std::visit([&](const auto& body) { return same_body(body, std::get<std::decay_t<decltype(body)>>(b.body)); },
+                    a.body);
 }
 
 }  // namespace wardlink::storage
