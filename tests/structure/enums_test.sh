@@ -6,7 +6,7 @@
 set -uo pipefail
 cd "$1" || exit 1
 
-folders='ingest-service/ingest'
+folders='ingest-service/ingest ingest-service/storage'
 found=$(grep -rnE 'static_cast<([a-z0-9]+::)*([A-Z][A-Za-z]*::)*[A-Z][A-Za-z]*>' $folders --include='*.cpp' --include='*.hpp')
 [ -z "$found" ] && exit 0
 echo 'an enumeration is converted by static_cast; write a function with a switch:'

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "storage/wire/enums.hpp"
 #include "storage/wire/instants.hpp"
 #include "storage/wire/names.hpp"
 #include "storage/wire/page_token.hpp"
@@ -15,11 +16,10 @@ AlarmsQuery query_of(const v1::ListAlarmsRequest& request) {
   AlarmsQuery query;
   query.subject = parse_parent("parent", request.parent());
   query.open_only = request.open_only();
-  for (const auto state : request.states()) {
-    if (!v1::AlarmState_IsValid(state) || state == v1::ALARM_STATE_UNSPECIFIED) {
-      throw InvalidArgument("states", "holds a state that is not known");
-    }
-    query.states.push_back(static_cast<std::uint16_t>(state));
+  for (int i = 0; i < request.states_size(); ++i) {
+    const auto state = from_proto(request.states(i));
+    if (!state) throw InvalidArgument("states", "holds a state that is not known");
+    query.states.push_back(static_cast<std::uint16_t>(*state));
   }
   read_span_and_page(request, query);
   return query;

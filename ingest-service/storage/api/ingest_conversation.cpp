@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "storage/wire/enums.hpp"
 #include "storage/wire/instants.hpp"
 #include "storage/wire/names.hpp"
 #include "storage/wire/records.hpp"
@@ -96,7 +97,7 @@ void IngestConversation::answer(const Attached& attached, v1::AttachResult& resu
   *result.mutable_anchor() = to_stamp(attached.session->anchor);
   for (const auto& [stream, sequence] : attached.watermarks) {
     auto& watermark = *result.add_watermarks();
-    watermark.set_stream(static_cast<v1::Stream>(stream));
+    watermark.set_stream(to_proto(stream));
     watermark.set_sequence(sequence);
   }
 }
@@ -115,7 +116,7 @@ v1::AppendResult IngestConversation::append(const v1::Append& request, Instant r
   result.set_batch(request.batch());
   const auto made = writer_->append(records);
   committed_(records, made);
-  for (const auto each : made) result.add_results(static_cast<v1::RecordResult>(each));
+  for (const auto each : made) result.add_results(to_proto(each));
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "storage/live/cursor.hpp"
 
+#include "storage/port/numbers.hpp"
 #include "storage/wire/opaque.hpp"
 #include "storage/wire/status.hpp"
 
@@ -30,12 +31,17 @@ LivePosition read_cursor(const std::string& epoch, const std::string& cursor) {
   const auto numbers = read_numbers<6>(std::string_view(text).substr(head.size()));
   if (!numbers) throw InvalidArgument("cursor", "is none of this service's");
   const auto& [transaction, kind, device, boot, stream, sequence] = *numbers;
-  if (transaction < 0 || kind < 0 || kind > 255 || boot < 0 || stream < 0 || stream > 255 || sequence < 0) {
+  if (transaction < 0 || boot < 0 || stream < 0 || stream > 255 || sequence < 0) {
     throw InvalidArgument("cursor", "is none of this service's");
   }
-  return {
-      static_cast<std::uint64_t>(transaction), static_cast<LiveKind>(kind),       device,
-      static_cast<std::uint64_t>(boot),        static_cast<std::uint8_t>(stream), static_cast<std::uint64_t>(sequence)};
+  const auto known = numbered<LiveKind>(kind);
+  if (!known) throw OutOfRange("the cursor is of another version of this service: begin anew without one");
+  return {static_cast<std::uint64_t>(transaction),
+          *known,
+          device,
+          static_cast<std::uint64_t>(boot),
+          static_cast<std::uint8_t>(stream),
+          static_cast<std::uint64_t>(sequence)};
 }
 
 }  // namespace wardlink::storage

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/live/cursor.hpp"
+#include "storage/wire/enums.hpp"
 #include "storage/wire/instants.hpp"
 #include "storage/wire/names.hpp"
 #include "storage/wire/records.hpp"
@@ -20,9 +21,9 @@ void put(const LiveEvent&, const RunRow& row, v1::WatchResponse& response) {
 
 void put(const LiveEvent& event, const AlarmChange& change, v1::WatchResponse& response) {
   auto& message = *response.mutable_alarm_event();
-  message.set_change(static_cast<v1::AlarmEvent::Change>(change.kind));
+  message.set_change(to_proto(change.kind));
   *message.mutable_alarm() = to_proto(change.alarm);
-  message.set_stream(static_cast<v1::Stream>(event.at.stream));
+  message.set_stream(to_proto(change.alarm.stream));
   message.set_sequence(event.at.sequence);
   *message.mutable_time() = to_stamp(change.at);
 }

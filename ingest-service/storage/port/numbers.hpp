@@ -76,7 +76,7 @@ constexpr bool known(LiveKind kind) {
 template <typename Enum>
 constexpr std::optional<Enum> numbered(std::int64_t number) {
   if (number < 0 || number > std::numeric_limits<std::underlying_type_t<Enum>>::max()) return std::nullopt;
-  const auto value = static_cast<Enum>(number);
+  const Enum value{static_cast<std::underlying_type_t<Enum>>(number)};
   return known(value) ? std::optional(value) : std::nullopt;
 }
 

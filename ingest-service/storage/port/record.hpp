@@ -17,7 +17,7 @@ using Instant = std::chrono::sys_time<std::chrono::microseconds>;
 /// Numbers are in the database and on the wire; never renumbered.
 /// That of a waveform is 16 + its id of the catalogue.
 enum class Stream : std::uint8_t { vitals = 1, alarms = 2, manual = 3, storage = 4 };
-constexpr Stream waveform_stream(std::uint16_t waveform) { return static_cast<Stream>(16 + waveform); }
+constexpr Stream waveform_stream(std::uint16_t waveform) { return Stream{static_cast<std::uint8_t>(16 + waveform)}; }
 /// 0 = none.
 constexpr std::uint16_t waveform_of(Stream stream) {
   const auto number = static_cast<std::uint16_t>(stream);
@@ -78,7 +78,7 @@ struct Record {
   std::variant<MeasurementSet, AlarmFact, WaveformRun, Unusable> body;
 };
 
-/// Numbers are those of the wire's RecordResult.
+/// 0 is none of them, so that a result which nobody has given is none.
 enum class RecordResult : std::uint8_t { committed = 1, duplicate = 2, quarantined = 3, not_attached = 4 };
 
 }  // namespace wardlink::storage

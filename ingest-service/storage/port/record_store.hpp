@@ -94,7 +94,10 @@ struct AlarmCondition {
 
   /// The instant that orders conditions.
   Instant at() const { return start ? *start : *end; }
-  AlarmState state() const { return static_cast<AlarmState>(1 + (end ? 1 : 0) + (acknowledged_at ? 2 : 0)); }
+  AlarmState state() const {
+    if (acknowledged_at) return end ? AlarmState::ended_acknowledged : AlarmState::acknowledged;
+    return end ? AlarmState::ended : AlarmState::raised;
+  }
 };
 
 /// The record key of an alarm's onset, or of its end where there is no onset.

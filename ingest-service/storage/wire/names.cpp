@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <limits>
 
 #include "names/urn.hpp"
+#include "storage/port/numbers.hpp"
 #include "storage/wire/status.hpp"
 
 namespace wardlink::storage {
@@ -77,9 +77,10 @@ AlarmKey parse_alarm(const std::string& field, const std::string& name) {
     if (error != std::errc{} || *number < 0 || (last ? next != end : next == end || *next != '-')) throw misfit;
     at = last ? end : next + 1;
   }
-  if (stream > std::numeric_limits<std::uint8_t>::max()) throw misfit;
+  const auto known = numbered<Stream>(stream);
+  if (!known) throw misfit;
   key.boot = static_cast<std::uint64_t>(boot);
-  key.stream = static_cast<Stream>(stream);
+  key.stream = *known;
   key.sequence = static_cast<std::uint64_t>(sequence);
   return key;
 }

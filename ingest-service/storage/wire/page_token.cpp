@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "storage/port/numbers.hpp"
 #include "storage/wire/opaque.hpp"
 #include "storage/wire/status.hpp"
 
@@ -56,11 +57,11 @@ Position read_place(const std::string& place) {
   if (!found) throw misfit();
   const auto& numbers = *found;
   constexpr std::int64_t year_9999 = 253'402'300'800'000'000, year_1 = -62'135'596'800'000'000;
-  const bool sound = numbers[0] >= year_1 && numbers[0] < year_9999 && numbers[2] >= 0 && numbers[3] >= 1 &&
-                     numbers[3] <= 4 && numbers[4] >= 0;
-  if (!sound) throw misfit();
-  return {Instant{std::chrono::microseconds{numbers[0]}}, numbers[1], static_cast<std::uint64_t>(numbers[2]),
-          static_cast<Stream>(numbers[3]), static_cast<std::uint64_t>(numbers[4])};
+  const bool sound = numbers[0] >= year_1 && numbers[0] < year_9999 && numbers[2] >= 0 && numbers[4] >= 0;
+  const auto stream = numbered<Stream>(numbers[3]);
+  if (!sound || !stream || waveform_of(*stream) != 0) throw misfit();
+  return {Instant{std::chrono::microseconds{numbers[0]}}, numbers[1], static_cast<std::uint64_t>(numbers[2]), *stream,
+          static_cast<std::uint64_t>(numbers[4])};
 }
 
 std::size_t page_size_of(std::int32_t asked) {

@@ -5,6 +5,7 @@
 
 #include "signs/catalogue.hpp"
 #include "signs/waveforms.hpp"
+#include "storage/wire/enums.hpp"
 #include "storage/wire/instants.hpp"
 #include "storage/wire/names.hpp"
 
@@ -22,15 +23,22 @@ bool wanted(const std::vector<std::uint16_t>& signs, std::uint16_t sign) {
 
 constexpr std::uint64_t longest_ticks_ms = 100ULL * 366 * 24 * 3600 * 1000;  // no device runs for a century
 
-bool is_waveform(v1::Stream stream) {
-  return signs::find_waveform(waveform_of(static_cast<Stream>(stream))) != nullptr;
+/// Nothing where the event, the kind or the priority is none that this version knows.
+std::optional<AlarmFact> fact_of(const v1::AlarmFact& alarm) {
+  const auto event = from_proto(alarm.event());
+  const auto kind = from_proto(alarm.kind());
+  const auto priority = from_proto(alarm.priority());
+  if (!event || !kind || !priority) return std::nullopt;
+  AlarmFact fact{
+      *event, *kind, *priority, alarm.code(), static_cast<std::uint16_t>(alarm.sign()), {}, {}, alarm.onset_sequence()};
+  if (alarm.has_value()) fact.value = alarm.value();
+  if (alarm.has_limit()) fact.limit = alarm.limit();
+  return fact;
 }
 
 decltype(Record::body) body_of(const v1::Record& message) {
-  const bool of_device = message.stream() >= v1::STREAM_VITALS && message.stream() <= v1::STREAM_MANUAL;
-  if (!of_device && !is_waveform(message.stream())) {
-    return as_it_came(message, "wrong_stream");
-  }
+  const auto stream = from_proto(message.stream());
+  if (!stream || *stream == Stream::storage) return as_it_came(message, "wrong_stream");
   switch (message.body_case()) {
     case v1::Record::kSigns: {
       const auto& signs = message.signs();
@@ -42,17 +50,8 @@ decltype(Record::body) body_of(const v1::Record& message) {
     case v1::Record::kAlarm: {
       const auto& alarm = message.alarm();
       if (alarm.sign() > std::numeric_limits<std::uint16_t>::max()) return as_it_came(message, "unknown_sign");
-      AlarmFact fact{static_cast<AlarmEvent>(alarm.event()),
-                     static_cast<AlarmKind>(alarm.kind()),
-                     static_cast<AlarmPriority>(alarm.priority()),
-                     alarm.code(),
-                     static_cast<std::uint16_t>(alarm.sign()),
-                     {},
-                     {},
-                     alarm.onset_sequence()};
-      if (alarm.has_value()) fact.value = alarm.value();
-      if (alarm.has_limit()) fact.limit = alarm.limit();
-      return fact;
+      if (auto fact = fact_of(alarm)) return *std::move(fact);
+      return as_it_came(message, "bad_alarm");
     }
     case v1::Record::kQuarantined:
       return Unusable{message.quarantined().reason(), message.quarantined().resource(),
@@ -80,8 +79,7 @@ std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Recor
 Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant now) {
   Record record;
   record.session = std::move(session);
-  const bool known = message.stream() >= v1::STREAM_VITALS && message.stream() <= v1::STREAM_STORAGE;
-  record.stream = known || is_waveform(message.stream()) ? static_cast<Stream>(message.stream()) : Stream::vitals;
+  record.stream = from_proto(message.stream()).value_or(Stream::vitals);
   record.sequence = message.sequence();
   record.tick_ms = message.tick_ms();
   record.received_at = now;
@@ -109,8 +107,8 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   message.set_patient(patient_name(alarm.patient));
   message.set_patient_display_name(alarm.patient_name);
   message.set_device(device);
-  message.set_kind(static_cast<v1::AlarmKind>(alarm.kind));
-  message.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  message.set_kind(to_proto(alarm.kind));
+  message.set_priority(to_proto(alarm.priority));
   message.set_code(alarm.code);
   if (alarm.sign != 0) message.set_sign(sign_name(alarm.sign));
   if (alarm.limit) message.set_limit(*alarm.limit);
@@ -121,7 +119,7 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   if (alarm.end_tick_ms) message.set_end_tick_ms(*alarm.end_tick_ms);
   message.set_boot(alarm.boot);
   *message.mutable_received_at() = to_stamp(alarm.received_at);
-  message.set_state(static_cast<v1::AlarmState>(alarm.state()));
+  message.set_state(to_proto(alarm.state()));
   if (alarm.acknowledged_at) *message.mutable_acknowledge_time() = to_stamp(*alarm.acknowledged_at);
   message.set_acknowledged_by(alarm.acknowledged_by);
   return message;
@@ -132,7 +130,7 @@ v1::SystemAlarm to_proto(const SystemAlarm& alarm) {
   message.set_name("systemAlarms/" + std::to_string(alarm.id));
   message.set_code(alarm.code);
   message.set_subject(alarm.subject);
-  message.set_priority(static_cast<v1::AlarmPriority>(alarm.priority));
+  message.set_priority(to_proto(alarm.priority));
   message.set_detail(alarm.detail);
   message.set_source(alarm.source);
   *message.mutable_start_time() = to_stamp(alarm.raised_at);
@@ -163,7 +161,7 @@ v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16
   v1::MeasurementSet set;
   set.set_device(device_name(row.device));
   set.set_boot(row.boot);
-  set.set_stream(static_cast<v1::Stream>(row.stream));
+  set.set_stream(to_proto(row.stream));
   set.set_sequence(row.sequence);
   set.set_tick_ms(row.tick_ms);
   *set.mutable_measured_at() = to_stamp(row.measured_at);
@@ -194,7 +192,7 @@ v1::WaveformRun to_proto(const RunRow& row) {
   v1::WaveformRun message;
   message.set_device(device_name(row.device));
   message.set_boot(row.boot);
-  message.set_stream(static_cast<v1::Stream>(row.stream));
+  message.set_stream(to_proto(row.stream));
   message.set_sequence(row.sequence);
   message.set_tick_ms(row.tick_ms);
   *message.mutable_measured_at() = to_stamp(row.measured_at);

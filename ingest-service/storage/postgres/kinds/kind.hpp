@@ -1,6 +1,6 @@
 #pragma once
 // A kind of record: its table and what a record's body says in each column. The statements that write and find its rows
-// are made of that. A new kind is a file like alarms.cpp, a line in kind.cpp, and its table.
+// are made of that. A new kind is a file like alarms.cpp, its name here and in kind.cpp, and its table.
 
 #include <pqxx/pqxx>
 #include <span>

@@ -45,6 +45,7 @@ std::string stamp_text(Instant at) {
 
 double read_double(std::string_view text) { return read<double>(text); }
 std::int64_t read_integer(std::string_view text) { return read<std::int64_t>(text); }
+std::uint16_t read_small(std::string_view text) { return read<std::uint16_t>(text); }
 Instant read_instant(std::string_view micros) { return Instant{std::chrono::microseconds{read_integer(micros)}}; }
 
 std::string read_bytes(std::string_view text) {

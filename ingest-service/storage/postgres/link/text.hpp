@@ -26,6 +26,7 @@ std::string stamp_text(Instant at);
 
 double read_double(std::string_view text);
 std::int64_t read_integer(std::string_view text);
+std::uint16_t read_small(std::string_view text);
 Instant read_instant(std::string_view micros);
 
 /// The reverse of to_text_of_bytes().
@@ -98,7 +99,7 @@ std::vector<Number> read_array(std::string_view array) {
     if constexpr (std::is_floating_point_v<Number>) {
       numbers.push_back(read_double(element));
     } else {
-      numbers.push_back(static_cast<Number>(read_integer(element)));
+      numbers.push_back(read_small(element));
     }
   }
   return numbers;
