@@ -13,7 +13,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 int acknowledge(Session& session, const std::vector<std::string>& names) {
@@ -47,4 +47,4 @@ void add_acknowledge(CLI::App& alarms, Command& chosen) {
   verb.runs(chosen, [names](Session& session) { return acknowledge(session, *names); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -15,7 +15,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 struct AggregateArguments {
@@ -96,4 +96,4 @@ void add_aggregate(CLI::App& vitals, Command& chosen) {
   verb.runs(chosen, [arguments](Session& session) { return show_aggregates(session, *arguments); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

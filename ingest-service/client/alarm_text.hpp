@@ -5,7 +5,7 @@
 
 #include "wardlink/v1/vitals.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 inline std::string priority_text(v1::AlarmPriority priority) {
   switch (priority) {
@@ -46,4 +46,4 @@ inline std::string state_text(v1::AlarmState state) {
   }
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -13,7 +13,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 struct AlarmArguments {
@@ -126,4 +126,4 @@ void add_alarms(CLI::App& alarms, Command& chosen) {
   });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -3,7 +3,7 @@
 
 #include "client/verb.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 void add_latest(CLI::App& vitals, Command& chosen);
 void add_history(CLI::App& vitals, Command& chosen);
@@ -17,4 +17,4 @@ void add_patients(CLI::App& patients, Command& chosen);
 void add_devices(CLI::App& devices, Command& chosen);
 void add_reconcile(CLI::App& devices, Command& chosen);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -5,7 +5,7 @@
 
 #include "client/exit_code.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 constexpr int largest_response = 64 * 1024 * 1024;
@@ -88,4 +88,4 @@ void Connection::fail(const grpc::Status& status) const {
   }
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

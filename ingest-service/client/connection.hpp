@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 /// Where the server is and who we are. Files are PEM.
 struct ConnectionOptions {
@@ -61,4 +61,4 @@ class Connection {
   std::shared_ptr<grpc::Channel> channel_;
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -12,7 +12,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 struct WearArguments {
@@ -121,4 +121,4 @@ void add_devices(CLI::App& devices, Command& chosen) {
   release.runs(chosen, [off](Session& session) { return release_device(session, *off); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

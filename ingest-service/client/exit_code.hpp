@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 enum ExitCode : int {
   exit_ok = 0,
@@ -20,4 +20,4 @@ struct Failure {
   std::string sentence;
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -14,7 +14,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 struct HistoryArguments {
@@ -122,4 +122,4 @@ void add_history(CLI::App& vitals, Command& chosen) {
   verb.runs(chosen, [arguments](Session& session) { return show_history(session, *arguments); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using namespace std::chrono_literals;
@@ -58,4 +58,4 @@ void Interrupt::look() {
   if (cancel_ && (came_ || std::chrono::steady_clock::now() - heard_at_ > silence)) cancel_();
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

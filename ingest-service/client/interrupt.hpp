@@ -7,7 +7,7 @@
 #include <mutex>
 #include <thread>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 /// While it lives, the first SIGINT or SIGTERM calls `cancel` instead of ending the program; so does a silence. One at
 /// a time.
@@ -37,4 +37,4 @@ class Interrupt {
   std::thread thread_;
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

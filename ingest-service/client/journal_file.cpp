@@ -5,7 +5,7 @@
 
 #include "client/exit_code.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using nlohmann::json;
@@ -84,4 +84,4 @@ void read_journal(const std::string& path, std::map<std::string, DeviceJournal>&
   if (journal == nullptr) throw Failure{exit_file, path + " is not a device's journal: it names no device."};
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 /// (boot, sequence): with the device and the stream, the record key.
 using RecordKey = std::pair<std::uint64_t, std::uint64_t>;
@@ -44,4 +44,4 @@ struct DeviceJournal {
 /// when it cannot be read or is no journal.
 void read_journal(const std::string& path, std::map<std::string, DeviceJournal>& journals);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

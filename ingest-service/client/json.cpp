@@ -4,7 +4,7 @@
 
 #include "client/exit_code.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 std::string to_json(const google::protobuf::Message& message, bool indent) {
@@ -35,4 +35,4 @@ void JsonList::add(const google::protobuf::Message& element) {
 
 void JsonList::close() { out_ << (first_ ? "]}\n" : "\n]}\n"); }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -7,7 +7,7 @@
 #include <ostream>
 #include <string>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 void print_json(std::ostream& out, const google::protobuf::Message& message);
 /// On one line, with its end, written through at once: for whoever reads a stream.
@@ -27,4 +27,4 @@ class JsonList {
   bool first_ = true;
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

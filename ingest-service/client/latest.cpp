@@ -16,7 +16,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 struct SignColumn {
@@ -127,4 +127,4 @@ void add_latest(CLI::App& vitals, Command& chosen) {
   verb.runs(chosen, [parent](Session& session) { return show_latest(session, *parent); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

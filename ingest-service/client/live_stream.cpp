@@ -5,7 +5,7 @@
 #include "client/exit_code.hpp"
 #include "client/interrupt.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using namespace std::chrono_literals;
@@ -62,4 +62,4 @@ int follow(Session& session, v1::WatchRequest request,
   }
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

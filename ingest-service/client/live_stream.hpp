@@ -7,7 +7,7 @@
 #include "client/session.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 using WatchReader = std::unique_ptr<grpc::ClientReader<v1::WatchResponse>>;
 
@@ -17,4 +17,4 @@ int follow(Session& session, v1::WatchRequest request,
            const std::function<WatchReader(grpc::ClientContext&, const v1::WatchRequest&)>& open,
            const std::function<void(const v1::WatchResponse&)>& show);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -4,7 +4,7 @@
 #include "client/references.hpp"
 #include "client/table.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 /// Characters that would break a line or drive a terminal, as Table shows them.
@@ -120,4 +120,4 @@ std::string line_of(const v1::WatchResponse& response, Zone zone) {
   return printable(std::move(text));
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

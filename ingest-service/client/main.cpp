@@ -13,5 +13,5 @@ int main(int argc, char** argv) {
   // gRPC's own log would stand between a person and the one sentence; GRPC_VERBOSITY brings it back.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
   const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-  return wardlink::client::run(argc, argv, std::cout, std::cerr, now);
+  return wardlink::command_line::run(argc, argv, std::cout, std::cerr, now);
 }

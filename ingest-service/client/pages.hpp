@@ -11,7 +11,7 @@
 #include "client/connection.hpp"
 #include "client/exit_code.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 constexpr std::int32_t largest_page = 2'000;
 
@@ -41,4 +41,4 @@ std::uint64_t for_each_page(const Connection& connection, Stub& stub,
   }
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -12,7 +12,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 template <class List, class Text>
@@ -111,4 +111,4 @@ void add_patients(CLI::App& patients, Command& chosen) {
   create.runs(chosen, [name, identifiers](Session& session) { return create_patient(session, *name, *identifiers); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

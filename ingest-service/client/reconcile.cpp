@@ -14,7 +14,7 @@
 #include "client/verb.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 ReconciliationResult reconcile_device(Session& session, const std::string& device, const DeviceJournal& journal) {
@@ -117,4 +117,4 @@ void add_reconcile(CLI::App& devices, Command& chosen) {
   verb.runs(chosen, [files](Session& session) { return reconcile(session, *files); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -6,7 +6,7 @@
 #include "client/alarm_text.hpp"
 #include "client/table.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 /// IEEE equality of bits: 0 and -0 differ, 37.6 and the double next to it differ.
@@ -184,4 +184,4 @@ ReconciliationResult Reconciliation::finish() {
   return std::move(result_);
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

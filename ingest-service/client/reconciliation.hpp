@@ -9,7 +9,7 @@
 #include "client/journal_file.hpp"
 #include "wardlink/v1/vitals.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 struct Tally {
   std::uint64_t generated = 0;
@@ -54,4 +54,4 @@ class Reconciliation {
   ReconciliationResult result_;
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -7,7 +7,7 @@
 #include "client/pages.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 constexpr std::string_view devices = "devices/";
@@ -61,4 +61,4 @@ std::string parent_name(const Session& session, const std::string& typed) {
   return looks_like_device(typed) ? device_name(typed) : patient_name(session, typed);
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -5,7 +5,7 @@
 
 #include "client/session.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 /// "urn:…" or "devices/urn:…": devices/urn:…. Throws Failure (exit_usage) when it is neither.
 std::string device_name(const std::string& typed);
@@ -17,4 +17,4 @@ std::string patient_name(const Session& session, const std::string& typed);
 /// Either of the two; empty stays empty (everybody).
 std::string parent_name(const Session& session, const std::string& typed);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -6,7 +6,7 @@
 #include "client/exit_code.hpp"
 #include "client/session.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 constexpr auto about =
@@ -114,4 +114,4 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
   }
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

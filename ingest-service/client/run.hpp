@@ -5,11 +5,11 @@
 
 #include "client/time_text.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 /// Reads the arguments and the environment (WARDLINK_SERVER, _CERT, _KEY, _CA), does what they ask, returns an
 /// ExitCode. Answers go to `out`, sentences about failures to `err`; ages and "-1h"
 /// count from `now`.
 int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err, Instant now);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

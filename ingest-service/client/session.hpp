@@ -7,7 +7,7 @@
 #include "client/connection.hpp"
 #include "client/time_text.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 struct Session {
   const Connection& connection;
@@ -18,4 +18,4 @@ struct Session {
   Instant now;  // when the command began; ages count from here
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -5,7 +5,7 @@
 #include <cassert>
 #include <charconv>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 /// Code points, not bytes: names have accents.
@@ -60,4 +60,4 @@ std::string number_text(double value) {
   return {buffer.data(), result.ptr};
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

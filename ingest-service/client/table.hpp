@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 enum class Align { left, right };
 
@@ -32,4 +32,4 @@ class Table {
 /// The shortest decimal text that reads back as the same double.
 std::string number_text(double value);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -6,7 +6,7 @@
 #include "client/exit_code.hpp"
 #include "client/time_text.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 /// Sets `field` to `typed`; leaves it alone where nothing was typed. Throws Failure (exit_usage).
 template <class SetField>
@@ -19,4 +19,4 @@ void apply_time(const std::string& option, const std::string& typed, Instant now
   set_field(to_proto(*instant));
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using std::chrono::microseconds;
@@ -171,4 +171,4 @@ google::protobuf::Timestamp to_proto(Instant instant) {
   return timestamp;
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 using Instant = std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>;
 enum class Zone { local, utc };
@@ -29,4 +29,4 @@ std::string age_text(Instant then, Instant now);
 Instant from_proto(const google::protobuf::Timestamp& timestamp);
 google::protobuf::Timestamp to_proto(Instant instant);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

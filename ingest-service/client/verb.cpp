@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 void set(CLI::Option& option, const Word& how) {
@@ -48,4 +48,4 @@ void Verb::runs(Command& chosen, Command command) {
   app_.callback([&chosen, command = std::move(command)] { chosen = command; });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -12,7 +12,7 @@ namespace CLI {
 class App;
 }
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 struct Session;
 
@@ -67,4 +67,4 @@ class Verb {
   CLI::App& app_;  // owned by the noun
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -12,7 +12,7 @@
 #include "client/session.hpp"
 #include "client/verb.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 struct WatchArguments {
@@ -67,4 +67,4 @@ void add_alarms_watch(CLI::App& alarms, Command& chosen) {
                               "Alarms raised, ended and acknowledged, as it happens: first those that are open.");
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

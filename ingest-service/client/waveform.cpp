@@ -16,7 +16,7 @@
 #include "client/waveform_strip.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 struct WaveformArguments {
@@ -241,4 +241,4 @@ void add_waveform(CLI::App& app, Command& chosen) {
   verb.runs(chosen, [arguments](Session& session) { return show_waveform(session, *arguments); });
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

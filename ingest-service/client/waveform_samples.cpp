@@ -7,7 +7,7 @@
 
 #include "client/table.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 constexpr std::int32_t missing = -32768;
@@ -42,4 +42,4 @@ std::string decimal_text(double value, int decimals) {
   return {text.data(), end};
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

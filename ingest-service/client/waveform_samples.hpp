@@ -7,7 +7,7 @@
 #include "client/time_text.hpp"
 #include "wardlink/v1/vitals.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 Instant instant_of(const v1::WaveformRun& run, int sample);
 /// Empty where it was not measured.
@@ -16,4 +16,4 @@ std::optional<double> value_of(const v1::WaveformRun& run, int sample);
 int decimals_of(const v1::WaveformRun& run);
 std::string decimal_text(double value, int decimals);
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

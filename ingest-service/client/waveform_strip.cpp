@@ -11,7 +11,7 @@
 #include <cstring>
 #include <optional>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 constexpr std::size_t label_width = 8;
@@ -83,4 +83,4 @@ std::size_t terminal_width() {
   return 80;
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

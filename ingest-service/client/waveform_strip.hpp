@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 struct StripSample {
   double at;     // 0 at the left edge, 1 at the right one
@@ -20,4 +20,4 @@ std::vector<std::string> draw_strip(std::span<const StripSample> samples, std::s
 /// Of the terminal on standard output, else of the variable COLUMNS, else 80.
 std::size_t terminal_width();
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -2,7 +2,7 @@
 
 #include "scripted_server.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 class Alarms : public ClientTest {
@@ -99,4 +99,4 @@ TEST_F(Alarms, ListsTheSystemsOwn) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

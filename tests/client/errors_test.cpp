@@ -3,7 +3,7 @@
 #include "places.hpp"
 #include "scripted_server.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using testing::HasSubstr;
@@ -107,4 +107,4 @@ TEST(CommandLine, ThatAsksForHelp) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

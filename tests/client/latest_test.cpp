@@ -1,6 +1,6 @@
 #include "scripted_server.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using testing::HasSubstr;
@@ -99,4 +99,4 @@ TEST_F(Latest, SaysThatThereIsNothing) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

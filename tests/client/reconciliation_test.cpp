@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using testing::ElementsAre;
@@ -198,4 +198,4 @@ TEST_F(Reconciling, KeepsTheListOfDifferencesShort) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

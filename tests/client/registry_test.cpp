@@ -1,6 +1,6 @@
 #include "scripted_server.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using testing::HasSubstr;
@@ -146,4 +146,4 @@ TEST_F(Registry, CreatesAndListsDevices) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -7,7 +7,7 @@
 #include "client/run.hpp"
 #include "places.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 template <class Request, class Response>
@@ -152,4 +152,4 @@ Answer ClientTest::ask(std::vector<std::string> arguments, const Heard& heard) c
   return run_client(arguments, heard);
 }
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

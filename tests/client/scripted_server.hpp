@@ -14,7 +14,7 @@
 #include "wardlink/v1/registry.grpc.pb.h"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 
 /// A folder of one's own, removed at the end.
 class ScratchFolder {
@@ -113,4 +113,4 @@ class ClientTest : public testing::Test {
   std::unique_ptr<grpc::Server> server_;
 };
 
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

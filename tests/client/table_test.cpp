@@ -4,7 +4,7 @@
 
 #include <sstream>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 std::string printed(const Table& table) {
@@ -43,4 +43,4 @@ TEST(NumberText, IsTheShortestThatReadsBack) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

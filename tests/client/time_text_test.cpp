@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <ctime>
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using namespace std::chrono_literals;
@@ -79,4 +79,4 @@ TEST_F(TimeText, SurvivesTheProtobufTimestamp) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line

@@ -5,7 +5,7 @@
 #include "client/waveform_strip.hpp"
 #include "scripted_server.hpp"
 
-namespace wardlink::client {
+namespace wardlink::command_line {
 namespace {
 
 using testing::ElementsAre;
@@ -145,4 +145,4 @@ TEST(Strip, IsNeverWiderThanThePaper) {
 }
 
 }  // namespace
-}  // namespace wardlink::client
+}  // namespace wardlink::command_line
