@@ -7,12 +7,12 @@
 
 #include "client/commands.hpp"
 #include "client/json.hpp"
-#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
 #include "client/verb.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -51,10 +51,10 @@ std::string mean_text(double mean) {
 int show_aggregates(Session& session, const AggregateArguments& arguments) {
   const auto stub = v1::VitalsService::NewStub(session.connection.channel());
   v1::AggregateReadingsResponse response;
-  for_each_page(session.connection, *stub, &v1::VitalsService::Stub::AggregateReadings, request_of(session, arguments),
-                &v1::AggregateReadingsResponse::mutable_aggregates, 0, [&](const v1::AggregateReadingsResponse& page) {
-                  response.mutable_aggregates()->MergeFrom(page.aggregates());
-                });
+  client::for_each_page(
+      session.connection, *stub, &v1::VitalsService::Stub::AggregateReadings, request_of(session, arguments),
+      &v1::AggregateReadingsResponse::mutable_aggregates, 0,
+      [&](const v1::AggregateReadingsResponse& page) { response.mutable_aggregates()->MergeFrom(page.aggregates()); });
   const auto code = response.aggregates().empty() ? exit_nothing : exit_ok;
   if (session.json) {
     print_json(session.out, response);

@@ -5,12 +5,12 @@
 #include "client/alarm_text.hpp"
 #include "client/commands.hpp"
 #include "client/json.hpp"
-#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
 #include "client/verb.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -44,11 +44,11 @@ int list_system_alarms(Session& session, const AlarmArguments& arguments) {
   request.set_open_only(arguments.open);
   const auto stub = v1::AlarmService::NewStub(session.connection.channel());
   const auto walk = [&](auto take) {
-    return for_each_page(session.connection, *stub, &v1::AlarmService::Stub::ListSystemAlarms, request,
-                         &v1::ListSystemAlarmsResponse::mutable_system_alarms, arguments.limit,
-                         [&](const v1::ListSystemAlarmsResponse& page) {
-                           for (const v1::SystemAlarm& alarm : page.system_alarms()) take(alarm);
-                         });
+    return client::for_each_page(session.connection, *stub, &v1::AlarmService::Stub::ListSystemAlarms, request,
+                                 &v1::ListSystemAlarmsResponse::mutable_system_alarms, arguments.limit,
+                                 [&](const v1::ListSystemAlarmsResponse& page) {
+                                   for (const v1::SystemAlarm& alarm : page.system_alarms()) take(alarm);
+                                 });
   };
   if (session.json) {
     JsonList list(session.out, "systemAlarms");
@@ -78,11 +78,11 @@ int list_alarms(Session& session, const AlarmArguments& arguments) {
   apply_time("--to", arguments.to, session.now, [&](auto time) { *request.mutable_end_time() = time; });
   const auto stub = v1::AlarmService::NewStub(session.connection.channel());
   const auto walk = [&](auto take) {
-    return for_each_page(session.connection, *stub, &v1::AlarmService::Stub::ListAlarms, request,
-                         &v1::ListAlarmsResponse::mutable_alarms, arguments.limit,
-                         [&](const v1::ListAlarmsResponse& page) {
-                           for (const v1::Alarm& alarm : page.alarms()) take(alarm);
-                         });
+    return client::for_each_page(session.connection, *stub, &v1::AlarmService::Stub::ListAlarms, request,
+                                 &v1::ListAlarmsResponse::mutable_alarms, arguments.limit,
+                                 [&](const v1::ListAlarmsResponse& page) {
+                                   for (const v1::Alarm& alarm : page.alarms()) take(alarm);
+                                 });
   };
   if (session.json) {
     JsonList list(session.out, "alarms");

@@ -4,12 +4,12 @@
 
 #include "client/commands.hpp"
 #include "client/json.hpp"
-#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
 #include "client/verb.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -26,10 +26,11 @@ std::unique_ptr<v1::DeviceService::Stub> device_service(Session& session) {
 int list_devices(Session& session) {
   const auto stub = device_service(session);
   const auto walk = [&](auto take) {
-    return for_each_page(session.connection, *stub, &v1::DeviceService::Stub::ListDevices, v1::ListDevicesRequest{},
-                         &v1::ListDevicesResponse::mutable_devices, 0, [&](const v1::ListDevicesResponse& page) {
-                           for (const v1::Device& device : page.devices()) take(device);
-                         });
+    return client::for_each_page(session.connection, *stub, &v1::DeviceService::Stub::ListDevices,
+                                 v1::ListDevicesRequest{}, &v1::ListDevicesResponse::mutable_devices, 0,
+                                 [&](const v1::ListDevicesResponse& page) {
+                                   for (const v1::Device& device : page.devices()) take(device);
+                                 });
   };
   if (session.json) {
     JsonList list(session.out, "devices");

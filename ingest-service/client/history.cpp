@@ -6,12 +6,12 @@
 
 #include "client/commands.hpp"
 #include "client/json.hpp"
-#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
 #include "client/verb.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -91,8 +91,8 @@ int show_history(Session& session, const HistoryArguments& arguments) {
   const auto request = request_of(session, arguments);
   const auto stub = v1::VitalsService::NewStub(session.connection.channel());
   const auto walk = [&](auto take) {
-    return for_each_page(session.connection, *stub, &v1::VitalsService::Stub::ListReadings, request,
-                         &v1::ListReadingsResponse::mutable_measurement_sets, arguments.limit, take);
+    return client::for_each_page(session.connection, *stub, &v1::VitalsService::Stub::ListReadings, request,
+                                 &v1::ListReadingsResponse::mutable_measurement_sets, arguments.limit, take);
   };
   if (session.json) {
     JsonList list(session.out, "measurementSets");

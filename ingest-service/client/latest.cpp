@@ -9,11 +9,11 @@
 #include "client/commands.hpp"
 #include "client/exit_code.hpp"
 #include "client/json.hpp"
-#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/verb.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -87,9 +87,9 @@ void print_table(Session& session, const v1::GetLatestResponse& response) {
 v1::GetLatestResponse everybody(Session& session, const v1::GetLatestRequest& request) {
   const auto stub = v1::VitalsService::NewStub(session.connection.channel());
   v1::GetLatestResponse all;
-  for_each_page(session.connection, *stub, &v1::VitalsService::Stub::GetLatest, request,
-                &v1::GetLatestResponse::mutable_vitals, 0,
-                [&](const v1::GetLatestResponse& page) { all.mutable_vitals()->MergeFrom(page.vitals()); });
+  client::for_each_page(session.connection, *stub, &v1::VitalsService::Stub::GetLatest, request,
+                        &v1::GetLatestResponse::mutable_vitals, 0,
+                        [&](const v1::GetLatestResponse& page) { all.mutable_vitals()->MergeFrom(page.vitals()); });
   std::stable_sort(all.mutable_vitals()->pointer_begin(), all.mutable_vitals()->pointer_end(),
                    [](const v1::LatestVitals* a, const v1::LatestVitals* b) {
                      const auto key = [](const v1::LatestVitals& row) {

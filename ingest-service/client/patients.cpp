@@ -4,12 +4,12 @@
 
 #include "client/commands.hpp"
 #include "client/json.hpp"
-#include "client/pages.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/time_option.hpp"
 #include "client/verb.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -40,10 +40,11 @@ void print_patient(Session& session, const v1::Patient& patient) {
 int list_patients(Session& session) {
   const auto stub = v1::PatientService::NewStub(session.connection.channel());
   const auto walk = [&](auto take) {
-    return for_each_page(session.connection, *stub, &v1::PatientService::Stub::ListPatients, v1::ListPatientsRequest{},
-                         &v1::ListPatientsResponse::mutable_patients, 0, [&](const v1::ListPatientsResponse& page) {
-                           for (const v1::Patient& patient : page.patients()) take(patient);
-                         });
+    return client::for_each_page(session.connection, *stub, &v1::PatientService::Stub::ListPatients,
+                                 v1::ListPatientsRequest{}, &v1::ListPatientsResponse::mutable_patients, 0,
+                                 [&](const v1::ListPatientsResponse& page) {
+                                   for (const v1::Patient& patient : page.patients()) take(patient);
+                                 });
   };
   if (session.json) {
     JsonList list(session.out, "patients");

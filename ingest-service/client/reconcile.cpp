@@ -6,12 +6,12 @@
 
 #include "client/commands.hpp"
 #include "client/exit_code.hpp"
-#include "client/pages.hpp"
 #include "client/reconciliation.hpp"
 #include "client/references.hpp"
 #include "client/session.hpp"
 #include "client/table.hpp"
 #include "client/verb.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -22,17 +22,18 @@ ReconciliationResult reconcile_device(Session& session, const std::string& devic
   const auto vitals = v1::VitalsService::NewStub(session.connection.channel());
   v1::ListReadingsRequest readings;
   readings.set_parent(device_name(device));
-  for_each_page(session.connection, *vitals, &v1::VitalsService::Stub::ListReadings, readings,
-                &v1::ListReadingsResponse::mutable_measurement_sets, 0, [&](const v1::ListReadingsResponse& page) {
-                  for (const auto& set : page.measurement_sets()) reconciliation.stored(set);
-                });
+  client::for_each_page(session.connection, *vitals, &v1::VitalsService::Stub::ListReadings, readings,
+                        &v1::ListReadingsResponse::mutable_measurement_sets, 0,
+                        [&](const v1::ListReadingsResponse& page) {
+                          for (const auto& set : page.measurement_sets()) reconciliation.stored(set);
+                        });
   const auto alarms = v1::AlarmService::NewStub(session.connection.channel());
   v1::ListAlarmsRequest request;
   request.set_parent(device_name(device));
-  for_each_page(session.connection, *alarms, &v1::AlarmService::Stub::ListAlarms, request,
-                &v1::ListAlarmsResponse::mutable_alarms, 0, [&](const v1::ListAlarmsResponse& page) {
-                  for (const auto& alarm : page.alarms()) reconciliation.stored(alarm);
-                });
+  client::for_each_page(session.connection, *alarms, &v1::AlarmService::Stub::ListAlarms, request,
+                        &v1::ListAlarmsResponse::mutable_alarms, 0, [&](const v1::ListAlarmsResponse& page) {
+                          for (const auto& alarm : page.alarms()) reconciliation.stored(alarm);
+                        });
   return reconciliation.finish();
 }
 
@@ -87,8 +88,8 @@ int reconcile(Session& session, const std::vector<std::string>& files) {
   for (const auto& [device, journal] : journals) {
     try {
       total.add(reconcile_device(session, device, journal));
-    } catch (const Failure& failure) {
-      if (failure.code != exit_nothing) throw;
+    } catch (const client::Error& error) {
+      if (error.code() != grpc::StatusCode::NOT_FOUND) throw;
       total.add(Reconciliation(device, journal).finish());  // the server has never heard of it
     }
     if (journal.torn_lines > 0) {

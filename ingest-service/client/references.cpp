@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "client/exit_code.hpp"
-#include "client/pages.hpp"
+#include "wardlink/client/pages.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
 namespace wardlink::command_line {
@@ -41,13 +41,13 @@ std::string patient_name(const Session& session, const std::string& typed) {
   const std::string as_name = std::string(patients) + typed;
   bool is_id = false;
   std::vector<std::string> matches;
-  for_each_page(session.connection, *stub, &v1::PatientService::Stub::ListPatients, v1::ListPatientsRequest{},
-                &v1::ListPatientsResponse::mutable_patients, 0, [&](const v1::ListPatientsResponse& page) {
-                  for (const v1::Patient& patient : page.patients()) {
-                    if (patient.name() == as_name) is_id = true;
-                    if (patient.display_name() == typed) matches.push_back(patient.name());
-                  }
-                });
+  client::for_each_page(session.connection, *stub, &v1::PatientService::Stub::ListPatients, v1::ListPatientsRequest{},
+                        &v1::ListPatientsResponse::mutable_patients, 0, [&](const v1::ListPatientsResponse& page) {
+                          for (const v1::Patient& patient : page.patients()) {
+                            if (patient.name() == as_name) is_id = true;
+                            if (patient.display_name() == typed) matches.push_back(patient.name());
+                          }
+                        });
   if (is_id) return as_name;
   if (matches.size() > 1) fail_ambiguous(typed, matches);
   if (matches.empty()) {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "client/commands.hpp"
+#include "client/connection_arguments.hpp"
 #include "client/exit_code.hpp"
 #include "client/session.hpp"
 
@@ -27,31 +28,31 @@ constexpr auto after =
     "3 the server refused; 4 no server, no TLS with it, or no answer in time; 5 a file cannot be read or written.\n";
 
 struct Arguments {
-  ConnectionOptions connection;
+  ConnectionArguments connection;
   bool json = false;
   bool utc = false;
   Command command;
 };
 
-void add_connection(CLI::App& app, ConnectionOptions& options) {
+void add_connection(CLI::App& app, ConnectionArguments& arguments) {
   const char* group = "Connection";
-  app.add_option("--server", options.server, "the server's gRPC port, HOST:PORT")
+  app.add_option("--server", arguments.server, "the server's gRPC port, HOST:PORT")
       ->envname("WARDLINK_SERVER")
       ->capture_default_str()
       ->group(group);
-  app.add_option("--cert", options.certificate_file, "the client's certificate, PEM; its SAN URI is the subject")
+  app.add_option("--cert", arguments.certificate_file, "the client's certificate, PEM; its SAN URI is the subject")
       ->envname("WARDLINK_CERT")
       ->type_name("FILE")
       ->group(group);
-  app.add_option("--key", options.key_file, "the certificate's private key, PEM")
+  app.add_option("--key", arguments.key_file, "the certificate's private key, PEM")
       ->envname("WARDLINK_KEY")
       ->type_name("FILE")
       ->group(group);
-  app.add_option("--ca", options.authority_file, "the authority that signed the server's certificate, PEM")
+  app.add_option("--ca", arguments.authority_file, "the authority that signed the server's certificate, PEM")
       ->envname("WARDLINK_CA")
       ->type_name("FILE")
       ->group(group);
-  app.add_option("--timeout", options.timeout_seconds, "seconds that each call may take")
+  app.add_option("--timeout", arguments.timeout_seconds, "seconds that each call may take")
       ->check(CLI::Range(0.001, 3600.0))
       ->capture_default_str()
       ->group(group);
@@ -100,17 +101,22 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
   } catch (const CLI::ParseError& error) {
     return app.exit(error, out, err) == 0 ? exit_ok : exit_usage;
   }
+  const auto fail = [&](const Failure& failure) {
+    out.flush();
+    err << "wardlink: " << failure.sentence << "\n";
+    return failure.code;
+  };
   try {
-    const Connection connection(arguments.connection);
+    client::Connection connection(to_options(arguments.connection));
     Session session{connection, out, err, arguments.json, arguments.utc ? Zone::utc : Zone::local, now};
     const int code = arguments.command(session);
     out.flush();
     if (!out) throw Failure{exit_file, "The output cannot be written: is the disk full?"};
     return code;
   } catch (const Failure& failure) {
-    out.flush();
-    err << "wardlink: " << failure.sentence << "\n";
-    return failure.code;
+    return fail(failure);
+  } catch (const client::Error& error) {
+    return fail(failure_of(error, arguments.connection));
   }
 }
 

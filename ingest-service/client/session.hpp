@@ -4,13 +4,13 @@
 #include <chrono>
 #include <ostream>
 
-#include "client/connection.hpp"
 #include "client/time_text.hpp"
+#include "wardlink/client/connection.hpp"
 
 namespace wardlink::command_line {
 
 struct Session {
-  const Connection& connection;
+  client::Connection& connection;
   std::ostream& out;
   std::ostream& err;
   bool json = false;  // protobuf JSON instead of tables

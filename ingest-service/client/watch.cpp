@@ -1,10 +1,8 @@
 // wardlink vitals watch, wardlink alarms watch: what happens, as it happens.
 
 #include <memory>
-#include <type_traits>
 
 #include "client/commands.hpp"
-#include "client/exit_code.hpp"
 #include "client/json.hpp"
 #include "client/live_stream.hpp"
 #include "client/live_text.hpp"
@@ -20,26 +18,21 @@ struct WatchArguments {
   bool waveforms = false;
 };
 
-template <class Service>
-int watch(Session& session, const WatchArguments& arguments) {
-  v1::WatchRequest request;
+int watch(Session& session, const WatchArguments& arguments, client::WatchOptions::Service service) {
   const bool is_ward = arguments.parent.starts_with("wards/");
-  request.set_parent(is_ward ? arguments.parent : parent_name(session, arguments.parent));
-  request.set_cursor(arguments.cursor);
-  request.set_waveforms(arguments.waveforms);
-  const auto stub = Service::NewStub(session.connection.channel());
-  const auto open = [&](grpc::ClientContext& context, const v1::WatchRequest& from) {
-    return stub->Watch(&context, from);
-  };
-  return follow(session, request, open, [&](const v1::WatchResponse& response) {
+  client::WatchOptions options;
+  options.service = service;
+  options.parent = is_ward ? arguments.parent : parent_name(session, arguments.parent);
+  options.cursor = arguments.cursor;
+  options.waveforms = arguments.waveforms;
+  return follow(session, std::move(options), [&](const v1::WatchResponse& response) {
     if (session.json) return print_json_line(session.out, response);
     const auto line = line_of(response, session.zone);
     if (!line.empty()) session.out << line << '\n' << std::flush;
   });
 }
 
-template <class Service>
-void add_watch(CLI::App& noun, Command& chosen, const char* what) {
+void add_watch(CLI::App& noun, Command& chosen, client::WatchOptions::Service service, const char* what) {
   Verb verb(
       noun, "watch", what,
       "A line for each event; with --json a line for each response, heartbeats too, each with its cursor. "
@@ -49,22 +42,22 @@ void add_watch(CLI::App& noun, Command& chosen, const char* what) {
   verb.add("WHO", arguments->parent, "PATIENT, DEVICE or wards/ID; none = everybody");
   verb.add("--cursor", arguments->cursor, "go on behind this one, missing nothing; none = from now on",
            {.type = "CURSOR"});
-  if constexpr (std::is_same_v<Service, v1::VitalsService>) {
+  if (service == client::WatchOptions::Service::vitals) {
     verb.add("--waveforms", arguments->waveforms, "waveform runs too; their samples with --json");
   }
-  verb.runs(chosen, [arguments](Session& session) { return watch<Service>(session, *arguments); });
+  verb.runs(chosen, [arguments, service](Session& session) { return watch(session, *arguments, service); });
 }
 
 }  // namespace
 
 void add_vitals_watch(CLI::App& vitals, Command& chosen) {
-  add_watch<v1::VitalsService>(vitals, chosen,
-                               "Vital signs, alarms and who wears what, as they are stored: first how things stand.");
+  add_watch(vitals, chosen, client::WatchOptions::Service::vitals,
+            "Vital signs, alarms and who wears what, as they are stored: first how things stand.");
 }
 
 void add_alarms_watch(CLI::App& alarms, Command& chosen) {
-  add_watch<v1::AlarmService>(alarms, chosen,
-                              "Alarms raised, ended and acknowledged, as it happens: first those that are open.");
+  add_watch(alarms, chosen, client::WatchOptions::Service::alarms,
+            "Alarms raised, ended and acknowledged, as it happens: first those that are open.");
 }
 
 }  // namespace wardlink::command_line
