@@ -65,7 +65,18 @@ grpc::Status ScriptedVitals::AggregateReadings(Context*, const v1::AggregateRead
                                                v1::AggregateReadingsResponse* a) {
   return answer(aggregates, q, a);
 }
-grpc::Status ScriptedVitals::Watch(Context*, const v1::WatchRequest* q, grpc::ServerWriter<v1::WatchResponse>* a) {
+grpc::Status ScriptedVitals::Watch(Context* c, const v1::WatchRequest* q, grpc::ServerWriter<v1::WatchResponse>* a) {
+  {
+    const std::lock_guard lock(mutex_);
+    watchers_.push_back(c->peer());
+  }
+  return watch ? watch(*q, *a) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "not scripted");
+}
+std::vector<std::string> ScriptedVitals::watchers() {
+  const std::lock_guard lock(mutex_);
+  return watchers_;
+}
+grpc::Status ScriptedAlarms::Watch(Context*, const v1::WatchRequest* q, grpc::ServerWriter<v1::WatchResponse>* a) {
   return watch ? watch(*q, *a) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "not scripted");
 }
 grpc::Status ScriptedAlarms::Acknowledge(Context*, const v1::AcknowledgeRequest* q, v1::AcknowledgeResponse* a) {
@@ -139,6 +150,14 @@ ClientTest::ClientTest() {
 }
 
 ClientTest::~ClientTest() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+client::ConnectionOptions ClientTest::connection_options() const {
+  return {.server = address(),
+          .certificate = client::Pem::file(pki("clients/admin.pem")),
+          .key = client::Pem::file(pki("clients/admin.key")),
+          .authority = client::Pem::file(pki("service-ca.pem")),
+          .timeout = std::chrono::minutes(1)};
+}
 
 Answer ClientTest::ask(std::vector<std::string> arguments, const Heard& heard) const {
   const std::vector<std::string> connection{"--server", address(),

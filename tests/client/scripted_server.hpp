@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "client/time_text.hpp"
+#include "wardlink/client/connection.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 #include "wardlink/v1/vitals.grpc.pb.h"
 
@@ -32,12 +34,15 @@ class ScratchFolder {
 /// Each call is a function that the test may set; those that it does not answer UNIMPLEMENTED.
 template <class Request, class Response>
 using Script = std::function<grpc::Status(const Request&, Response&)>;
+using WatchScript = std::function<grpc::Status(const v1::WatchRequest&, grpc::ServerWriter<v1::WatchResponse>&)>;
 
 struct ScriptedVitals : v1::VitalsService::Service {
   Script<v1::GetLatestRequest, v1::GetLatestResponse> latest;
   Script<v1::ListReadingsRequest, v1::ListReadingsResponse> readings;
   Script<v1::AggregateReadingsRequest, v1::AggregateReadingsResponse> aggregates;
-  std::function<grpc::Status(const v1::WatchRequest&, grpc::ServerWriter<v1::WatchResponse>&)> watch;
+  WatchScript watch;
+  /// The peer of each Watch so far, with its port.
+  std::vector<std::string> watchers();
   std::function<grpc::Status(const v1::GetWaveformRequest&, std::vector<v1::WaveformRun>&)> waveform;
   grpc::Status GetWaveform(grpc::ServerContext*, const v1::GetWaveformRequest*,
                            grpc::ServerWriter<v1::WaveformRun>*) override;
@@ -46,16 +51,22 @@ struct ScriptedVitals : v1::VitalsService::Service {
   grpc::Status AggregateReadings(grpc::ServerContext*, const v1::AggregateReadingsRequest*,
                                  v1::AggregateReadingsResponse*) override;
   grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> watchers_;
 };
 
 struct ScriptedAlarms : v1::AlarmService::Service {
   Script<v1::ListAlarmsRequest, v1::ListAlarmsResponse> alarms;
   Script<v1::ListSystemAlarmsRequest, v1::ListSystemAlarmsResponse> system_alarms;
   Script<v1::AcknowledgeRequest, v1::AcknowledgeResponse> acknowledge;
+  WatchScript watch;
   grpc::Status ListAlarms(grpc::ServerContext*, const v1::ListAlarmsRequest*, v1::ListAlarmsResponse*) override;
   grpc::Status ListSystemAlarms(grpc::ServerContext*, const v1::ListSystemAlarmsRequest*,
                                 v1::ListSystemAlarmsResponse*) override;
   grpc::Status Acknowledge(grpc::ServerContext*, const v1::AcknowledgeRequest*, v1::AcknowledgeResponse*) override;
+  grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;
 };
 
 struct ScriptedPatients : v1::PatientService::Service {
@@ -100,6 +111,8 @@ class ClientTest : public testing::Test {
   /// run_client with --server --cert --key --ca --utc in front.
   Answer ask(std::vector<std::string> arguments, const Heard& heard = {}) const;
   std::string pki(const std::string& file) const { return (scratch_.path() / "pki" / file).string(); }
+  /// An administrator's, for the library.
+  client::ConnectionOptions connection_options() const;
   std::string address() const { return "localhost:" + std::to_string(port_); }
 
   ScratchFolder scratch_;
