@@ -7,7 +7,8 @@ namespace wardlink::client {
 namespace {
 
 constexpr int largest_response = 64 * 1024 * 1024;
-constexpr int first_pause_ms = 100, longest_pause_ms = 5'000;
+constexpr int first_pause_ms = 100, longest_pause_ms = 5'000;  // between attempts to connect
+constexpr int ping_ms = 20'000, dead_ms = 10'000;              // the server allows a ping every 5 s
 
 bool has_any_of(const std::string& text, std::initializer_list<const char*> parts) {
   return std::ranges::any_of(parts, [&](const char* part) { return text.find(part) != std::string::npos; });
@@ -86,6 +87,10 @@ Error Connection::error_of(const grpc::Status& status) const {
           sentence_of(cause, options_.server, status.error_message())};
 }
 
+gpr_timespec Connection::deadline() const {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros(options_.timeout.count(), GPR_TIMESPAN));
+}
+
 Connection::Identity Connection::read_identity() const {
   return {options_.certificate.read("certificate"), options_.key.read("private key"),
           options_.authority.read("certificate authority")};
@@ -104,6 +109,9 @@ std::shared_ptr<grpc::Channel> Connection::open(const std::string& server, const
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, first_pause_ms);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, longest_pause_ms);
+  // These also set TCP_USER_TIMEOUT.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, ping_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, dead_ms);
   return grpc::CreateCustomChannel(server, grpc::SslCredentials(tls), arguments);
 }
 

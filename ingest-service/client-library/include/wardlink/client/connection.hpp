@@ -27,11 +27,12 @@ struct ConnectionOptions {
   Pem certificate{};  // one's own, then its intermediates; the SAN URI is the subject that has a grant
   Pem key{};          // of that certificate
   Pem authority{};    // who signed the server's certificate
-  std::chrono::microseconds timeout{10'000'000};  // for each call, above 0; a stream that call() does not make has none
+  std::chrono::microseconds timeout{10'000'000};  // of each call() and stream(), above 0
 };
 
 /// gRPC over mutual TLS, never by a proxy of the environment. Connects at the first call, and again whenever it must; a
-/// new attempt follows a failed one after 0.1 s, doubling to 5 s. Responses may have up to 64 MiB. Any thread.
+/// new attempt follows a failed one after 0.1 s, doubling to 5 s. A TCP connection whose peer confirms nothing for 10 s
+/// is given up. Responses may have up to 64 MiB. Any thread.
 class Connection {
  public:
   /// Reads the PEM. Throws Error (unreadable, not_pem).
@@ -55,7 +56,7 @@ class Connection {
   Response call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                 const Request& request) const {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
+    context.set_deadline(deadline());
     Response response;
     const grpc::Status status = (stub.*method)(&context, request, &response);
     if (!status.ok()) throw error_of(status);
@@ -69,7 +70,7 @@ class Connection {
               std::unique_ptr<grpc::ClientReader<Response>> (Stub::*method)(grpc::ClientContext*, const Request&),
               const Request& request, Take take) const {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
+    context.set_deadline(deadline());
     const auto reader = (stub.*method)(&context, request);
     for (Response response; reader->Read(&response);) take(response);
     const grpc::Status status = reader->Finish();
@@ -83,6 +84,8 @@ class Connection {
   struct Identity {
     std::string certificate, key, authority;  // PEM
   };
+  /// Of a call that begins now; the calendar may be set meanwhile.
+  gpr_timespec deadline() const;
   Identity read_identity() const;
   static std::shared_ptr<grpc::Channel> open(const std::string& server, const Identity& identity);
 

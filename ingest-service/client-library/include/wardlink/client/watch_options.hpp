@@ -13,8 +13,7 @@ struct WatchOptions {
     alarms,  // AlarmService.Watch: the same without measurement sets
   };
   Service service = Service::vitals;
-  std::string
-      parent{};  // patients/{id}, devices/{urn} or wards/{id}; empty = all that the certificate's subject may see
+  std::string parent{};    // patients/{id}, devices/{urn} or wards/{id}; empty = all that one may see
   std::string cursor{};    // go on behind it; empty = the present state first, then what is committed from now on
   bool waveforms = false;  // vitals: waveform runs too
 
