@@ -1,0 +1,109 @@
+#include "faults.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+#include "clock.hpp"
+
+namespace wardlink::simulation {
+namespace {
+
+struct Row {
+  FaultKind kind;
+  const char* name;
+  std::uint64_t weight;              // how often, among the others
+  coap::Duration shortest, longest;  // how long it lasts
+  std::uint64_t most;                // of its amount, from 1
+};
+
+constexpr std::array table{
+    Row{FaultKind::loss, "loss", 6, 5s, 120s, 50},
+    Row{FaultKind::doubling, "doubling", 3, 5s, 120s, 50},
+    Row{FaultKind::delay, "delay", 4, 5s, 60s, 5000},
+    Row{FaultKind::cut, "cut", 4, 1s, 300s, 1},
+    Row{FaultKind::cut_up, "cut_up", 2, 1s, 120s, 1},
+    Row{FaultKind::cut_down, "cut_down", 2, 1s, 120s, 1},
+    Row{FaultKind::rebind, "rebind", 3, 0s, 0s, 1},
+    Row{FaultKind::swap, "swap", 1, 0s, 0s, 7},
+    Row{FaultKind::forge, "forge", 2, 0s, 0s, 20},
+    Row{FaultKind::stop_device, "stop_device", 2, 1s, 300s, 1},
+    Row{FaultKind::kill_device, "kill_device", 2, 1s, 60s, 1},
+    Row{FaultKind::cut_power, "cut_power", 2, 1s, 120s, 1},
+    Row{FaultKind::cut_power_writing, "cut_power_writing", 3, 30s, 120s, 1},
+    Row{FaultKind::fail_disk, "fail_disk", 2, 0s, 0s, 8},
+    Row{FaultKind::burst, "burst", 4, 0s, 0s, 30},
+    Row{FaultKind::kill_ingest, "kill_ingest", 2, 1s, 60s, 1},
+    Row{FaultKind::stop_ingest, "stop_ingest", 1, 2s, 20s, 1},
+    Row{FaultKind::kill_storage, "kill_storage", 2, 1s, 120s, 1},
+    Row{FaultKind::break_streams, "break_streams", 3, 0s, 0s, 1},
+    Row{FaultKind::database_away, "database_away", 2, 1s, 180s, 1},
+    Row{FaultKind::database_refuses, "database_refuses", 2, 10s, 120s, 50},
+    Row{FaultKind::database_unknown, "database_unknown", 3, 10s, 120s, 50},
+    Row{FaultKind::database_slow, "database_slow", 2, 10s, 120s, 2000},
+};
+static_assert(table.size() == fault_kind_count);
+
+const Row& row_of(FaultKind kind) { return *std::ranges::find(table, kind, &Row::kind); }
+
+const Row& draw_row(Chance& chance) {
+  std::uint64_t sum = 0;
+  for (const Row& row : table) sum += row.weight;
+  auto left = chance.below(sum);
+  for (const Row& row : table) {
+    if (left < row.weight) return row;
+    left -= row.weight;
+  }
+  return table.front();
+}
+
+std::int64_t milliseconds(coap::Duration duration) { return duration / std::chrono::milliseconds{1}; }
+
+}  // namespace
+
+const char* to_string(FaultKind kind) { return row_of(kind).name; }
+
+Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices) {
+  const auto count = chance.between(4, 8 + length / std::chrono::seconds{60});
+  Schedule schedule;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Row& row = draw_row(chance);
+    Fault fault{coap::Duration{chance.between(0, length.count() - 1)}, row.kind, chance.below(devices),
+                chance.between(row.shortest, row.longest), 1 + chance.below(row.most)};
+    fault.at = std::chrono::milliseconds{milliseconds(fault.at)};
+    fault.lasts = std::chrono::milliseconds{milliseconds(std::min(fault.lasts, length - fault.at))};
+    schedule.push_back(fault);
+  }
+  std::ranges::stable_sort(schedule, {}, &Fault::at);
+  return schedule;
+}
+
+std::string to_text(const Schedule& schedule) {
+  std::ostringstream text;
+  for (const Fault& fault : schedule) {
+    if (text.tellp() > 0) text << ',';
+    text << milliseconds(fault.at) << ' ' << to_string(fault.kind) << ' ' << fault.device << ' '
+         << milliseconds(fault.lasts) << ' ' << fault.amount;
+  }
+  return text.str();
+}
+
+std::optional<Schedule> read_schedule(std::string_view text) {
+  Schedule schedule;
+  std::istringstream all{std::string(text)};
+  for (std::string part; std::getline(all, part, ',');) {
+    std::istringstream words(part);
+    std::int64_t at = 0, lasts = 0;
+    std::string name;
+    Fault fault;
+    if (!(words >> at >> name >> fault.device >> lasts >> fault.amount)) return std::nullopt;
+    const auto row = std::ranges::find_if(table, [&](const Row& one) { return one.name == name; });
+    if (row == table.end()) return std::nullopt;
+    fault.at = std::chrono::milliseconds{at};
+    fault.kind = row->kind;
+    fault.lasts = std::chrono::milliseconds{lasts};
+    schedule.push_back(fault);
+  }
+  return schedule;
+}
+
+}  // namespace wardlink::simulation

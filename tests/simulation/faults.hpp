@@ -1,0 +1,61 @@
+#pragma once
+// A run's schedule: which fault happens when, to whom, for how long. Drawn from the seed; shortened where it fails;
+// written as text to be replayed.
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "chance.hpp"
+
+namespace wardlink::simulation {
+
+enum class FaultKind : std::uint8_t {
+  loss,         // a device's link loses datagrams
+  doubling,     // … doubles them
+  delay,        // … delays each by up to 5 s, so that they overtake
+  cut,          // … is cut
+  cut_up,       // … from the device only
+  cut_down,     // … to the device only
+  rebind,       // its NAT gives it another port
+  swap,         // two devices' ports change places
+  forge,        // somebody at its address begins a handshake, repeats an old record, sends noise
+  stop_device,  // a clean stop; for a while
+  kill_device,
+  cut_power,
+  cut_power_writing,  // within a write to the disk
+  fail_disk,          // synchronisations fail
+  burst,              // many alarms at once
+  kill_ingest,
+  stop_ingest,  // a clean stop
+  kill_storage,
+  break_streams,
+  database_away,
+  database_refuses,  // now and then
+  database_unknown,  // commits whose outcome is not known
+  database_slow,
+};
+inline constexpr std::size_t fault_kind_count = 23;
+const char* to_string(FaultKind kind);
+
+struct Fault {
+  coap::Duration at{};  // since the run's beginning
+  FaultKind kind{};
+  std::size_t device = 0;
+  coap::Duration lasts{};
+  std::uint64_t amount = 0;  // of what the kind counts
+  friend bool operator==(const Fault&, const Fault&) = default;
+};
+using Schedule = std::vector<Fault>;
+
+/// Faults begin and end within [0, length).
+Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices);
+
+/// "at_ms kind device lasts_ms amount", one after the other, divided by commas.
+std::string to_text(const Schedule& schedule);
+/// Empty: not such a text.
+std::optional<Schedule> read_schedule(std::string_view text);
+
+}  // namespace wardlink::simulation

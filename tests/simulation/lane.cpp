@@ -1,0 +1,139 @@
+#include "lane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "ingest/sink/record_proto.hpp"
+
+namespace wardlink::simulation {
+
+Lane::Lane(Clock& clock, Storage& storage, const ingest::LaneQueue::Config& config, ingest::Deliver deliver)
+    : clock_(clock),
+      storage_(storage),
+      deliver_(std::move(deliver)),
+      config_(config),
+      queue_(config),
+      timer_(clock, [this] { pump(); }),
+      retry_(clock, [this] { connect(); }) {
+  retry_.set(clock.now() + 1ms);
+}
+
+Lane::~Lane() {
+  if (stream_) stream_->abandon();
+}
+
+void Lane::attach(const ingest::Attachment& attachment) {
+  queue_.attach(attachment);
+  kick();
+}
+
+void Lane::detach(ingest::SinkSession session) {
+  queue_.detach(session);
+  kick();
+}
+
+void Lane::append(ingest::Record record) {
+  const auto answers = queue_.append(std::move(record), clock_.now());
+  if (!answers.empty()) deliver_({answers.begin(), answers.end()});
+  kick();
+}
+
+void Lane::audit(ingest::AuditEntry entry) {
+  queue_.audit(std::move(entry));
+  kick();
+}
+
+// -- the stream's life ------------------------------------------------------------------------------------------------
+
+void Lane::connect() {
+  stream_ = storage_.open(
+      [this, alive = std::weak_ptr(alive_)](const auto& response) {
+        if (!alive.expired()) take(response);
+      },
+      [this, alive = std::weak_ptr(alive_)] {
+        if (!alive.expired()) lost();
+      });
+  first_answer_ = false;
+  stream_ ? kick() : lost();
+}
+
+void Lane::lost() {
+  stream_.reset();
+  queue_.restart();
+  retry_.set(clock_.now() + backoff_);
+  if (!first_answer_) backoff_ = std::min<coap::Duration>(backoff_ * 2, 2s);
+}
+
+void Lane::take(const v1::IngestResponse& response) {
+  if (!std::exchange(first_answer_, true)) {
+    backoff_ = 100ms;
+    deliver_({ingest::StorageBack{config_.stream}});
+  }
+  if (response.has_attach_all_result()) queue_.attach_answered(ingest::refusals(response.attach_all_result()));
+  if (response.has_append_result()) {
+    const auto answers = ingest::from_proto(response.append_result());
+    const auto answered = answers ? queue_.answer(response.append_result().batch(), *answers, clock_.now())
+                                  : std::optional<std::vector<ingest::RecordAnswered>>();
+    if (!answered) return stream_->lose(false);
+    if (!answered->empty()) deliver_({answered->begin(), answered->end()});
+  }
+  kick();
+}
+
+/// What is put in within one turn goes together.
+void Lane::kick() {
+  if (!stream_ || std::exchange(kicked_, true)) return;
+  clock_.in(coap::Duration{0}, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    kicked_ = false;
+    pump();
+  });
+}
+
+void Lane::pump() {
+  if (!stream_) return;
+  while (const auto outgoing = queue_.next(clock_.now())) stream_->send(ingest::to_proto(*outgoing));
+  const auto dropped = queue_.take_dropped();
+  if (!dropped.empty()) deliver_({dropped.begin(), dropped.end()});
+  queue_.take_complaints();
+  timer_.set(queue_.next_deadline());
+}
+
+// -- both -------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+ingest::LaneQueue::Config lane(ingest::Stream stream, std::size_t capacity) {
+  ingest::LaneQueue::Config config;
+  config.stream = stream;
+  config.capacity = capacity;
+  return config;
+}
+
+}  // namespace
+
+LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity)
+    : readings_(clock, storage, lane(ingest::Stream::vitals, readings_capacity), deliver),
+      alarms_(clock, storage, lane(ingest::Stream::alarms, 262'144), deliver) {}
+
+void LaneSink::attach(const ingest::Attachment& attachment) {
+  readings_.attach(attachment);
+  alarms_.attach(attachment);
+}
+
+void LaneSink::detach(ingest::SinkSession session) {
+  readings_.detach(session);
+  alarms_.detach(session);
+}
+
+void LaneSink::append(ingest::Record record) {
+  (is_alarm(record.fact) ? alarms_ : readings_).append(std::move(record));
+}
+
+void LaneSink::audit(ingest::AuditEntry entry) { readings_.audit(std::move(entry)); }
+
+bool LaneSink::connected(ingest::Stream lane) const {
+  return lane == ingest::Stream::alarms ? alarms_.connected() : readings_.connected();
+}
+
+}  // namespace wardlink::simulation

@@ -1,0 +1,66 @@
+#pragma once
+// One stream to storage, without gRPC and threads: drives the real queue and the real conversions as GrpcLane does.
+
+#include <functional>
+#include <memory>
+
+#include "clock.hpp"
+#include "ingest/sink/lane_queue.hpp"
+#include "storage.hpp"
+
+namespace wardlink::simulation {
+
+class Lane {
+ public:
+  Lane(Clock& clock, Storage& storage, const ingest::LaneQueue::Config& config, ingest::Deliver deliver);
+  /// As when its process dies.
+  ~Lane();
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  void attach(const ingest::Attachment& attachment);
+  void detach(ingest::SinkSession session);
+  void append(ingest::Record record);
+  void audit(ingest::AuditEntry entry);
+  bool connected() const { return stream_ != nullptr; }
+  const ingest::LaneQueue& queue() const { return queue_; }
+
+ private:
+  void connect();
+  void lost();
+  void take(const v1::IngestResponse& response);
+  void kick();
+  void pump();
+
+  Clock& clock_;
+  Storage& storage_;
+  ingest::Deliver deliver_;
+  ingest::LaneQueue::Config config_;
+  ingest::LaneQueue queue_;
+  std::shared_ptr<StorageStream> stream_;
+  bool first_answer_ = false;
+  bool kicked_ = false;
+  coap::Duration backoff_ = std::chrono::milliseconds{100};
+  std::shared_ptr<int> alive_ = std::make_shared<int>();
+  Timer timer_, retry_;
+};
+
+/// Both lanes of a shard.
+class LaneSink final : public ingest::RecordSink {
+ public:
+  LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity);
+
+  void attach(const ingest::Attachment& attachment) override;
+  void detach(ingest::SinkSession session) override;
+  void append(ingest::Record record) override;
+  void audit(ingest::AuditEntry entry) override;
+  bool connected(ingest::Stream lane) const override;
+
+  const ingest::LaneQueue& readings() const { return readings_.queue(); }
+  const ingest::LaneQueue& alarms() const { return alarms_.queue(); }
+
+ private:
+  Lane readings_, alarms_;
+};
+
+}  // namespace wardlink::simulation

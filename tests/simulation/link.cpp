@@ -1,0 +1,101 @@
+#include "link.hpp"
+
+#include <utility>
+
+namespace wardlink::simulation {
+
+Network::Network(Clock& clock, Chance chance, Sometimes& sometimes, Trace& trace, std::size_t devices, Seams seams)
+    : clock_(clock), chance_(chance), sometimes_(sometimes), trace_(trace), seams_(std::move(seams)), links_(devices) {}
+
+coap::Address Network::server() {
+  coap::Address address;
+  address.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1};
+  address.port = 5684;
+  return address;
+}
+
+// -- ports ------------------------------------------------------------------------------------------------------------
+
+void Network::open(std::size_t device) {
+  links_[device].open = true;
+  ++links_[device].socket;
+  place(device);
+}
+
+void Network::close(std::size_t device) {
+  links_[device].open = false;
+  outside_.erase(links_[device].outside);
+}
+
+void Network::place(std::size_t device) {
+  Link& link = links_[device];
+  outside_.erase(link.outside);
+  link.outside = server();
+  link.outside.ip[15] = 2;  // all of a ward behind one NAT
+  link.outside.port = ++last_port_;
+  outside_[link.outside] = device;
+}
+
+void Network::rebind(std::size_t device) {
+  if (links_[device].open) place(device);
+}
+
+void Network::swap(std::size_t one, std::size_t other) {
+  if (!links_[one].open || !links_[other].open) return;
+  std::swap(links_[one].outside, links_[other].outside);
+  outside_[links_[one].outside] = one;
+  outside_[links_[other].outside] = other;
+}
+
+// -- datagrams --------------------------------------------------------------------------------------------------------
+
+bool Network::lose(const Link& link, bool cut) {
+  if (cut) {
+    sometimes_.happened("a datagram met a cut");
+    return true;
+  }
+  if (!chance_.happens(link.quality.loss)) return false;
+  sometimes_.happened("a datagram was lost");
+  return true;
+}
+
+void Network::deliver(const Link& link, Clock::Work work) {
+  const auto delay = link.quality.delay + chance_.between(coap::Duration{0}, link.quality.jitter);
+  clock_.in(delay, std::move(work));
+}
+
+void Network::send_up(std::size_t device, coap::Bytes datagram) {
+  const Link& link = links_[device];
+  if (!link.open) return;
+  trace_.add(device);
+  trace_.add(datagram);
+  seams_.sent_up(device, datagram);
+  if (lose(link, link.quality.cut_up)) return;
+  const bool twice = chance_.happens(link.quality.doubling);
+  if (twice) sometimes_.happened("a datagram was doubled");
+  for (int copy = 0; copy < (twice ? 2 : 1); ++copy)
+    deliver(link, [this, from = link.outside, datagram] { seams_.to_server(from, datagram); });
+}
+
+void Network::forge_up(std::size_t device, coap::Bytes datagram) {
+  const Link& link = links_[device];
+  if (link.open)
+    deliver(link, [this, from = link.outside, datagram = std::move(datagram)] { seams_.to_server(from, datagram); });
+}
+
+void Network::send_down(const coap::Address& to, coap::Bytes datagram) {
+  trace_.add(to.port);
+  trace_.add(datagram);
+  const auto at = outside_.find(to);
+  if (at == outside_.end()) return;
+  const auto device = at->second;
+  const Link& link = links_[device];
+  if (lose(link, link.quality.cut_down)) return;
+  const bool twice = chance_.happens(link.quality.doubling);
+  for (int copy = 0; copy < (twice ? 2 : 1); ++copy)
+    deliver(link, [this, device, socket = link.socket, datagram] {
+      if (links_[device].open) seams_.to_device(device, socket, datagram);
+    });
+}
+
+}  // namespace wardlink::simulation

@@ -1,0 +1,267 @@
+#include "wearable.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "channel.hpp"
+#include "device_core.hpp"
+#include "recorder.hpp"
+
+namespace wardlink::simulation {
+namespace {
+
+constexpr std::uint64_t boots = std::uint64_t{1} << 53;
+
+std::string urn_of(std::size_t number) { return "urn:dev:os:32473-sim" + std::to_string(1000 + number); }
+
+std::uint64_t milliseconds(coap::Duration duration) {
+  return static_cast<std::uint64_t>(std::chrono::floor<std::chrono::milliseconds>(duration).count());
+}
+
+std::vector<WaveformOptions> waveforms(bool any) {
+  if (!any) return {};
+  return {{"resp", {10, 1}}};
+}
+
+}  // namespace
+
+/// One start of the SDK, from power on to whatever ends it.
+struct Wearable::Start {
+  Start(Wearable& device, std::uint64_t boot, std::uint64_t first_tick)
+      : began(device.shared_.clock.now()),
+        recorder({boot,
+                  {},
+                  512,
+                  64,
+                  [&clock = device.shared_.clock, began = began, first_tick] {
+                    return first_tick + milliseconds(clock.now() - began);
+                  },
+                  std::make_shared<NotedJournal>(open_file_journal(device.disk_.path(), device.urn()), device.disk_,
+                                                 *device.book_),
+                  waveforms(device.samples_),
+                  16,
+                  device.book_}),
+        core({device.urn(), boot, std::chrono::seconds{30}, {}}, seams(device), recorder),
+        timer(device.shared_.clock, [&device] {
+          device.with([&](Start& start) { start.core.handle_timeout(device.shared_.clock.now()); });
+        }) {}
+
+  DeviceCore::Seams seams(Wearable& device) {
+    auto& clock = device.shared_.clock;
+    return {[this, &clock, &device] {
+              clock.in(5ms, [this, &clock, &device, weak = std::weak_ptr(alive)] {
+                if (weak.expired()) return;
+                device.with(
+                    [&](Start& start) { start.core.handle_addresses(std::vector{Network::server()}, clock.now()); });
+              });
+            },
+            [&device](coap::Instant now) {
+              return std::make_unique<DeviceChannel>(device.urn(), device.chance_.next(), now);
+            },
+            device.chance_.random(),
+            [&clock] { return std::chrono::system_clock::time_point{clock.calendar().time_since_epoch()}; }};
+  }
+
+  std::shared_ptr<int> alive = std::make_shared<int>();
+  coap::Instant began;
+  Recorder recorder;
+  DeviceCore core;
+  Timer timer;
+  std::vector<AlarmId> open;
+};
+
+Wearable::Wearable(std::size_t number, Shared shared, Chance chance)
+    : number_(number),
+      shared_(shared),
+      chance_(chance),
+      disk_(number),
+      book_(std::make_shared<Book>()),
+      samples_(number % 4 == 1) {
+  book_->urn = urn_of(number);
+}
+
+Wearable::~Wearable() = default;
+
+// -- its life ---------------------------------------------------------------------------------------------------------
+
+void Wearable::turn_on() {
+  if (start_) return;
+  shared_.network.open(number_);
+  ++socket_;
+  const Disk::InUse use(disk_);
+  start_ = std::make_unique<Start>(*this, 1 + chance_.below(boots - 1), chance_.below(3'600'000));
+  const auto inherited = start_->recorder.status().alarms_inherited;
+  shared_.sometimes.happened("a debt outlived its device's start", inherited);
+  start_->core.start(shared_.clock.now());
+  start_->recorder.open();
+  pump();
+  shared_.clock.in(chance_.between(coap::Duration{0}, coap::Duration{1s}), [this, weak = std::weak_ptr(start_->alive)] {
+    if (!weak.expired()) second();
+  });
+}
+
+void Wearable::turn_off() {
+  if (!start_) return;
+  {
+    const Disk::InUse use(disk_);
+    start_->recorder.shut();
+    start_->core.stop(shared_.clock.now());
+    while (auto datagram = start_->core.poll_datagram()) shared_.network.send_up(number_, std::move(datagram->bytes));
+  }
+  shared_.sometimes.happened("a device was turned off");
+  const bool gone = disk_.gone();
+  forget();
+  if (gone) disk_.cut(chance_.fork());
+}
+
+void Wearable::kill() {
+  if (!start_) return;
+  shared_.sometimes.happened("a device was killed");
+  forget();
+}
+
+void Wearable::cut_power() {
+  if (!start_) return;
+  shared_.sometimes.happened("a device lost its power");
+  forget();
+  disk_.cut(chance_.fork());
+}
+
+void Wearable::cut_power_while_writing() {
+  if (start_) disk_.arm(static_cast<unsigned>(chance_.below(3)), chance_.fork());
+}
+
+/// Whatever was in the device's memory is gone.
+void Wearable::forget() {
+  const auto status = start_->recorder.status();
+  past_.sets_generated += status.sets_generated;
+  past_.sets_dropped += status.sets_dropped;
+  past_.sets_lost += status.sets_waiting;
+  past_.retransmissions += status.retransmissions;
+  past_.handshakes += status.handshakes;
+  past_.alarms_inherited += status.alarms_inherited;
+  past_.alarms_dropped += status.alarms_dropped;
+  past_.journal_failures += status.journal_failures;
+  for (auto& [key, alarm] : book_->alarms)
+    if (!alarm.durable && !alarm.acknowledged) alarm.excused = true;
+  start_.reset();
+  disk_.disarm();
+  shared_.network.close(number_);
+}
+
+// -- what its thread does ---------------------------------------------------------------------------------------------
+
+template <class Work>
+void Wearable::with(Work work) {
+  if (!start_) return;
+  {
+    const Disk::InUse use(disk_);
+    work(*start_);
+    pump();
+  }
+  if (start_ && disk_.gone()) {
+    shared_.sometimes.happened("a device lost its power while it wrote");
+    forget();
+    disk_.cut(chance_.fork());
+  }
+}
+
+void Wearable::pump() {
+  const bool dead = disk_.gone();
+  while (auto datagram = start_->core.poll_datagram())
+    if (!dead) shared_.network.send_up(number_, std::move(datagram->bytes));
+  start_->timer.set(start_->core.next_deadline());
+}
+
+void Wearable::handle_datagram(std::uint32_t socket, coap::ByteView datagram) {
+  if (socket != socket_) return;
+  with([&](Start& start) { start.core.handle_datagram(Network::server(), datagram, shared_.clock.now()); });
+}
+
+// -- its wearer -------------------------------------------------------------------------------------------------------
+
+void Wearable::second() {
+  const auto alive = std::weak_ptr(start_->alive);
+  if (worn_) with([this](Start&) { measure(); });
+  if (start_ && worn_ && chance_.happens(0.01)) with([this](Start&) { raise("lead-off"); });
+  if (start_ && chance_.happens(0.02)) with([this](Start&) { end_one(); });
+  if (alive.expired()) return;
+  shared_.clock.in(1s, [this, alive] {
+    if (!alive.expired()) second();
+  });
+}
+
+/// Values that no other device or second has: whose a row is shows in what it holds.
+void Wearable::measure() {
+  auto& recorder = start_->recorder;
+  if (chance_.happens(0.01)) hr_ = hr_ < 120 ? 140 : 80;
+  const double hr = hr_ + static_cast<double>(chance_.below(10'000)) / 1000;
+  const double spo2 = 95 + static_cast<double>(chance_.below(4000)) / 1000;
+  const auto before = recorder.status().alarms_generated;
+  MeasurementSet set;
+  set.readings = {{1, hr}, {2, spo2}, {3, 14 + static_cast<double>(number_)}};
+  promise(before, recorder.report(set));
+  if (samples_) {
+    std::vector<double> samples(10);
+    for (auto& sample : samples) sample = static_cast<double>(chance_.below(1000)) / 1000;
+    recorder.waveform("resp", samples, {});
+  }
+  start_->core.nudge(shared_.clock.now());
+}
+
+void Wearable::raise(const char* code) {
+  auto& recorder = start_->recorder;
+  const auto before = recorder.status().alarms_generated;
+  Alarm alarm;
+  alarm.kind = AlarmKind::technical;
+  alarm.code = code;
+  alarm.priority = static_cast<AlarmPriority>(1 + chance_.below(3));
+  Refusal why = Refusal::none;
+  const auto id = recorder.raise(alarm, &why);
+  if (id) start_->open.push_back(*id);
+  if (why == Refusal::full) shared_.sometimes.happened("an alarm was refused: too many are owed");
+  if (why == Refusal::unwritten) shared_.sometimes.happened("an alarm was unwritten");
+  promise(before, why);
+  start_->core.nudge(shared_.clock.now());
+}
+
+void Wearable::end_one() {
+  auto& open = start_->open;
+  if (open.empty()) return;
+  const auto before = start_->recorder.status().alarms_generated;
+  const auto id = open.front();
+  open.erase(open.begin());
+  promise(before, start_->recorder.end(id, {}));
+  start_->core.nudge(shared_.clock.now());
+}
+
+void Wearable::burst(unsigned alarms) {
+  with([&](Start&) {
+    for (unsigned i = 0; i < alarms; ++i) raise("fall");
+  });
+}
+
+void Wearable::take_off() {
+  worn_ = false;
+  with([this](Start& start) {
+    while (!start.open.empty()) end_one();
+    start.recorder.conclude();
+    start.core.nudge(shared_.clock.now());
+  });
+}
+
+/// The call returned none: each alarm that it made is on the disk, whatever comes.
+void Wearable::promise(std::uint64_t after, Refusal refusal) {
+  if (refusal != Refusal::none || disk_.gone()) return;
+  const auto boot = start_->recorder.boot();
+  for (auto at = book_->alarms.lower_bound({boot, after + 1}); at != book_->alarms.end() && at->first.first == boot;
+       ++at)
+    at->second.promised = true;
+}
+
+std::optional<DeviceStatus> Wearable::status() const {
+  if (!start_) return std::nullopt;
+  return start_->recorder.status();
+}
+
+}  // namespace wardlink::simulation

@@ -1,0 +1,215 @@
+#include "world.hpp"
+
+#include <utility>
+
+#include "channel.hpp"
+
+namespace wardlink::simulation {
+namespace {
+
+coap::Duration faults_until(const Run& run) { return run.length * 2 / 3; }
+
+}  // namespace
+
+World::World(const Run& run)
+    : run_(run),
+      chance_(run.seed),
+      schedule_(run.schedule ? *run.schedule : draw_schedule(chance_.fork(), faults_until(run), run.devices)),
+      database_(Chance(run.seed + 1'000'003), sometimes_),
+      storage_(clock_, Chance(run.seed + 2'000'003), sometimes_, trace_, database_),
+      network_(clock_, Chance(run.seed + 3'000'017), sometimes_, trace_, run.devices,
+               {[this](const coap::Address& from, coap::ByteView datagram) {
+                  if (!ingest_.handle_datagram(from, datagram)) sometimes_.happened("a datagram found nobody");
+                },
+                [this](std::size_t device, std::uint32_t socket, coap::ByteView datagram) {
+                  devices_[device]->handle_datagram(socket, datagram);
+                },
+                [this](std::size_t device, const coap::Bytes& datagram) { overheard_[device] = datagram; }}),
+      ingest_({clock_, network_, storage_, sometimes_}, Chance(run.seed + 4'000'037), run.seed % 4 == 0 ? 200 : 65'536),
+      overheard_(run.devices),
+      oracle_(database_, clock_) {
+  Chance devices(run.seed + 5'000'011);
+  for (std::size_t i = 0; i < run.devices; ++i) {
+    usual_.push_back({static_cast<double>(devices.below(30)) / 1000, static_cast<double>(devices.below(20)) / 1000,
+                      devices.between(coap::Duration{2ms}, coap::Duration{40ms}),
+                      devices.between(coap::Duration{0}, coap::Duration{30ms})});
+    network_.quality(i) = usual_[i];
+    devices_.push_back(std::make_unique<Wearable>(i, Wearable::Shared{clock_, network_, sometimes_}, devices.fork()));
+    oracle_.watch(*devices_[i]);
+  }
+}
+
+World::~World() = default;
+
+Outcome World::play() {
+  plan();
+  clock_.run(coap::Instant{} + run_.length);
+  note_consequences();
+  oracle_.conclude(devices_, ingest_);
+  for (const auto& device : devices_) trace_.add(device->past().sets_generated);
+  return {oracle_.violations(), schedule_, sometimes_, trace_.hash(), database_.rows.size(), oracle_.alarms()};
+}
+
+void World::plan() {
+  ingest_.start();
+  for (const auto& device : devices_)
+    clock_.in(chance_.between(coap::Duration{0}, coap::Duration{5s}), [&device = *device] { device.turn_on(); });
+  for (const Fault& fault : schedule_) {
+    clock_.at(coap::Instant{} + fault.at, [this, &fault] { begin(fault); });
+    if (fault.lasts > coap::Duration{0})
+      clock_.at(coap::Instant{} + fault.at + fault.lasts, [this, &fault] { end(fault); });
+  }
+  clock_.at(coap::Instant{} + faults_until(run_), [this] { heal(); });
+  clock_.at(coap::Instant{} + run_.length * 9 / 10, [this] {
+    for (const auto& device : devices_) device->take_off();
+  });
+}
+
+// -- faults -----------------------------------------------------------------------------------------------------------
+
+void World::begin(const Fault& fault) {
+  sometimes_.happened(std::string("fault: ") + to_string(fault.kind));
+  Wearable& device = *devices_.at(fault.device % devices_.size());
+  auto& quality = network_.quality(fault.device % devices_.size());
+  const double share = static_cast<double>(fault.amount) / 100;
+  switch (fault.kind) {
+    case FaultKind::loss:
+      quality.loss = share;
+      return;
+    case FaultKind::doubling:
+      quality.doubling = share;
+      return;
+    case FaultKind::delay:
+      quality.jitter = std::chrono::milliseconds{fault.amount};
+      return;
+    case FaultKind::cut:
+      quality.cut_up = quality.cut_down = true;
+      return;
+    case FaultKind::cut_up:
+      quality.cut_up = true;
+      return;
+    case FaultKind::cut_down:
+      quality.cut_down = true;
+      return;
+    case FaultKind::rebind:
+      return network_.rebind(fault.device % devices_.size());
+    case FaultKind::swap:
+      return network_.swap(fault.device % devices_.size(), (fault.device + fault.amount) % devices_.size());
+    case FaultKind::forge:
+      return forge(fault);
+    case FaultKind::stop_device:
+      return device.turn_off();
+    case FaultKind::kill_device:
+      return device.kill();
+    case FaultKind::cut_power:
+      return device.cut_power();
+    case FaultKind::cut_power_writing:
+      return device.cut_power_while_writing();
+    case FaultKind::fail_disk:
+      return device.fail_disk(static_cast<unsigned>(fault.amount));
+    case FaultKind::burst:
+      return device.burst(static_cast<unsigned>(fault.amount));
+    case FaultKind::kill_ingest:
+      return ingest_.die();
+    case FaultKind::stop_ingest:
+      return ingest_.stop();
+    case FaultKind::kill_storage:
+      return storage_.die();
+    case FaultKind::break_streams:
+      return storage_.break_streams();
+    case FaultKind::database_away:
+      database_.faults.away = true;
+      return;
+    case FaultKind::database_refuses:
+      database_.faults.refused = share;
+      return;
+    case FaultKind::database_unknown:
+      database_.faults.unknown = share;
+      return;
+    case FaultKind::database_slow:
+      database_.faults.slowness = std::chrono::milliseconds{fault.amount};
+      return;
+  }
+}
+
+void World::end(const Fault& fault) {
+  const auto number = fault.device % devices_.size();
+  switch (fault.kind) {
+    case FaultKind::stop_device:
+    case FaultKind::kill_device:
+    case FaultKind::cut_power:
+    case FaultKind::cut_power_writing:
+      return devices_[number]->turn_on();
+    case FaultKind::kill_ingest:
+    case FaultKind::stop_ingest:
+      return ingest_.start();
+    case FaultKind::kill_storage:
+      return storage_.start();
+    case FaultKind::database_away:
+      database_.faults.away = false;
+      return;
+    case FaultKind::database_refuses:
+      database_.faults.refused = 0;
+      return;
+    case FaultKind::database_unknown:
+      database_.faults.unknown = 0;
+      return;
+    case FaultKind::database_slow:
+      database_.faults.slowness = {};
+      return;
+    default:
+      network_.quality(number) = usual_[number];
+  }
+}
+
+void World::heal() {
+  for (std::size_t i = 0; i < devices_.size(); ++i) {
+    network_.quality(i) = usual_[i];
+    devices_[i]->turn_on();
+  }
+  storage_.start();
+  database_.faults = {};
+  ingest_.start();
+}
+
+/// What anybody can send from a device's address: a handshake that is never finished, an old record, noise.
+void World::forge(const Fault& fault) {
+  const auto number = fault.device % devices_.size();
+  for (std::uint64_t i = 0; i < fault.amount; ++i) {
+    network_.forge_up(number, encode({Kind::hello, chance_.next()}));
+    network_.forge_up(number, encode({Kind::claim, chance_.next(), chance_.next()}));
+    network_.forge_up(number, encode({Kind::bye, chance_.next(), chance_.next()}));
+    if (!overheard_[number].empty()) network_.forge_up(number, overheard_[number]);
+  }
+}
+
+void World::note_consequences() {
+  const auto counts = ingest_.counts();
+  const auto& shards = counts.shards;
+  sometimes_.happened("ingest sent again", shards.connections.retransmissions);
+  sometimes_.happened("ingest dropped a duplicate", shards.connections.duplicates);
+  sometimes_.happened("a datagram had no session", shards.listener.no_session);
+  sometimes_.happened("a datagram was not authentic", shards.listener.unauthenticated);
+  sometimes_.happened("a session took another's place",
+                      shards.closed_sessions[static_cast<std::size_t>(coap::CloseReason::superseded)]);
+  sometimes_.happened("a session was idle for too long",
+                      shards.closed_sessions[static_cast<std::size_t>(coap::CloseReason::idle)]);
+  sometimes_.happened("a token was retired", shards.session.rejected_tokens[1]);
+  sometimes_.happened("a notification was stale", shards.session.stale_notifications);
+  sometimes_.happened("an alarm was declined", shards.session.alarms_declined);
+  sometimes_.happened("a record was sent to storage again", counts.readings.resent + counts.alarms.resent);
+  sometimes_.happened("a reading was shed", counts.readings.shed_vitals);
+  sometimes_.happened("a reading waited for too long", counts.readings.waited);
+  sometimes_.happened("an alarm of a past session was taken back", counts.alarms.superseded);
+  sometimes_.happened("a record was a duplicate", database_.duplicates);
+  sometimes_.happened("a record was quarantined", database_.quarantine.size());
+  for (const auto& device : devices_) {
+    sometimes_.happened("a device sent again", device->past().retransmissions);
+    sometimes_.happened("a device dropped a set", device->past().sets_dropped);
+    sometimes_.happened("a journal failed", device->past().journal_failures);
+  }
+}
+
+Outcome play(const Run& run) { return World(run).play(); }
+
+}  // namespace wardlink::simulation

@@ -1,0 +1,70 @@
+#pragma once
+// A ward in virtual time: devices, their network, ingest, storage, the database, and what goes wrong with each. One
+// seed, one run, byte for byte. One thread; nothing reads a clock.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "faults.hpp"
+#include "ingest.hpp"
+#include "link.hpp"
+#include "oracle.hpp"
+#include "sometimes.hpp"
+#include "storage.hpp"
+#include "store.hpp"
+#include "trace.hpp"
+#include "wearable.hpp"
+
+namespace wardlink::simulation {
+
+struct Run {
+  std::uint64_t seed = 1;
+  std::size_t devices = 8;
+  /// All of it: faults come in its first two thirds, then the ward heals; in its last tenth nobody measures.
+  coap::Duration length = std::chrono::minutes{30};
+  std::optional<Schedule> schedule{};  // empty: drawn from the seed
+};
+
+struct Outcome {
+  std::vector<std::string> violations;  // empty: all invariants hold
+  Schedule schedule;
+  Sometimes sometimes;
+  std::uint64_t trace = 0;  // the run's fingerprint
+  std::uint64_t rows = 0, alarms = 0;
+};
+
+class World {
+ public:
+  explicit World(const Run& run);
+  ~World();
+  Outcome play();
+
+ private:
+  void begin(const Fault& fault);
+  void end(const Fault& fault);
+  void plan();
+  void heal();
+  void forge(const Fault& fault);
+  void note_consequences();
+
+  Run run_;
+  Chance chance_;
+  Clock clock_;
+  Sometimes sometimes_;
+  Trace trace_;
+  Schedule schedule_;
+  Database database_;
+  Storage storage_;
+  Network network_;
+  Ingest ingest_;
+  std::vector<std::unique_ptr<Wearable>> devices_;
+  std::vector<Network::Quality> usual_;  // of each device's link
+  std::vector<coap::Bytes> overheard_;   // the last datagram of each device
+  Oracle oracle_;
+};
+
+Outcome play(const Run& run);
+
+}  // namespace wardlink::simulation
