@@ -28,10 +28,19 @@ struct BookedAlarm {
 
 class Book final : public Journal {
  public:
+  using Alarms = std::map<Key, BookedAlarm>;
+
   std::string urn;
-  std::map<Key, BookedAlarm> alarms;
+  Alarms alarms;
   std::map<std::uint64_t, std::vector<SequencedSet>> sets;  // by boot; the sequence is the place, from 1
   std::function<void(Key)> on_acknowledged;
+
+  /// nullptr: it was never generated.
+  const SequencedSet* set(Key key) const {
+    const auto boot = sets.find(key.first);
+    const bool known = boot != sets.end() && key.second >= 1 && key.second <= boot->second.size();
+    return known ? &boot->second[key.second - 1] : nullptr;
+  }
 
   bool generated(std::uint64_t boot, const SequencedSet& set) override {
     sets[boot].push_back(set);

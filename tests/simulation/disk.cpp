@@ -14,7 +14,7 @@
 namespace wardlink::simulation {
 namespace {
 
-Disk* in_use = nullptr;
+thread_local Disk* in_use = nullptr;
 
 std::string content_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -3,6 +3,16 @@
 #include <utility>
 
 namespace wardlink::simulation {
+namespace {
+
+/// Datagrams of which nothing was taken.
+std::uint64_t count_turned_away(const ingest::ShardStats& stats) {
+  return stats.listener.no_session + stats.listener.unauthenticated + stats.session.rejected_tokens[0] +
+         stats.session.rejected_tokens[1] + stats.connections.notifications_over + stats.connections.held_over +
+         stats.connections.malformed;
+}
+
+}  // namespace
 
 /// A shard on its thread: here, on the clock.
 struct Ingest::Worker {
@@ -14,7 +24,7 @@ struct Ingest::Worker {
             [this](std::vector<ingest::SinkEvent> events) {
               post([this, events = std::move(events)] { shard->handle_sink(events); });
             },
-            ingest.readings_capacity_),
+            ingest.readings_capacity_, ingest.shared_.reached),
         timer(clock, [this] {
           shard->handle_timeout(clock.now());
           pump();
@@ -45,6 +55,7 @@ struct Ingest::Worker {
   LaneSink sink;
   std::unique_ptr<ingest::Shard> shard;
   Timer timer;
+  std::uint64_t turned_away = 0;
 };
 
 struct Ingest::Process {
@@ -84,7 +95,8 @@ bool Ingest::handle_datagram(const coap::Address& from, coap::ByteView datagram)
   Worker& worker = *process_->workers[std::hash<coap::Address>{}(from) % shards];
   worker.shard->handle_datagram(from, datagram, shared_.clock.now());
   worker.pump();
-  return true;
+  const auto turned_away = count_turned_away(worker.shard->stats());
+  return std::exchange(worker.turned_away, turned_away) == turned_away;
 }
 
 void Ingest::add(Counts& sum, const Process& process) {

@@ -23,6 +23,7 @@ class Ingest {
     Network& network;
     Storage& storage;
     Sometimes& sometimes;
+    LaneSink::Reached reached;
   };
   struct Counts {  // over all processes so far
     ingest::ShardStats shards;
@@ -40,7 +41,7 @@ class Ingest {
   void stop();
   bool is_up() const { return process_ != nullptr; }
 
-  /// False: nobody is there to hear it.
+  /// False: nobody is there to hear it, or it was turned away and counted.
   bool handle_datagram(const coap::Address& from, coap::ByteView datagram);
 
   Counts counts() const;

@@ -112,21 +112,27 @@ ingest::LaneQueue::Config lane(ingest::Stream stream, std::size_t capacity) {
 
 }  // namespace
 
-LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity)
+LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity,
+                   Reached reached)
     : readings_(clock, storage, lane(ingest::Stream::vitals, readings_capacity), deliver),
-      alarms_(clock, storage, lane(ingest::Stream::alarms, 262'144), deliver) {}
+      alarms_(clock, storage, lane(ingest::Stream::alarms, 262'144), deliver),
+      reached_(std::move(reached)) {}
 
 void LaneSink::attach(const ingest::Attachment& attachment) {
+  attached_[attachment.session] = {attachment.device, attachment.boot};
   readings_.attach(attachment);
   alarms_.attach(attachment);
 }
 
 void LaneSink::detach(ingest::SinkSession session) {
+  attached_.erase(session);
   readings_.detach(session);
   alarms_.detach(session);
 }
 
 void LaneSink::append(ingest::Record record) {
+  const auto at = attached_.find(record.session);
+  if (at != attached_.end()) reached_(at->second.first, at->second.second, record);
   (is_alarm(record.fact) ? alarms_ : readings_).append(std::move(record));
 }
 

@@ -2,7 +2,10 @@
 // One stream to storage, without gRPC and threads: drives the real queue and the real conversions as GrpcLane does.
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "clock.hpp"
 #include "ingest/sink/lane_queue.hpp"
@@ -48,7 +51,10 @@ class Lane {
 /// Both lanes of a shard.
 class LaneSink final : public ingest::RecordSink {
  public:
-  LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity);
+  /// Told of each record that is put into a lane, with the device and boot of its session.
+  using Reached = std::function<void(const std::string& device, std::uint64_t boot, const ingest::Record&)>;
+
+  LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity, Reached reached);
 
   void attach(const ingest::Attachment& attachment) override;
   void detach(ingest::SinkSession session) override;
@@ -61,6 +67,8 @@ class LaneSink final : public ingest::RecordSink {
 
  private:
   Lane readings_, alarms_;
+  Reached reached_;
+  std::map<ingest::SinkSession, std::pair<std::string, std::uint64_t>> attached_;
 };
 
 }  // namespace wardlink::simulation

@@ -70,11 +70,18 @@ void Network::send_up(std::size_t device, coap::Bytes datagram) {
   trace_.add(device);
   trace_.add(datagram);
   seams_.sent_up(device, datagram);
-  if (lose(link, link.quality.cut_up)) return;
+  if (lose(link, link.quality.cut_up)) return seams_.lost_up(device, datagram);
   const bool twice = chance_.happens(link.quality.doubling);
   if (twice) sometimes_.happened("a datagram was doubled");
   for (int copy = 0; copy < (twice ? 2 : 1); ++copy)
-    deliver(link, [this, from = link.outside, datagram] { seams_.to_server(from, datagram); });
+    deliver(link, [this, device, from = link.outside, datagram] {
+      if (!seams_.to_server(from, datagram)) seams_.lost_up(device, datagram);
+    });
+}
+
+void Network::drop_up(std::size_t device, const coap::Bytes& datagram) {
+  seams_.sent_up(device, datagram);
+  seams_.lost_up(device, datagram);
 }
 
 void Network::forge_up(std::size_t device, coap::Bytes datagram) {

@@ -23,9 +23,10 @@ class Network {
     bool cut_up = false, cut_down = false;
   };
   struct Seams {
-    std::function<void(const coap::Address& from, coap::ByteView)> to_server;
+    std::function<bool(const coap::Address& from, coap::ByteView)> to_server;  // false: nobody took it
     std::function<void(std::size_t device, std::uint32_t socket, coap::ByteView)> to_device;
     std::function<void(std::size_t device, const coap::Bytes&)> sent_up;  // before what becomes of it
+    std::function<void(std::size_t device, const coap::Bytes&)> lost_up;  // a copy that nobody took
   };
 
   Network(Clock& clock, Chance chance, Sometimes& sometimes, Trace& trace, std::size_t devices, Seams seams);
@@ -36,6 +37,8 @@ class Network {
   void open(std::size_t device);
   void close(std::size_t device);
   void send_up(std::size_t device, coap::Bytes datagram);
+  /// The device's power went before it could.
+  void drop_up(std::size_t device, const coap::Bytes& datagram);
   void send_down(const coap::Address& to, coap::Bytes datagram);
 
   Quality& quality(std::size_t device) { return links_[device].quality; }

@@ -1,22 +1,30 @@
 #include "oracle.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace wardlink::simulation {
 namespace {
 
 std::string name(const std::string& urn, Key key) {
-  return urn + " boot " + std::to_string(key.first) + " alarm " + std::to_string(key.second);
+  return urn + " boot " + std::to_string(key.first) + " record " + std::to_string(key.second);
 }
 
-bool equal(const SequencedAlarm& booked, const storage::AlarmFact& stored) {
-  return static_cast<int>(booked.event) == static_cast<int>(stored.event) && booked.alarm.code == stored.code &&
+std::string name(const storage::StoredRecord& row) {
+  return name(row.device, {row.boot, row.sequence}) + " of stream " + std::to_string(static_cast<int>(row.stream));
+}
+
+bool equal(const SequencedAlarm& booked, const storage::StoredAlarm& row) {
+  const auto& stored = row.fact;
+  return booked.tick_ms == row.tick_ms && static_cast<int>(booked.event) == static_cast<int>(stored.event) &&
+         booked.alarm.code == stored.code && static_cast<int>(booked.alarm.kind) == static_cast<int>(stored.kind) &&
          static_cast<int>(booked.alarm.priority) == static_cast<int>(stored.priority) &&
-         booked.alarm.value == stored.value && booked.onset_sequence == stored.onset_sequence;
+         booked.alarm.value == stored.value && booked.alarm.limit == stored.limit &&
+         booked.onset_sequence == stored.onset_sequence;
 }
 
-bool equal(const SequencedSet& booked, const storage::MeasurementSet& stored) {
-  if (booked.readings.size() != stored.signs.size()) return false;
+bool equal(const SequencedSet& booked, const storage::StoredSet& stored) {
+  if (booked.tick_ms != stored.tick_ms || booked.readings.size() != stored.signs.size()) return false;
   for (std::size_t i = 0; i < booked.readings.size(); ++i)
     if (booked.readings[i].sign != stored.signs[i] || booked.readings[i].value != stored.values[i]) return false;
   return true;
@@ -31,7 +39,9 @@ void Oracle::violated(const char* invariant, const std::string& what) {
   violations_.push_back(std::string(invariant) + " at " + std::to_string(at.count()) + " ms: " + what);
 }
 
-/// I1, while it runs: no ACK before its commit.
+// -- while it runs ----------------------------------------------------------------------------------------------------
+
+/// I1: no ACK before its commit.
 void Oracle::watch(Wearable& device) {
   device.book().on_acknowledged = [this, &device](Key key) {
     if (!database_.has_alarm(device.urn(), key.first, key.second))
@@ -39,20 +49,43 @@ void Oracle::watch(Wearable& device) {
   };
 }
 
-void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, const Ingest&) {
-  std::map<std::string, const Wearable*> by_urn;
-  for (const auto& device : devices) {
-    by_urn[device->urn()] = device.get();
-    check_alarms(*device);
+/// I6
+void Oracle::look(const storage::StoredRows& rows) {
+  for (const auto& latest : rows.latest) {
+    auto& shown = shown_[{latest.device, latest.sign}];
+    if (latest.measured_at < shown)
+      violated("I6", "what is shown went back: " + latest.device + " sign " + std::to_string(latest.sign));
+    shown = latest.measured_at;
   }
-  check_rows(by_urn);
 }
 
-void Oracle::check_alarms(const Wearable& device) {
+// -- at its end -------------------------------------------------------------------------------------------------------
+
+void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, const Ingest& ingest) {
+  const auto rows = database_.rows();
+  std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> stored;
+  for (const auto& row : rows.alarms) stored.emplace(row.device, row.boot, row.sequence);
+  std::map<std::string, const Book*> books;
+  for (const auto& device : devices) {
+    books[device->urn()] = &device->book();
+    check_alarms(*device, stored);
+  }
+  check_unique(rows.sets);
+  check_unique(rows.alarms);
+  check_unique(rows.runs);
+  check_origin(rows, books);
+  check_sets(devices, rows, ingest);
+  look(rows);
+  check_latest(rows);
+  if (ingest.waiting() != 0) violated("I8", std::to_string(ingest.waiting()) + " records still wait in ingest");
+}
+
+/// I1 and I5
+void Oracle::check_alarms(const Wearable& device,
+                          const std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>>& stored) {
   for (const auto& [key, alarm] : device.book().alarms) {
     ++alarms_;
-    const bool stored = database_.has_alarm(device.urn(), key.first, key.second);
-    if (stored) continue;
+    if (stored.contains({device.urn(), key.first, key.second})) continue;
     if (alarm.acknowledged) violated("I1", "acknowledged and not stored: " + name(device.urn(), key));
     if (alarm.promised || alarm.durable)
       violated("I5", "on the disk and not stored: " + name(device.urn(), key));
@@ -61,29 +94,80 @@ void Oracle::check_alarms(const Wearable& device) {
   }
 }
 
-/// I4: each row is what that device generated. A row of somebody else's record has another content.
-void Oracle::check_rows(const std::map<std::string, const Wearable*>& devices) {
-  for (const auto& [key, row] : database_.rows) {
-    const auto device = devices.find(row.device);
-    const auto what = row.device + " boot " + std::to_string(row.boot) + " stream " +
-                      std::to_string(static_cast<int>(row.stream)) + " record " + std::to_string(row.sequence);
-    if (device == devices.end()) {
-      violated("I4", "of no device: " + what);
-      continue;
-    }
-    const Book& book = device->second->book();
-    if (const auto* alarm = std::get_if<storage::AlarmFact>(&row.body)) {
-      const auto at = book.alarms.find({row.boot, row.sequence});
-      if (at == book.alarms.end() || !equal(at->second.record, *alarm) || at->second.record.tick_ms != row.tick_ms)
-        violated("I4", "not as it was generated: " + what);
-    } else if (const auto* set = std::get_if<storage::MeasurementSet>(&row.body)) {
-      const auto boot = book.sets.find(row.boot);
-      if (boot == book.sets.end() || row.sequence == 0 || row.sequence > boot->second.size() ||
-          !equal(boot->second[row.sequence - 1], *set) || boot->second[row.sequence - 1].tick_ms != row.tick_ms)
-        violated("I4", "not as it was generated: " + what);
-    }
+/// I2. Rows are sorted by their keys.
+template <class Rows>
+void Oracle::check_unique(const Rows& rows) {
+  const auto key = [](const storage::StoredRecord& row) {
+    return std::tie(row.device, row.boot, row.stream, row.sequence);
+  };
+  const auto same = [&](const auto& one, const auto& other) { return key(one) == key(other); };
+  for (auto at = std::adjacent_find(rows.begin(), rows.end(), same); at != rows.end();
+       at = std::adjacent_find(at + 1, rows.end(), same))
+    violated("I2", "stored twice: " + name(*at));
+}
+
+/// I4: each row is what its device generated, under its own start. Nobody else's record has the same content.
+void Oracle::check_origin(const storage::StoredRows& rows, const std::map<std::string, const Book*>& books) {
+  for (const auto& row : rows.alarms) {
+    const auto book = books.find(row.device);
+    const auto at =
+        book == books.end() ? Book::Alarms::const_iterator{} : book->second->alarms.find({row.boot, row.sequence});
+    if (book == books.end() || at == book->second->alarms.end() || !equal(at->second.record, row))
+      violated("I4", "not as it was generated: " + name(row));
   }
-  if (!database_.quarantine.empty()) violated("I1", "a record of ours is in quarantine");
+  for (const auto& row : rows.sets) {
+    const auto book = books.find(row.device);
+    const auto* set = book == books.end() ? nullptr : book->second->set({row.boot, row.sequence});
+    if (set == nullptr || !equal(*set, row)) violated("I4", "not as it was generated: " + name(row));
+  }
+  for (const auto& row : rows.quarantine)
+    violated("I4", "in quarantine (" + row.reason + "): " + name(row.device, {row.boot, row.sequence}));
+}
+
+/// I3: generated = stored + still on the device + counted as dropped by whoever dropped it, or lost on the way.
+void Oracle::check_sets(const std::vector<std::unique_ptr<Wearable>>& devices, const storage::StoredRows& rows,
+                        const Ingest& ingest) {
+  std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> stored;
+  for (const auto& row : rows.sets) stored.emplace(row.device, row.boot, row.sequence);
+  std::uint64_t dropped_by_ingest = 0;
+  for (const auto& device : devices) {
+    std::uint64_t generated = 0, gone = 0;
+    for (const auto& [boot, sets] : device->book().sets) {
+      generated += sets.size();
+      for (const auto& set : sets) {
+        const Key key{boot, set.sequence};
+        if (stored.contains({device->urn(), boot, set.sequence})) continue;
+        if (device->ledger().has_reached(key))
+          ++dropped_by_ingest;
+        else if (!device->ledger().was_lost(key))
+          ++gone;
+      }
+    }
+    const auto now = device->status().value_or(DeviceStatus{});
+    const auto& past = device->past();
+    const auto counted = past.sets_dropped + past.sets_lost + now.sets_dropped + now.sets_waiting;
+    if (generated != past.sets_generated + now.sets_generated)
+      violated("I3", device->urn() + " counts other sets than it generated");
+    if (gone > counted)
+      violated("I3", std::to_string(gone) + " sets of " + device->urn() + " are gone, " + std::to_string(counted) +
+                         " are counted");
+  }
+  const auto counts = ingest.counts();
+  const auto counted = counts.readings.shed_vitals + counts.readings.waited + counts.lost_readings;
+  if (dropped_by_ingest > counted)
+    violated("I3", std::to_string(dropped_by_ingest) + " sets are gone in ingest, " + std::to_string(counted) +
+                       " are counted");
+}
+
+/// I6: what is shown at the end is the newest that is stored.
+void Oracle::check_latest(const storage::StoredRows& rows) {
+  std::map<std::pair<std::string, std::uint16_t>, storage::Instant> newest;
+  for (const auto& row : rows.sets)
+    for (const auto sign : row.signs) {
+      auto& at = newest[{row.device, sign}];
+      at = std::max(at, row.measured_at);
+    }
+  if (newest != shown_) violated("I6", "what is shown is not the newest that is stored");
 }
 
 }  // namespace wardlink::simulation

@@ -1,10 +1,13 @@
 #pragma once
-// What must hold, whatever fails (docs/testing.md names I1 to I6): judged by the devices' books and the database alone,
-// and by counters only where an invariant is about counters.
+// What must hold, whatever fails: I1 to I6 (docs/testing.md, "The simulation"). Judged by the devices' books and the
+// store's rows; counters are read for I3 alone, which is about counters.
 
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clock.hpp"
@@ -20,6 +23,8 @@ class Oracle {
 
   /// From now on each ACK of an alarm is compared with the database when it reaches the device.
   void watch(Wearable& device);
+  /// Now and then: what is shown as current has not gone back since the last look.
+  void look(const storage::StoredRows& rows);
   /// The run is over, and the ward had time to heal.
   void conclude(const std::vector<std::unique_ptr<Wearable>>& devices, const Ingest& ingest);
 
@@ -30,13 +35,20 @@ class Oracle {
 
  private:
   void violated(const char* invariant, const std::string& what);
-  void check_alarms(const Wearable& device);
-  void check_rows(const std::map<std::string, const Wearable*>& devices);
+  void check_alarms(const Wearable& device,
+                    const std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>>& stored);
+  void check_origin(const storage::StoredRows& rows, const std::map<std::string, const Book*>& books);
+  void check_sets(const std::vector<std::unique_ptr<Wearable>>& devices, const storage::StoredRows& rows,
+                  const Ingest& ingest);
+  void check_latest(const storage::StoredRows& rows);
+  template <class Rows>
+  void check_unique(const Rows& rows);
 
   const Database& database_;
   const Clock& clock_;
   std::uint64_t alarms_ = 0;
   std::vector<std::string> violations_;
+  std::map<std::pair<std::string, std::uint16_t>, storage::Instant> shown_;  // by device and sign
 };
 
 }  // namespace wardlink::simulation

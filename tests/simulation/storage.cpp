@@ -87,8 +87,8 @@ void StorageStream::try_first() {
   try {
     const auto& [request, received] = end_->requests.front();
     response = end_->conversation.handle(request, received);
-  } catch (const storage::StoreError&) {
-    return wait();
+  } catch (const storage::StoreError& error) {
+    return error.kind() == storage::StoreError::Kind::away ? wait() : lose(true);
   }
   end_->requests.pop_front();
   end_->pause = {};

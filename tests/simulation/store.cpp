@@ -1,105 +1,78 @@
 #include "store.hpp"
 
-#include "storage/port/store_error.hpp"
+#include <utility>
 
 namespace wardlink::simulation {
-namespace {
 
-bool same(const storage::MeasurementSet& one, const storage::MeasurementSet& other) {
-  return one.signs == other.signs && one.values == other.values && one.qualities == other.qualities;
-}
+using storage::CommitKind;
+using storage::RecordResult;
 
-bool same_body(const decltype(storage::Record::body)& one, const decltype(storage::Record::body)& other) {
-  if (one.index() != other.index()) return false;
-  if (const auto* set = std::get_if<storage::MeasurementSet>(&one))
-    return same(*set, std::get<storage::MeasurementSet>(other));
-  if (const auto* alarm = std::get_if<storage::AlarmFact>(&one)) return *alarm == std::get<storage::AlarmFact>(other);
-  if (const auto* run = std::get_if<storage::WaveformRun>(&one)) return *run == std::get<storage::WaveformRun>(other);
-  return false;
-}
-
-}  // namespace
-
-template <class Work>
-auto Database::call(Work work) {
-  using storage::StoreError;
-  if (faults.away || chance_.happens(faults.refused)) {
-    sometimes_.happened("the database did not do it");
-    throw StoreError(StoreError::Kind::away, "simulated: away");
-  }
-  auto result = work();
-  if (chance_.happens(faults.unknown)) {
-    sometimes_.happened("a commit's outcome was unknown");
-    throw StoreError(StoreError::Kind::away, "simulated: unknown");
-  }
-  return result;
-}
-
-class Database::Writer final : public storage::RecordWriter {
+/// Sees what was done, below the writer that fails.
+class Database::Witness final : public storage::RecordWriter {
  public:
-  explicit Writer(Database& database) : database_(database) {}
+  Witness(Database& database, std::unique_ptr<storage::RecordWriter> inner)
+      : database_(database), inner_(std::move(inner)) {}
 
   std::vector<storage::Attached> attach(std::span<const storage::AttachRequest> requests) override {
-    return database_.call([&] {
-      std::vector<storage::Attached> attached;
-      for (const auto& request : requests) attached.push_back({database_.session(request), {}});
-      return attached;
-    });
+    auto attached = inner_->attach(requests);
+    database_.committed({.kind = CommitKind::attach, .starts = {requests.begin(), requests.end()}}, {});
+    return attached;
   }
   std::vector<std::shared_ptr<const storage::Session>> at_boots(
       std::span<const storage::AttachRequest> requests) override {
-    return database_.call([&] {
-      std::vector<std::shared_ptr<const storage::Session>> sessions;
-      for (const auto& request : requests) sessions.push_back(database_.session(request));
-      return sessions;
-    });
+    auto sessions = inner_->at_boots(requests);
+    database_.committed({.kind = CommitKind::at_boots, .starts = {requests.begin(), requests.end()}}, {});
+    return sessions;
   }
-  std::vector<storage::RecordResult> append(std::span<const storage::Record> records) override {
-    return database_.call([&] {
-      std::vector<storage::RecordResult> results;
-      for (const auto& record : records) results.push_back(database_.store(record));
-      return results;
-    });
+  std::vector<RecordResult> append(std::span<const storage::Record> records) override {
+    auto results = inner_->append(records);
+    database_.committed({.kind = CommitKind::append, .records = {records.begin(), records.end()}}, results);
+    return results;
   }
-  bool audit(std::span<const storage::AuditFact>) override {
-    return database_.call([] { return true; });
-  }
+  bool audit(std::span<const storage::AuditFact> facts) override { return inner_->audit(facts); }
 
  private:
   Database& database_;
+  std::unique_ptr<storage::RecordWriter> inner_;
 };
 
-std::unique_ptr<storage::RecordWriter> Database::open_writer() { return std::make_unique<Writer>(*this); }
+Database::Database(const Clock& clock, Chance chance, Sometimes& sometimes)
+    : clock_(clock), chance_(chance), sometimes_(sometimes), store_({[&clock] { return clock.calendar(); }}) {}
 
-std::shared_ptr<const storage::Session> Database::session(const storage::AttachRequest& request) {
-  const auto id = ids_.try_emplace(request.device, static_cast<std::int64_t>(ids_.size()) + 1).first->second;
-  auto& session = starts_[{request.device, request.boot}];
-  if (!session)
-    session = std::make_shared<storage::Session>(storage::Session{id, request.device, request.boot, request.anchor});
-  return session;
+std::unique_ptr<storage::RecordWriter> Database::open_writer() {
+  return std::make_unique<storage::ScriptedWriter>(std::make_unique<Witness>(*this, store_.open_writer()),
+                                                   storage::CommitScript{[this](CommitKind) { return outcome(); }, {}});
 }
 
-storage::RecordResult Database::store(const storage::Record& record) {
-  using storage::RecordResult;
-  if (!record.session) return RecordResult::not_attached;
-  if (std::holds_alternative<storage::Unusable>(record.body)) {
-    quarantine.push_back(record);
-    return RecordResult::quarantined;
+storage::CommitOutcome Database::outcome() {
+  using Kind = storage::CommitOutcome::Kind;
+  if (faults.away) {
+    sometimes_.happened("the database was away");
+    return {Kind::away};
   }
-  const auto& session = *record.session;
-  const Row row{session.device, session.boot, record.stream, record.sequence, record.tick_ms, record.body};
-  const auto [at, is_new] = rows.try_emplace({row.device, row.boot, row.stream, row.sequence}, row);
-  if (is_new) return RecordResult::committed;
-  if (at->second.tick_ms == row.tick_ms && same_body(at->second.body, row.body)) {
-    ++duplicates;
-    return RecordResult::duplicate;
+  if (chance_.happens(faults.refused)) {
+    const bool away = chance_.happens(0.5);
+    sometimes_.happened(away ? "the database was away for a moment" : "the database refused a commit");
+    return {away ? Kind::away : Kind::fail};
   }
-  quarantine.push_back(record);
-  return RecordResult::quarantined;
+  if (chance_.happens(faults.unknown)) {
+    const bool done = chance_.happens(0.5);
+    sometimes_.happened(done ? "a commit was done and not answered" : "a commit was neither done nor answered");
+    return {Kind::unknown, done};
+  }
+  return {};
 }
 
-bool Database::has_alarm(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const {
-  return rows.contains({device, boot, storage::Stream::alarms, sequence});
+void Database::committed(Commit commit, const std::vector<RecordResult>& results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto& record = commit.records[i];
+    if (results[i] == RecordResult::duplicate) sometimes_.happened("a record was a duplicate");
+    if (results[i] == RecordResult::quarantined) sometimes_.happened("a record was quarantined");
+    if (record.session && record.stream == storage::Stream::alarms)
+      alarms_.emplace(record.session->device, record.session->boot, record.sequence);
+  }
+  commit.at = clock_.calendar();
+  if (keeps_log_) log_.push_back(std::move(commit));
 }
 
 }  // namespace wardlink::simulation

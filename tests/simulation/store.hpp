@@ -1,62 +1,67 @@
 #pragma once
-// The database behind storage, and its faults: away, a commit whose outcome is unknown, slowness.
+// The database behind storage: the store in memory, commits that fail, and a log of what was committed, from which the
+// same rows can be made again elsewhere.
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
+#include <variant>
 #include <vector>
 
 #include "chance.hpp"
 #include "clock.hpp"
 #include "sometimes.hpp"
-#include "storage/port/record_store.hpp"
+#include "storage/memory/memory_store.hpp"
+#include "storage/memory/scripted_writer.hpp"
 
 namespace wardlink::simulation {
 
-/// What is stored, as the oracle reads it.
-struct Row {
-  std::string device;
-  std::uint64_t boot = 0;
-  storage::Stream stream{};
-  std::uint64_t sequence = 0;
-  std::uint64_t tick_ms = 0;
-  decltype(storage::Record::body) body;
+/// One call of a RecordWriter that happened. The sessions of records are the memory store's.
+struct Commit {
+  storage::CommitKind kind;
+  std::vector<storage::AttachRequest> starts{};  // attach, at_boots
+  std::vector<storage::Record> records{};        // append
+  storage::Instant at{};                         // by the database's calendar
 };
-using RowKey = std::tuple<std::string, std::uint64_t, storage::Stream, std::uint64_t>;
 
 class Database {
  public:
   struct Faults {
     bool away = false;          // nothing is done
-    double refused = 0;         // a call is not done, 0 to 1
-    double unknown = 0;         // a call is done, and says that it is not known to be
-    coap::Duration slowness{};  // of a call
+    double refused = 0;         // a commit is not done, 0 to 1
+    double unknown = 0;         // a commit is not known to be done; half of these are
+    coap::Duration slowness{};  // of what one stream sends
   };
   Faults faults;
-  std::map<RowKey, Row> rows;
-  std::vector<storage::Record> quarantine;
-  std::map<std::int64_t, std::string> devices;
-  std::uint64_t duplicates = 0;
 
-  explicit Database(Chance chance, Sometimes& sometimes) : chance_(chance), sometimes_(sometimes) {}
+  Database(const Clock& clock, Chance chance, Sometimes& sometimes);
 
   std::unique_ptr<storage::RecordWriter> open_writer();
-  bool has_alarm(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const;
+  storage::StoredRows rows() const { return store_.rows(); }
+  /// Whether that alarm record is durable, quarantined or not, by what the store answered.
+  bool has_alarm(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const {
+    return alarms_.contains({device, boot, sequence});
+  }
+
+  /// From now on log() grows.
+  void keep_log() { keeps_log_ = true; }
+  const std::vector<Commit>& log() const { return log_; }
 
  private:
-  class Writer;
-  friend class Writer;
-  template <class Work>
-  auto call(Work work);
-  std::shared_ptr<const storage::Session> session(const storage::AttachRequest& request);
-  storage::RecordResult store(const storage::Record& record);
+  class Witness;
+  storage::CommitOutcome outcome();
+  void committed(Commit commit, const std::vector<storage::RecordResult>& results);
 
+  const Clock& clock_;
   Chance chance_;
   Sometimes& sometimes_;
-  std::map<std::pair<std::string, std::uint64_t>, std::shared_ptr<const storage::Session>> starts_;
-  std::map<std::string, std::int64_t> ids_;
+  storage::MemoryStore store_;
+  std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> alarms_;  // device, boot, sequence
+  bool keeps_log_ = false;
+  std::vector<Commit> log_;
 };
 
 }  // namespace wardlink::simulation

@@ -169,7 +169,8 @@ void Wearable::with(Work work) {
 void Wearable::pump() {
   const bool dead = disk_.gone();
   while (auto datagram = start_->core.poll_datagram())
-    if (!dead) shared_.network.send_up(number_, std::move(datagram->bytes));
+    dead ? shared_.network.drop_up(number_, datagram->bytes)
+         : shared_.network.send_up(number_, std::move(datagram->bytes));
   start_->timer.set(start_->core.next_deadline());
 }
 
@@ -258,6 +259,8 @@ void Wearable::promise(std::uint64_t after, Refusal refusal) {
        ++at)
     at->second.promised = true;
 }
+
+std::uint64_t Wearable::boot() const { return start_ ? start_->recorder.boot() : 0; }
 
 std::optional<DeviceStatus> Wearable::status() const {
   if (!start_) return std::nullopt;

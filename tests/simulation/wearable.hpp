@@ -11,6 +11,7 @@
 #include "chance.hpp"
 #include "clock.hpp"
 #include "disk.hpp"
+#include "ledger.hpp"
 #include "link.hpp"
 #include "sometimes.hpp"
 #include "wardlink/device.hpp"
@@ -56,6 +57,10 @@ class Wearable {
   const std::string& urn() const { return book_->urn; }
   Book& book() { return *book_; }
   const Book& book() const { return *book_; }
+  Ledger& ledger() { return ledger_; }
+  const Ledger& ledger() const { return ledger_; }
+  /// Of the start that runs; 0: none does.
+  std::uint64_t boot() const;
   std::optional<DeviceStatus> status() const;
   /// Sums over the starts that are over.
   struct Past {
@@ -82,6 +87,7 @@ class Wearable {
   Chance chance_;
   Disk disk_;
   std::shared_ptr<Book> book_;
+  Ledger ledger_;
   bool worn_ = true;
   bool samples_;  // has a waveform
   std::uint32_t socket_ = 0;

@@ -3,7 +3,9 @@
 // seed, one run, byte for byte. One thread; nothing reads a clock.
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +33,8 @@ struct Outcome {
   std::vector<std::string> violations;  // empty: all invariants hold
   Schedule schedule;
   Sometimes sometimes;
-  std::uint64_t trace = 0;  // the run's fingerprint
-  std::uint64_t rows = 0, alarms = 0;
+  std::uint64_t trace = 0;                       // the run's fingerprint
+  std::uint64_t sets = 0, alarms = 0, runs = 0;  // stored sets and runs, generated alarm records
 };
 
 class World {
@@ -60,11 +62,15 @@ class World {
   Network network_;
   Ingest ingest_;
   std::vector<std::unique_ptr<Wearable>> devices_;
-  std::vector<Network::Quality> usual_;  // of each device's link
-  std::vector<coap::Bytes> overheard_;   // the last datagram of each device
+  std::map<std::string, Wearable*> by_urn_;  // by URN
+  std::vector<Network::Quality> usual_;      // of each device's link
+  std::vector<coap::Bytes> overheard_;       // the last datagram of each device
   Oracle oracle_;
 };
 
 Outcome play(const Run& run);
+
+/// Faults and consequences that were never reached.
+std::vector<std::string> unreached(const Sometimes& sometimes);
 
 }  // namespace wardlink::simulation
