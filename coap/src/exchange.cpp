@@ -182,7 +182,9 @@ void Connection::Impl::request_failed(RequestId id, event::Failure why) {
 void Connection::Impl::receive_response(const Message& message, Instant now) {
   const auto request = pending_by_token(message.token);
   if (const auto observation = observations.by_token(message.token)) {
-    if (request) complete(*request);
+    // RFC 7641 §1.2: notifications bear the registration's token, so a Non-confirmable one that has overtaken the
+    // answer shows that the peer knows of the observation. What the answer itself carries is still asked for.
+    if (request) message.type == Type::non ? void(pending.erase(*request)) : complete(*request);
     return receive_notification(*observation, message, now);
   }
   if (!request) return reject(message);

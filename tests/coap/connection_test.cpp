@@ -386,6 +386,24 @@ TEST(Observation, RefreshesUnderTheSameToken) {  // OBS-08
   EXPECT_FALSE(peer.connection.next_deadline()) << "the response stands for the lost ACK";
 }
 
+/// The simulation found it (seed 41): what the answer held was taken from the device's queue, and is nowhere else.
+TEST(Observation, TakesTheAnswerThatANotificationHasOvertaken) {  // I3, OBS-02
+  Lockstep peer;
+  peer.connection.observe({code::get, "/vitals", {}, {}, {}}, AckPolicy::at_once, peer.now);
+  const auto asked = peer.sent();
+  peer.receive(notification(Type::non, 100, asked.token, 12, "newer"));
+  EXPECT_EQ(peer.event<event::NotificationReceived>().payload, bytes("newer"));
+  peer.pass(3s);
+  EXPECT_EQ(peer.sent(), asked) << "the answer may have been lost, too";
+  auto answer = message(Type::ack, code::content, asked.id, asked.token, "older");
+  answer.options.add_uint(OptionNumber::observe, 11);
+  peer.receive(answer);
+  const auto older = peer.event<event::NotificationReceived>();
+  EXPECT_EQ(older.payload, bytes("older"));
+  EXPECT_FALSE(older.fresh);
+  EXPECT_FALSE(peer.connection.next_deadline());
+}
+
 TEST(Observation, StandsWhenItsRefreshIsNotAnswered) {  // OBS-08
   for (const bool acknowledged : {false, true}) {
     Observed observed;
