@@ -31,7 +31,7 @@ constexpr std::array table{
     Row{FaultKind::cut_power, "cut_power", 2, 1s, 120s, 1},
     Row{FaultKind::cut_power_writing, "cut_power_writing", 3, 30s, 120s, 1},
     Row{FaultKind::fail_disk, "fail_disk", 2, 0s, 0s, 8},
-    Row{FaultKind::burst, "burst", 4, 0s, 0s, 30},
+    Row{FaultKind::burst, "burst", 4, 0s, 0s, 100},
     Row{FaultKind::kill_ingest, "kill_ingest", 2, 1s, 60s, 1},
     Row{FaultKind::stop_ingest, "stop_ingest", 1, 2s, 20s, 1},
     Row{FaultKind::kill_storage, "kill_storage", 2, 1s, 120s, 1},

@@ -24,7 +24,7 @@ struct Ingest::Worker {
             [this](std::vector<ingest::SinkEvent> events) {
               post([this, events = std::move(events)] { shard->handle_sink(events); });
             },
-            ingest.readings_capacity_, ingest.shared_.reached),
+            ingest.narrow_, ingest.shared_.reached),
         timer(clock, [this] {
           shard->handle_timeout(clock.now());
           pump();
@@ -32,11 +32,12 @@ struct Ingest::Worker {
     ingest::Shard::Environment environment{[this] { return clock.calendar(); }, [this] { return clock.now(); },
                                            [this](std::function<void()> work) { post(std::move(work)); },
                                            [this] { pump(); }};
+    ingest::Shard::Config shards;
+    if (ingest.narrow_) shards.session.open_alarms = 8;
     Sessions::Config config;
     config.connection = ingest::listener_config().connection;
     shard = std::make_unique<ingest::Shard>(std::make_unique<Sessions>(config, cookie_secret, ingest.chance_.random()),
-                                            ingest::Shard::Config{}, ingest.chance_.random(), sink, owners,
-                                            std::move(environment));
+                                            shards, ingest.chance_.random(), sink, owners, std::move(environment));
   }
 
   void post(std::function<void()> work) {
@@ -63,8 +64,7 @@ struct Ingest::Process {
   std::array<std::unique_ptr<Worker>, shards> workers;
 };
 
-Ingest::Ingest(Shared shared, Chance chance, std::size_t readings_capacity)
-    : shared_(shared), chance_(chance), readings_capacity_(readings_capacity) {}
+Ingest::Ingest(Shared shared, Chance chance, bool narrow) : shared_(shared), chance_(chance), narrow_(narrow) {}
 
 Ingest::~Ingest() = default;
 

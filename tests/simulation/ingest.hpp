@@ -31,8 +31,8 @@ class Ingest {
     std::uint64_t lost_readings = 0;  // waited, or were on their way, when the process died
   };
 
-  /// `readings_capacity`: of a lane.
-  Ingest(Shared shared, Chance chance, std::size_t readings_capacity);
+  /// `narrow`: lanes with little room and small batches.
+  Ingest(Shared shared, Chance chance, bool narrow);
   ~Ingest();
 
   void start();
@@ -56,7 +56,7 @@ class Ingest {
 
   Shared shared_;
   Chance chance_;
-  std::size_t readings_capacity_;
+  bool narrow_;
   std::unique_ptr<Process> process_;
   Counts past_;
 };

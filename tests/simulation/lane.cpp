@@ -103,19 +103,20 @@ void Lane::pump() {
 
 namespace {
 
-ingest::LaneQueue::Config lane(ingest::Stream stream, std::size_t capacity) {
+ingest::LaneQueue::Config lane(ingest::Stream stream, bool narrow) {
   ingest::LaneQueue::Config config;
   config.stream = stream;
-  config.capacity = capacity;
+  if (stream == ingest::Stream::alarms) config.capacity = 262'144;
+  if (narrow) config.batch = 4;
+  if (narrow && stream == ingest::Stream::vitals) config.capacity = 200;
   return config;
 }
 
 }  // namespace
 
-LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity,
-                   Reached reached)
-    : readings_(clock, storage, lane(ingest::Stream::vitals, readings_capacity), deliver),
-      alarms_(clock, storage, lane(ingest::Stream::alarms, 262'144), deliver),
+LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, bool narrow, Reached reached)
+    : readings_(clock, storage, lane(ingest::Stream::vitals, narrow), deliver),
+      alarms_(clock, storage, lane(ingest::Stream::alarms, narrow), deliver),
       reached_(std::move(reached)) {}
 
 void LaneSink::attach(const ingest::Attachment& attachment) {

@@ -54,7 +54,7 @@ class LaneSink final : public ingest::RecordSink {
   /// Told of each record that is put into a lane, with the device and boot of its session.
   using Reached = std::function<void(const std::string& device, std::uint64_t boot, const ingest::Record&)>;
 
-  LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, std::size_t readings_capacity, Reached reached);
+  LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, bool narrow, Reached reached);
 
   void attach(const ingest::Attachment& attachment) override;
   void detach(ingest::SinkSession session) override;

@@ -32,7 +32,6 @@ constexpr std::array consequences{
     "a record was sent to storage again",
     "a session took another's place",
     "a session was idle for too long",
-    "a token was retired",
     "an alarm of a past session was taken back",
     "an alarm was declined",
     "an alarm was refused: too many are owed",
@@ -77,7 +76,7 @@ World::World(const Run& run)
                  if (record.fact.stream == ingest::Stream::vitals)
                    by_urn_.at(device)->ledger().reached({boot, record.fact.sequence});
                }},
-              Chance(run.seed + 4'000'037), run.seed % 4 == 0 ? 200 : 65'536),
+              Chance(run.seed + 4'000'037), run.seed % 4 == 0),
       overheard_(run.devices),
       oracle_(database_, clock_) {
   Chance devices(run.seed + 5'000'011);
@@ -251,7 +250,6 @@ void World::note_consequences() {
                       shards.closed_sessions[static_cast<std::size_t>(coap::CloseReason::superseded)]);
   sometimes_.happened("a session was idle for too long",
                       shards.closed_sessions[static_cast<std::size_t>(coap::CloseReason::idle)]);
-  sometimes_.happened("a token was retired", shards.session.rejected_tokens[1]);
   sometimes_.happened("a notification was stale", shards.session.stale_notifications);
   sometimes_.happened("an alarm was declined", shards.session.alarms_declined);
   sometimes_.happened("a record was sent to storage again", counts.readings.resent + counts.alarms.resent);
