@@ -24,7 +24,7 @@ struct Ingest::Worker {
             [this](std::vector<ingest::SinkEvent> events) {
               post([this, events = std::move(events)] { shard->handle_sink(events); });
             },
-            ingest.narrow_, ingest.shared_.reached),
+            ingest.room_ == Room::narrow_lanes, ingest.shared_.reached),
         timer(clock, [this] {
           shard->handle_timeout(clock.now());
           pump();
@@ -33,7 +33,7 @@ struct Ingest::Worker {
                                            [this](std::function<void()> work) { post(std::move(work)); },
                                            [this] { pump(); }};
     ingest::Shard::Config shards;
-    if (ingest.narrow_) shards.session.open_alarms = 8;
+    if (ingest.room_ == Room::few_open_alarms) shards.session.open_alarms = 16;  // a datagram carries no more
     Sessions::Config config;
     config.connection = ingest::listener_config().connection;
     shard = std::make_unique<ingest::Shard>(std::make_unique<Sessions>(config, cookie_secret, ingest.chance_.random()),
@@ -64,7 +64,7 @@ struct Ingest::Process {
   std::array<std::unique_ptr<Worker>, shards> workers;
 };
 
-Ingest::Ingest(Shared shared, Chance chance, bool narrow) : shared_(shared), chance_(chance), narrow_(narrow) {}
+Ingest::Ingest(Shared shared, Chance chance, Room room) : shared_(shared), chance_(chance), room_(room) {}
 
 Ingest::~Ingest() = default;
 

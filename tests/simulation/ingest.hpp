@@ -25,14 +25,15 @@ class Ingest {
     Sometimes& sometimes;
     LaneSink::Reached reached;
   };
+  /// How much may wait: as in products, or so little that it is reached. A datagram of alarms fits all the same.
+  enum class Room : std::uint8_t { usual, narrow_lanes, few_open_alarms };
   struct Counts {  // over all processes so far
     ingest::ShardStats shards;
     ingest::LaneQueue::Counters readings, alarms;
     std::uint64_t lost_readings = 0;  // waited, or were on their way, when the process died
   };
 
-  /// `narrow`: lanes with little room and small batches.
-  Ingest(Shared shared, Chance chance, bool narrow);
+  Ingest(Shared shared, Chance chance, Room room);
   ~Ingest();
 
   void start();
@@ -56,7 +57,7 @@ class Ingest {
 
   Shared shared_;
   Chance chance_;
-  bool narrow_;
+  Room room_;
   std::unique_ptr<Process> process_;
   Counts past_;
 };

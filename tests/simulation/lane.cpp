@@ -108,6 +108,7 @@ ingest::LaneQueue::Config lane(ingest::Stream stream, bool narrow) {
   config.stream = stream;
   if (stream == ingest::Stream::alarms) config.capacity = 262'144;
   if (narrow) config.batch = 4;
+  if (narrow) config.device_alarms = 16;
   if (narrow && stream == ingest::Stream::vitals) config.capacity = 200;
   return config;
 }

@@ -69,6 +69,8 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
   for (const auto& device : devices) {
     books[device->urn()] = &device->book();
     check_alarms(*device, stored);
+    const auto owed = device->status().value_or(DeviceStatus{}).alarms_owed;
+    if (owed != 0) violated("I8", device->urn() + " still owes " + std::to_string(owed) + " alarm records");
   }
   check_unique(rows.sets);
   check_unique(rows.alarms);

@@ -25,6 +25,7 @@ constexpr std::array consequences{
     "a device was turned off",
     "a device dropped a set",
     "a journal failed",
+    "a lane had no room for an alarm",
     "a notification was stale",
     "a reading was shed",
     "a reading waited for too long",
@@ -43,6 +44,12 @@ constexpr std::array consequences{
 };
 
 coap::Duration faults_until(const Run& run) { return run.length * 2 / 3; }
+
+Ingest::Room room_of(const Run& run) {
+  return run.seed % 4 == 0   ? Ingest::Room::narrow_lanes
+         : run.seed % 4 == 2 ? Ingest::Room::few_open_alarms
+                             : Ingest::Room::usual;
+}
 
 /// Drawn also where it is given: so that a shortened schedule meets the same ward.
 Schedule schedule_of(const Run& run, Chance chance) {
@@ -76,7 +83,7 @@ World::World(const Run& run)
                  if (record.fact.stream == ingest::Stream::vitals)
                    by_urn_.at(device)->ledger().reached({boot, record.fact.sequence});
                }},
-              Chance(run.seed + 4'000'037), run.seed % 4 == 0),
+              Chance(run.seed + 4'000'037), room_of(run)),
       overheard_(run.devices),
       oracle_(database_, clock_) {
   Chance devices(run.seed + 5'000'011);
@@ -252,6 +259,7 @@ void World::note_consequences() {
                       shards.closed_sessions[static_cast<std::size_t>(coap::CloseReason::idle)]);
   sometimes_.happened("a notification was stale", shards.session.stale_notifications);
   sometimes_.happened("an alarm was declined", shards.session.alarms_declined);
+  sometimes_.happened("a lane had no room for an alarm", counts.alarms.alarms_refused);
   sometimes_.happened("a record was sent to storage again", counts.readings.resent + counts.alarms.resent);
   sometimes_.happened("a reading was shed", counts.readings.shed_vitals);
   sometimes_.happened("a reading waited for too long", counts.readings.waited);
