@@ -20,11 +20,12 @@ namespace wardlink::simulation {
 namespace {
 
 constexpr const char* usage =
-    "simulation: plays a ward in virtual time, one seed after the other.\n"
+    "simulation_seeds_test: plays a ward in virtual time, one seed after the other.\n"
     "\n"
-    "  simulation [--first N] [--seeds COUNT] [--minutes M] [--devices D] [--jobs J] [--reach-all] [--counts] "
+    "  simulation_seeds_test [--first N] [--seeds COUNT] [--minutes M] [--devices D] [--jobs J]\n"
+    "      [--reach-all] [--counts] "
     "[--trace]\n"
-    "  simulation --first SEED --schedule TEXT [--minutes M] [--devices D]\n"
+    "  simulation_seeds_test --first SEED --schedule TEXT [--minutes M] [--devices D]\n"
     "\n"
     "  --seeds COUNT    1 by default; WARDLINK_SIMULATION_SEEDS, where it is set, is the most\n"
     "  --minutes M      of virtual time a seed, 30 by default\n"
@@ -99,7 +100,8 @@ void tell(const Run& run, const Outcome& outcome) {
   });
   const auto minutes = run.length / std::chrono::minutes{1};
   std::printf(
-      "the faults that it needs, %zu of %zu; play them with\n  simulation --first %llu --minutes %lld --devices"
+      "the faults that it needs, %zu of %zu; play them with\n  simulation_seeds_test --first %llu --minutes %lld "
+      "--devices"
       " %zu --schedule '%s'\n",
       shortened.size(), outcome.schedule.size(), static_cast<unsigned long long>(run.seed),
       static_cast<long long>(minutes), run.devices, to_text(shortened).c_str());

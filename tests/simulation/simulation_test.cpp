@@ -34,7 +34,7 @@ TEST(Simulation, OneSeedIsOneRun) {
 
 /// What the program prints of a seed.
 std::string trace_of(const std::string& options) {
-  const auto command = places::program("simulation") + " --trace " + options;
+  const auto command = places::program("simulation_seeds_test") + " --trace " + options;
   std::string text;
   std::array<char, 256> line{};
   FILE* pipe = popen(command.c_str(), "r");

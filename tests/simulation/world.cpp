@@ -120,7 +120,7 @@ void World::plan() {
     if (fault.lasts > coap::Duration{0})
       clock_.at(coap::Instant{} + fault.at + fault.lasts, [this, &fault] { end(fault); });
   }
-  for (coap::Duration at = 2min; at < run_.length; at += 2min)
+  for (coap::Duration at = 4min; at < run_.length; at += 4min)
     clock_.at(coap::Instant{} + at, [this] { oracle_.look(database_.rows()); });
   clock_.at(coap::Instant{} + faults_until(run_), [this] { heal(); });
   clock_.at(coap::Instant{} + run_.length * 9 / 10, [this] {

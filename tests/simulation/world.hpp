@@ -41,7 +41,10 @@ class World {
  public:
   explicit World(const Run& run);
   ~World();
+  /// Before play(): the database keeps what was committed.
+  void keep_log() { database_.keep_log(); }
   Outcome play();
+  const Database& database() const { return database_; }
 
  private:
   void begin(const Fault& fault);
