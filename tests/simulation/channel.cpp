@@ -135,7 +135,6 @@ bool ServerChannel::handle_datagram(coap::ByteView datagram, coap::Instant) {
   } else if (packet->kind == Kind::finish && packet->first == key_) {
     if (std::exchange(state_, State::open) == State::handshaking) {
       peer_.uri.assign(packet->rest.begin(), packet->rest.end());
-      peer_.fingerprint = "of " + peer_.uri;
       peer_.not_after = std::int64_t{1} << 40;
     }
     put({Kind::done, key_});

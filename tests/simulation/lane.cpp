@@ -22,25 +22,15 @@ Lane::~Lane() {
   if (stream_) stream_->abandon();
 }
 
-void Lane::attach(const ingest::Attachment& attachment) {
-  queue_.attach(attachment);
+void Lane::flush() {
+  if (turn_.empty()) return;
+  for (auto& entry : std::exchange(turn_, {})) std::visit([this](auto& what) { put(what); }, entry);
   kick();
 }
 
-void Lane::detach(ingest::SinkSession session) {
-  queue_.detach(session);
-  kick();
-}
-
-void Lane::append(ingest::Record record) {
+void Lane::put(ingest::Record& record) {
   const auto answers = queue_.append(std::move(record), clock_.now());
   if (!answers.empty()) deliver_({answers.begin(), answers.end()});
-  kick();
-}
-
-void Lane::audit(ingest::AuditEntry entry) {
-  queue_.audit(std::move(entry));
-  kick();
 }
 
 // -- the stream's life ------------------------------------------------------------------------------------------------
@@ -67,7 +57,7 @@ void Lane::lost() {
 void Lane::take(const v1::IngestResponse& response) {
   if (!std::exchange(first_answer_, true)) {
     backoff_ = 100ms;
-    deliver_({ingest::StorageBack{config_.stream}});
+    deliver_({ingest::StorageBack{config_.lane}});
   }
   if (response.has_attach_all_result()) queue_.attach_answered(ingest::refusals(response.attach_all_result()));
   if (response.has_append_result()) {
@@ -103,21 +93,21 @@ void Lane::pump() {
 
 namespace {
 
-ingest::LaneQueue::Config lane(ingest::Stream stream, bool narrow) {
+ingest::LaneQueue::Config config_of(ingest::Lane lane, bool narrow) {
   ingest::LaneQueue::Config config;
-  config.stream = stream;
-  if (stream == ingest::Stream::alarms) config.capacity = 262'144;
+  config.lane = lane;
+  if (lane == ingest::Lane::alarms) config.capacity = 262'144;
   if (narrow) config.batch = 4;
   if (narrow) config.device_alarms = 16;
-  if (narrow && stream == ingest::Stream::vitals) config.capacity = 200;
+  if (narrow && lane == ingest::Lane::readings) config.capacity = 200;
   return config;
 }
 
 }  // namespace
 
 LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, bool narrow, Reached reached)
-    : readings_(clock, storage, lane(ingest::Stream::vitals, narrow), deliver),
-      alarms_(clock, storage, lane(ingest::Stream::alarms, narrow), deliver),
+    : readings_(clock, storage, config_of(ingest::Lane::readings, narrow), deliver),
+      alarms_(clock, storage, config_of(ingest::Lane::alarms, narrow), deliver),
       reached_(std::move(reached)) {}
 
 void LaneSink::attach(const ingest::Attachment& attachment) {
@@ -140,8 +130,13 @@ void LaneSink::append(ingest::Record record) {
 
 void LaneSink::audit(ingest::AuditEntry entry) { readings_.audit(std::move(entry)); }
 
-bool LaneSink::connected(ingest::Stream lane) const {
-  return lane == ingest::Stream::alarms ? alarms_.connected() : readings_.connected();
+void LaneSink::flush() {
+  alarms_.flush();
+  readings_.flush();
+}
+
+bool LaneSink::connected(ingest::Lane lane) const {
+  return lane == ingest::Lane::alarms ? alarms_.connected() : readings_.connected();
 }
 
 }  // namespace wardlink::simulation

@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "clock.hpp"
 #include "ingest/sink/lane_queue.hpp"
@@ -21,14 +23,21 @@ class Lane {
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
-  void attach(const ingest::Attachment& attachment);
-  void detach(ingest::SinkSession session);
-  void append(ingest::Record record);
-  void audit(ingest::AuditEntry entry);
+  void attach(const ingest::Attachment& attachment) { turn_.emplace_back(attachment); }
+  void detach(ingest::SinkSession session) { turn_.emplace_back(session); }
+  void append(ingest::Record record) { turn_.emplace_back(std::move(record)); }
+  void audit(ingest::AuditEntry entry) { turn_.emplace_back(std::move(entry)); }
+  void flush();
   bool connected() const { return stream_ != nullptr; }
   const ingest::LaneQueue& queue() const { return queue_; }
 
  private:
+  using Entry = std::variant<ingest::Attachment, ingest::SinkSession, ingest::Record, ingest::AuditEntry>;
+
+  void put(ingest::Attachment& attachment) { queue_.attach(attachment); }
+  void put(ingest::SinkSession& session) { queue_.detach(session); }
+  void put(ingest::Record& record);
+  void put(ingest::AuditEntry& entry) { queue_.audit(std::move(entry)); }
   void connect();
   void lost();
   void take(const v1::IngestResponse& response);
@@ -40,6 +49,7 @@ class Lane {
   ingest::Deliver deliver_;
   ingest::LaneQueue::Config config_;
   ingest::LaneQueue queue_;
+  std::vector<Entry> turn_;  // put in since the last flush()
   std::shared_ptr<StorageStream> stream_;
   bool first_answer_ = false;
   bool kicked_ = false;
@@ -60,7 +70,8 @@ class LaneSink final : public ingest::RecordSink {
   void detach(ingest::SinkSession session) override;
   void append(ingest::Record record) override;
   void audit(ingest::AuditEntry entry) override;
-  bool connected(ingest::Stream lane) const override;
+  void flush() override;
+  bool connected(ingest::Lane lane) const override;
 
   const ingest::LaneQueue& readings() const { return readings_.queue(); }
   const ingest::LaneQueue& alarms() const { return alarms_.queue(); }

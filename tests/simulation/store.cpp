@@ -37,7 +37,7 @@ class Database::Witness final : public storage::RecordWriter {
 };
 
 Database::Database(const Clock& clock, Chance chance, Sometimes& sometimes)
-    : clock_(clock), chance_(chance), sometimes_(sometimes), store_({[&clock] { return clock.calendar(); }}) {}
+    : clock_(clock), chance_(chance), sometimes_(sometimes), store_({.now = [&clock] { return clock.calendar(); }, .new_id = {}}) {}
 
 std::unique_ptr<storage::RecordWriter> Database::open_writer() {
   return std::make_unique<storage::ScriptedWriter>(std::make_unique<Witness>(*this, store_.open_writer()),
