@@ -42,30 +42,6 @@ GrpcSink::GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notic
       readings_(connect(config, Lane::readings), lane_config(config, Lane::readings), deliver, notice, complain),
       alarms_(connect(config, Lane::alarms), lane_config(config, Lane::alarms), deliver, notice, complain) {}
 
-void GrpcSink::attach(const Attachment& attachment) {
-  readings_.attach(attachment);
-  alarms_.attach(attachment);
-}
-
-void GrpcSink::detach(SinkSession session) {
-  readings_.detach(session);
-  alarms_.detach(session);
-}
-
-void GrpcSink::append(Record record) {
-  GrpcLane& lane = lane_of(record.fact) == Lane::alarms ? alarms_ : readings_;
-  lane.append(std::move(record));
-}
-
-void GrpcSink::audit(AuditEntry entry) { readings_.audit(std::move(entry)); }
-
-void GrpcSink::flush() {
-  alarms_.flush();
-  readings_.flush();
-}
-
-bool GrpcSink::connected(Lane lane) const { return lane == Lane::alarms ? alarms_.connected() : readings_.connected(); }
-
 void GrpcSink::renew(const StorageCredentials& credentials) {
   config_.credentials = credentials;
   readings_.renew(connect(config_, Lane::readings));

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "ingest/sink/grpc_lane.hpp"
 #include "ingest/sink/record_sink.hpp"
@@ -31,12 +32,23 @@ class GrpcSink final : public RecordSink {
   /// Returns at once; storage may be away. `deliver` is called from the sink's threads and from flush().
   GrpcSink(const Config& config, Deliver deliver, GrpcLane::Notice notice, GrpcLane::Complain complain);
 
-  void attach(const Attachment& attachment) override;
-  void detach(SinkSession session) override;
-  void append(Record record) override;
-  void audit(AuditEntry entry) override;
-  void flush() override;
-  bool connected(Lane lane) const override;
+  void attach(const Attachment& attachment) override {
+    readings_.attach(attachment);
+    alarms_.attach(attachment);
+  }
+  void detach(SinkSession session) override {
+    readings_.detach(session);
+    alarms_.detach(session);
+  }
+  void append(Record record) override {
+    (lane_of(record.fact) == Lane::alarms ? alarms_ : readings_).append(std::move(record));
+  }
+  void audit(AuditEntry entry) override { readings_.audit(std::move(entry)); }
+  void flush() override {
+    alarms_.flush();
+    readings_.flush();
+  }
+  bool connected(Lane lane) const override { return (lane == Lane::alarms ? alarms_ : readings_).connected(); }
 
   /// For the next connections. Any thread, one at a time.
   void renew(const StorageCredentials& credentials);
