@@ -7,6 +7,8 @@
 namespace wardlink::ingest {
 namespace {
 
+bool of_alarms(Resource resource) { return row_of(resource).content == Content::alarms; }
+
 coap::Code code_of(QuarantineReason reason) {
   if (reason == QuarantineReason::foreign_name) return coap::code::forbidden;
   if (reason == QuarantineReason::unsupported_format) return coap::code::unsupported_content_format;
@@ -25,7 +27,7 @@ coap::Response too_large(std::size_t most) {
 
 Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& request, const std::string& device,
                          WallTime received_at, std::optional<std::uint64_t> latest_tick, coap::Instant now) {
-  const bool alarms = resource == Resource::alarms;
+  const bool alarms = of_alarms(resource);
   if (request.partial || request.payload.size() > config_.payload) {
     count(resource, PostEnd::refused);
     return {too_large(config_.payload), std::nullopt};
@@ -58,10 +60,10 @@ void Posts::hold(Resource resource, coap::ExchangeId exchange, Post post, WallTi
   for (std::size_t i = 0; i < post.facts.size(); ++i)
     waiting_.emplace(tickets.emplace_back(context_.draw_ticket()), exchange);
   held_.emplace(exchange, Held{resource, post.facts.size(), now + config_.patience, tickets});
-  if (resource == Resource::vitals)
-    ++held_readings_;
-  else
+  if (of_alarms(resource))
     open_alarms_ += tickets.size();
+  else
+    ++held_readings_;
   for (std::size_t i = 0; i < post.facts.size(); ++i)
     context_.sink.append({session, tickets[i], received_at, std::move(post.facts[i])});
 }
@@ -124,10 +126,10 @@ void Posts::count(Resource resource, PostEnd end) {
 
 void Posts::forget(coap::ExchangeId exchange) {
   const auto held = held_.extract(exchange);
-  if (held.mapped().resource == Resource::vitals)
-    --held_readings_;
-  else
+  if (of_alarms(held.mapped().resource))
     open_alarms_ -= held.mapped().tickets.size();
+  else
+    --held_readings_;
   for (Ticket ticket : held.mapped().tickets) waiting_.erase(ticket);
 }
 

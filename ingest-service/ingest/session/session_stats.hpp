@@ -27,7 +27,7 @@ struct SessionStats {
   std::array<std::uint64_t, 2> rejected_tokens{};                            // 0 = unknown, 1 = retired
   std::array<std::array<std::uint64_t, record_result_count>, streams.size()> records{};  // by index_of()
   std::array<std::uint64_t, quarantine_reason_count> quarantined{};
-  std::array<std::array<std::uint64_t, post_end_count>, 2> posts{};  // by resource: vitals, alarms
+  std::array<std::array<std::uint64_t, post_end_count>, resource_count> posts{};  // by resource
   std::uint64_t registrations = 0, registrations_refused = 0;
   std::uint64_t observations = 0, observations_ended = 0;
   std::uint64_t held_acks = 0;        // now
