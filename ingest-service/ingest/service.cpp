@@ -133,7 +133,7 @@ void Service::renew(const IngestCredentials& credentials) {
 }
 
 bool Service::stop(std::chrono::milliseconds patience) {
-  if (std::exchange(stopping_, true)) return true;
+  if (workers_.empty()) return true;  // stopped before
   const auto end = std::chrono::steady_clock::now() + patience;
   const auto left = [&] {
     const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());

@@ -52,7 +52,6 @@ class Service {
   locks::Mutex telling_;
   PerLane<std::size_t> away_ GUARDED_BY(telling_);
   mutable locks::Mutex collecting_;
-  bool stopping_ = false;  // stop() was called; of the owner's thread
   bool stopped_ GUARDED_BY(collecting_) = false;
   ServiceStats final_ GUARDED_BY(collecting_);
   /// Other threads look into them under collecting_, until stopped_. Ends first: their threads call tell().
