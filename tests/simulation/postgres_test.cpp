@@ -1,0 +1,71 @@
+// What the simulation's store in memory keeps of a seed, PostgreSQL keeps too: the same commits make the same rows.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <memory>
+
+#include "../storage/cluster.hpp"
+#include "../storage/contract/postgres_rows.hpp"
+#include "storage/postgres/postgres_store.hpp"
+#include "world.hpp"
+
+namespace wardlink::simulation {
+namespace {
+
+using storage::CommitKind;
+
+/// Makes the commits of a run again, with PostgreSQL's own sessions.
+class Replay {
+ public:
+  explicit Replay(std::unique_ptr<storage::RecordWriter> writer) : writer_(std::move(writer)) {}
+
+  void make(const Commit& commit) {
+    if (commit.kind == CommitKind::attach) {
+      const auto attached = writer_->attach(commit.starts);
+      for (const auto& one : attached) keep(one.session);
+    } else if (commit.kind == CommitKind::at_boots) {
+      for (const auto& session : writer_->at_boots(commit.starts)) keep(session);
+    } else {
+      auto records = commit.records;
+      for (auto& record : records)
+        if (record.session) record.session = sessions_.at({record.session->device, record.session->boot});
+      writer_->append(records);
+    }
+  }
+
+ private:
+  void keep(const std::shared_ptr<const storage::Session>& session) {
+    if (session) sessions_[{session->device, session->boot}] = session;
+  }
+
+  std::unique_ptr<storage::RecordWriter> writer_;
+  std::map<std::pair<std::string, std::uint64_t>, std::shared_ptr<const storage::Session>> sessions_;
+};
+
+std::uint64_t seeds() {
+  const char* count = std::getenv("WARDLINK_SIMULATION_POSTGRES_SEEDS");
+  return count == nullptr ? 10 : std::strtoull(count, nullptr, 10);
+}
+
+TEST(SimulationInPostgres, HasTheSameRows) {  // I2, I6
+  std::uint64_t appended = 0;
+  for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+    World world({.seed = seed, .length = std::chrono::minutes{5}});
+    world.keep_log();
+    EXPECT_EQ(world.play().violations, std::vector<std::string>{}) << seed;
+    const storage::test::ScratchDatabase database;
+    storage::PostgresStore store({.connection = database.connection()});
+    Replay replay(store.open_writer());
+    for (const Commit& commit : world.database().log()) {
+      replay.make(commit);
+      appended += commit.records.size();
+    }
+    const auto rows = storage::test::postgres_rows(database.connection());
+    EXPECT_EQ(storage::test::difference(world.database().rows(), rows), "") << seed;
+  }
+  EXPECT_GT(appended, seeds() * 1000);
+}
+
+}  // namespace
+}  // namespace wardlink::simulation
