@@ -32,7 +32,7 @@ inline RecordKey key_of(const Record& record) {
   return {record.session->device_id, record.session->boot, record.stream, record.sequence};
 }
 
-struct Row : AlarmRow {
+struct Row : DatedRecord {
   bool late = false;
   std::uint64_t transaction = 0;
 };

@@ -252,7 +252,7 @@ class RecordStore {
                                                   const std::string& by) = 0;
   /// Oldest first. Start and end are needed.
   virtual std::vector<RunRow> runs(const RunsQuery& query) = 0;
-  /// Behind the newest sample of the runs that begin before `end`, where there is one.
+  /// Behind the run that begins last before `end`, where there is one; where several do at one instant, behind any.
   virtual std::optional<Instant> end_of_runs(const RunsQuery& query) = 0;
 };
 

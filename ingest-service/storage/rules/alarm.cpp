@@ -5,7 +5,7 @@
 namespace wardlink::storage {
 namespace {
 
-const AlarmFact& fact_of(const AlarmRow& row) { return std::get<AlarmFact>(row.record.body); }
+const AlarmFact& fact_of(const DatedRecord& row) { return std::get<AlarmFact>(row.record.body); }
 
 }  // namespace
 
@@ -17,7 +17,7 @@ bool ends(const Record& end, const Record& onset) {
 }
 
 AlarmCondition condition_of(const ConditionParts& parts) {
-  const AlarmRow& named = parts.onset ? *parts.onset : *parts.end;
+  const DatedRecord& named = parts.onset ? *parts.onset : *parts.end;
   const auto& fact = fact_of(named);
   AlarmCondition condition;
   condition.device_id = named.record.session->device_id;
@@ -47,7 +47,7 @@ AlarmCondition condition_of(const ConditionParts& parts) {
   return condition;
 }
 
-AlarmRow quarantine_alarm(const Record& quarantined, std::uint64_t sequence) {
+DatedRecord quarantine_alarm(const Record& quarantined, std::uint64_t sequence) {
   const auto since =
       std::chrono::duration_cast<std::chrono::milliseconds>(quarantined.received_at - quarantined.session->anchor);
   Record record;

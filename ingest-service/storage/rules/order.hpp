@@ -16,6 +16,12 @@ inline Instant measured_at(const Session& session, std::uint64_t tick_ms) {
 }
 inline Instant measured_at(const Record& record) { return measured_at(*record.session, record.tick_ms); }
 
+/// A record as a store has it. measured_at() is its instant, unless a store raised it itself.
+struct DatedRecord {
+  Record record;
+  Instant measured_at;
+};
+
 /// A record is late when its stream holds a higher sequence, or may be there already. `watermark`: the highest sequence
 /// that was stored before the record's batch, 0 = none.
 constexpr bool is_late(std::uint64_t sequence, std::uint64_t watermark) { return sequence <= watermark; }

@@ -12,6 +12,7 @@
 #include "storage/postgres/postgres_store.hpp"
 #include "storage/rules/order.hpp"
 #include "storage/rules/run.hpp"
+#include "storage/rules/text.hpp"
 
 namespace wardlink::storage::test {
 namespace {
@@ -254,6 +255,29 @@ TEST_F(RuleTest, PostgresTakesForLatestWhatSupersedes) {
     ASSERT_EQ(latest.value, std::get<MeasurementSet>(expected->body).values[0]) << "after record " << i;
     ASSERT_EQ(latest.measured_at, measured_at(*expected));
   }
+}
+
+TEST_F(RuleTest, PostgresTakesForTextWhatTheRuleDoes) {
+  std::mt19937 random(8);
+  const std::string bytes("a\x00\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xed\xef\xf0\xf1\xf3\xf4\xf5\xff",
+                          23);
+  std::vector<std::string> texts;
+  std::string list;
+  for (int i = 0; i < 5000; ++i) {
+    std::string text;
+    for (auto left = random() % 6; left > 0; --left) text += bytes[random() % bytes.size()];
+    list += (i == 0 ? "'" : ",'") + to_text_of_bytes(text) + "'";
+    texts.push_back(text);
+  }
+  Sql sql(database.connection());
+  sql.ask(
+      "CREATE FUNCTION is_text(bytes bytea) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+      " PERFORM convert_from(bytes, 'UTF8'); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN false; END $$");
+  const auto rows = sql.rows("SELECT is_text(x::bytea) FROM unnest(ARRAY[" + list +
+                             "]) WITH ORDINALITY k(x, place)"
+                             " ORDER BY place");
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    EXPECT_EQ(is_text(texts[i]), rows[i][0] == "t") << to_text_of_bytes(texts[i]);
 }
 
 TEST_F(RuleTest, PostgresEndsARunWhereTheRuleDoes) {
