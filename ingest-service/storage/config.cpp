@@ -76,6 +76,15 @@ Serve parse_serve(const std::string& text) {
   throw std::runtime_error("--serve is none of all, ingest, api: " + text + ".");
 }
 
+/// "memory:" is a store that two processes cannot share.
+Store parse_store(const std::string& database, Serve serve) {
+  if (database != "memory:") return Store::postgres;
+  if (serve == Serve::all) return Store::memory;
+  throw std::runtime_error(std::string("--database memory: is kept by one process, that of --serve all, and this is "
+                                       "--serve ") +
+                           name_of(serve) + ".");
+}
+
 /// Who gives a port to a process that does not open it would wait for it in vain.
 void refuse_others(int argc, const char* const* argv, Serve serve) {
   if (serve == Serve::all) return;
@@ -149,7 +158,8 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
   settings.add("--serve", serve, "all, or one of the two: ingest takes records, api answers people");
   settings.add("--listen", config.listen, "HOST:PORT of the API; port 0: the kernel picks one");
   settings.add("--listen-ingest", config.listen_ingest, "HOST:PORT for ingest; port 0: the kernel picks one");
-  settings.add("--database", config.database, "PostgreSQL: a libpq connection string or URI");
+  settings.add("--database", config.database,
+               "PostgreSQL: a libpq connection string or URI; memory: keeps nothing when it ends, to try things");
   settings.add("--cert", config.files.certificate, "certificate, PEM (with --healthcheck: a client's)");
   settings.add("--key", config.files.key, "its private key, PEM");
   settings.add("--ca", config.files.authority, "the authority that signs servers, ingest and other services, PEM");
@@ -195,6 +205,7 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
     throw std::runtime_error("--database is missing: it says where PostgreSQL is. See --help.");
   if (config.files.refuse_service_clients && config.files.people_authority.empty())
     throw std::runtime_error("--refuse-service-clients needs --people-ca: else nobody would be let in.");
+  config.store = parse_store(config.database, config.serve);
   config.server.grant_recheck = std::chrono::seconds(recheck_seconds);
   if (config.healthcheck) config.files.people_authority.clear();  // of clients, and the server's is asked for here
   config.server.credentials = read_credentials(config.files, config.server.serves);

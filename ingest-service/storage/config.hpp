@@ -22,6 +22,9 @@ struct CredentialFiles {
 /// What this process does. all: no more than to keep the two others running.
 enum class Serve { all, ingest, api };
 
+/// What keeps the records. memory: this process does, as long as it runs.
+enum class Store { postgres, memory };
+
 struct ProgramConfig {
   Serve serve = Serve::all;
   std::string listen = "127.0.0.1:50051", listen_ingest = "127.0.0.1:50052";
@@ -29,6 +32,7 @@ struct ProgramConfig {
   Server::Config server;                                          // of the one that it serves; with `all` of the API
   CredentialFiles files;
   std::string database;
+  Store store = Store::postgres;  // as `database` says
   std::vector<Grant> grants;
   std::size_t max_memory = 1024;  // MiB resident, of each process
   std::string ready_file;         // empty = none

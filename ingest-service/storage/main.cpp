@@ -9,11 +9,9 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <thread>
 
 #include "daemon/metrics_port.hpp"
@@ -22,9 +20,11 @@
 #include "daemon/supervisor.hpp"
 #include "storage/config.hpp"
 #include "storage/healthcheck.hpp"
+#include "storage/memory_service.hpp"
 #include "storage/metrics.hpp"
 #include "storage/port/store_error.hpp"
 #include "storage/postgres/postgres_store.hpp"
+#include "storage/upkeep.hpp"
 
 namespace {
 
@@ -33,16 +33,6 @@ using wardlink::daemon::MetricsPort;
 using wardlink::daemon::Ports;
 using wardlink::daemon::Signals;
 using wardlink::daemon::Supervisor;
-
-/// What gRPC says of itself goes to the log as one line; that a handshake was refused is worth a warning.
-void log_grpc(gpr_log_func_args* said) {
-  const std::string_view message = said->message;
-  if (message.find("Handshake failed") != std::string_view::npos) {
-    spdlog::warn(fmt::format("a TLS handshake was refused: {}", message.substr(message.rfind(':') + 1)));
-  } else if (spdlog::should_log(spdlog::level::debug)) {
-    spdlog::debug(fmt::format("grpc: {}", message));
-  }
-}
 
 /// Waits for PostgreSQL, and the API for the schema too; nullptr when told to stop meanwhile.
 std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const Signals& signals) {
@@ -64,33 +54,6 @@ std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const Sig
   }
 }
 
-/// SIGHUP. What cannot be used changes nothing.
-void renew(Server& server, const ProgramConfig& config) {
-  try {
-    server.renew(read_credentials(config.files, config.server.serves));
-    spdlog::info("certificates were read again: who connects from now on meets the new ones");
-  } catch (const std::exception& error) {
-    spdlog::error(fmt::format("certificates were read again and cannot be used, the old ones stay: {}", error.what()));
-  }
-}
-
-/// MiB of this process that are in memory; 0 where the kernel does not say.
-std::size_t resident() {
-  std::ifstream file("/proc/self/statm");
-  std::size_t all = 0, pages = 0;
-  file >> all >> pages;
-  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / (1024 * 1024);
-}
-
-/// Whoever can make gRPC grow must take no more down than this process, which whoever runs it starts again. It does not
-/// end in order: what fills it would have to be taken apart first. No ACK rests on what it holds.
-void end_if_too_large(std::size_t most) {
-  const auto now = resident();
-  if (now <= most) return;
-  spdlog::critical(fmt::format("{} MiB of memory are more than --max-memory, {}: this process ends", now, most));
-  std::_Exit(1);
-}
-
 void look_after(PostgresStore& store, Server& server, const ProgramConfig& config, const Signals& signals) {
   using Clock = std::chrono::steady_clock;
   auto maintained = Clock::now();
@@ -100,7 +63,7 @@ void look_after(PostgresStore& store, Server& server, const ProgramConfig& confi
     const auto came = signals.wait(std::chrono::seconds(2));
     if (came == Signals::Came::end) return;
     end_if_too_large(config.max_memory);
-    if (came == Signals::Came::reload) renew(server, config);
+    if (came == Signals::Came::reload) renew(server, config.files, config.server.serves);
     server.let_go();
     bool answers = false;
     try {
@@ -143,7 +106,7 @@ void pass_bell_on(PostgresStore& store, const std::stop_token& end) {
 /// --serve ingest, --serve api.
 int serve(ProgramConfig& config, const Signals& signals) {
   const bool for_ingest = config.serve == Serve::ingest;
-  gpr_set_log_function(log_grpc);
+  log_what_grpc_says();
   if (!for_ingest) setpriority(PRIO_PROCESS, 0, wardlink::daemon::way_given);
   // A database that hangs must not hold up the start for ever.
   setenv("PGCONNECT_TIMEOUT", "5", 0);
@@ -189,6 +152,18 @@ int supervise(int argc, char** argv, const ProgramConfig& config) {
   return Supervisor({child(Serve::ingest), child(Serve::api)}, all_ready, {}).run();
 }
 
+/// On the store that --database says.
+int serve_store(int argc, char** argv, ProgramConfig& config) {
+  switch (config.store) {
+    case Store::memory:
+      return serve_from_memory(config, Signals());
+    case Store::postgres:
+      break;
+  }
+  if (config.serve == Serve::all) return supervise(argc, argv, config);
+  return serve(config, Signals());
+}
+
 int run(int argc, char** argv) {
   int exit_code = 0;
   auto config = read_config(argc, argv, exit_code);
@@ -200,9 +175,7 @@ int run(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt(config->serve == Serve::all      ? "storage"
                                                      : config->serve == Serve::ingest ? "storage-ingest"
                                                                                       : "storage-api"));
-  if (config->serve == Serve::all) return supervise(argc, argv, *config);
-  const Signals signals;
-  return serve(*config, signals);
+  return serve_store(argc, argv, *config);
 }
 
 }  // namespace
