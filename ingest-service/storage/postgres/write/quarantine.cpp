@@ -44,20 +44,20 @@ const Columns<Starts::value_type> start_columns(
     {column<Starts::value_type>("device_id", [](const auto& row) { return row.first.first; }),
      column<Starts::value_type>("boot_id", [](const auto& row) { return row.first.second; })});
 
-const AlarmFact& fact_of(const AlarmRow& row) { return std::get<AlarmFact>(row.record.body); }
+const AlarmFact& fact_of(const DatedRecord& row) { return std::get<AlarmFact>(row.record.body); }
 
-const Columns<AlarmRow> alarm_columns(
-    {column<AlarmRow>("device_id", [](const AlarmRow& row) { return row.record.session->device_id; }),
-     column<AlarmRow>("boot_id", [](const AlarmRow& row) { return capped(row.record.session->boot); }),
-     column<AlarmRow>("stream", [](const AlarmRow& row) { return row.record.stream; }),
-     column<AlarmRow>("sequence", [](const AlarmRow& row) { return row.record.sequence; }),
-     column<AlarmRow>("event", [](const AlarmRow& row) { return fact_of(row).event; }),
-     column<AlarmRow>("kind", [](const AlarmRow& row) { return fact_of(row).kind; }),
-     column<AlarmRow>("priority", [](const AlarmRow& row) { return fact_of(row).priority; }),
-     column<AlarmRow>("code", [](const AlarmRow& row) { return fact_of(row).code; }),
-     column<AlarmRow>("tick_ms", [](const AlarmRow& row) { return row.record.tick_ms; }),
-     column<AlarmRow>("measured_at", [](const AlarmRow& row) { return row.measured_at; }),
-     column<AlarmRow>("received_at", [](const AlarmRow& row) { return row.record.received_at; })});
+const Columns<DatedRecord> alarm_columns(
+    {column<DatedRecord>("device_id", [](const DatedRecord& row) { return row.record.session->device_id; }),
+     column<DatedRecord>("boot_id", [](const DatedRecord& row) { return capped(row.record.session->boot); }),
+     column<DatedRecord>("stream", [](const DatedRecord& row) { return row.record.stream; }),
+     column<DatedRecord>("sequence", [](const DatedRecord& row) { return row.record.sequence; }),
+     column<DatedRecord>("event", [](const DatedRecord& row) { return fact_of(row).event; }),
+     column<DatedRecord>("kind", [](const DatedRecord& row) { return fact_of(row).kind; }),
+     column<DatedRecord>("priority", [](const DatedRecord& row) { return fact_of(row).priority; }),
+     column<DatedRecord>("code", [](const DatedRecord& row) { return fact_of(row).code; }),
+     column<DatedRecord>("tick_ms", [](const DatedRecord& row) { return row.record.tick_ms; }),
+     column<DatedRecord>("measured_at", [](const DatedRecord& row) { return row.measured_at; }),
+     column<DatedRecord>("received_at", [](const DatedRecord& row) { return row.record.received_at; })});
 
 namespace sql {
 const Statement insert_quarantine{
@@ -109,7 +109,7 @@ Starts without_alarm(pqxx::work& tx, const Starts& starts) {
 }
 
 void insert_alarms(pqxx::work& tx, const Starts& starts, const std::map<Start, std::uint64_t>& last) {
-  std::vector<AlarmRow> alarms;
+  std::vector<DatedRecord> alarms;
   for (const auto& [start, record] : starts) alarms.push_back(quarantine_alarm(*record, last.at(start) + 1));
   const auto parameters = alarm_columns.arrays(alarms);
   run(tx, sql::raise_quarantine_alarms, parameters);
