@@ -37,7 +37,14 @@ class Database::Witness final : public storage::RecordWriter {
 };
 
 Database::Database(const Clock& clock, Chance chance, Sometimes& sometimes)
-    : clock_(clock), chance_(chance), sometimes_(sometimes), store_({.now = [&clock] { return clock.calendar(); }, .new_id = {}}) {}
+    : clock_(clock),
+      chance_(chance),
+      sometimes_(sometimes),
+      store_({.now = [&clock] { return clock.calendar(); },
+              .new_id =
+                  [last = 0]() mutable {
+                    return "00000000-0000-4000-8000-" + std::to_string(100'000'000'000 + ++last);
+                  }}) {}
 
 std::unique_ptr<storage::RecordWriter> Database::open_writer() {
   return std::make_unique<storage::ScriptedWriter>(std::make_unique<Witness>(*this, store_.open_writer()),
