@@ -1,10 +1,12 @@
 #include "storage/memory_service.hpp"
 
+#include <openssl/rand.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <random>
+#include <array>
+#include <stdexcept>
 
 #include "daemon/metrics_port.hpp"
 #include "daemon/ready_file.hpp"
@@ -19,10 +21,11 @@ Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono
 
 /// A random uuid (RFC 9562 §5.4).
 std::string new_uuid() {
-  std::random_device random;
-  const auto word = [&random] { return static_cast<std::uint32_t>(random()); };
-  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:08x}{:04x}", word(), word() >> 16, word() & 0xfff,
-                     (word() & 0x3fff) | 0x8000, word(), word() >> 16);
+  std::array<std::uint32_t, 5> words{};
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(words.data()), sizeof words) != 1)
+    throw std::runtime_error("No random numbers can be had.");
+  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:08x}{:04x}", words[0], words[1] >> 16, words[1] & 0xfff,
+                     (words[2] & 0x3fff) | 0x8000, words[3], words[4] >> 16);
 }
 
 struct Port {
