@@ -44,7 +44,7 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
     sessions.push_back(a[0]);
   }
 
-  std::variant<MeasurementSet, AlarmFact, WaveformRun, Unusable> body(std::uint64_t kind) {
+  decltype(Record::body) body(std::uint64_t kind) {
     MeasurementSet set;
     for (auto left = 1 + pick(3); left > 0; --left) {
       set.signs.push_back(static_cast<std::uint16_t>(1 + pick(3)));
