@@ -81,6 +81,19 @@ if [ -n "$found" ]; then
   bad=1
 fi
 
+# The files that docs/architecture.md leads through are there, and from socket to COMMIT they are few.
+stairs=$(sed -n '/^## From socket/,/^## Recipes/p' docs/architecture.md | grep -oE '^\| [0-9]+ \| [a-z_/-]+\.cpp' | sed 's/.*| //')
+for file in $stairs; do
+  if [ ! -e "$file" ]; then
+    echo "docs/architecture.md leads through $file, which is not there"
+    bad=1
+  fi
+done
+if [ "$(sed -n '/^## From socket/,/^The result goes back/p' docs/architecture.md | grep -cE '^\| [0-9]+ \|')" -gt 24 ]; then
+  echo 'from socket to COMMIT a record goes through more than 24 files (docs/architecture.md)'
+  bad=1
+fi
+
 # The images are built from what .dockerignore lets through.
 for folder in $(sed -nE 's/^ *add_subdirectory\(([a-z-]+)\).*/\1/p' CMakeLists.txt); do
   if [ "$folder" != tests ] && ! grep -qx "!$folder" .dockerignore; then
