@@ -110,7 +110,6 @@ TEST_F(DrainTest, IngestBeforeAFrozenStorage) {
   relay_.keep();
   stack_.ingest.signal(SIGTERM);
   EXPECT_TRUE(eventually([&] { return hellos() >= 12; })) << "twice as many as there are: let in, each sends two";
-  EXPECT_GE(stack_.metric_sum("wardlink_ingest_handshakes_total"), 6) << "it counts on while it hands over";
   stack_.storage.signal(SIGCONT);
   expect_has_ended(stack_.ingest);
   const auto log = stack_.ingest.log();

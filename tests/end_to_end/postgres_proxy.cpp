@@ -123,7 +123,7 @@ bool PostgresProxy::from_storage(Talk& talk) {
 }
 
 bool PostgresProxy::pass(Talk& talk, char type, const std::string& message) {
-  if (type == 'B' && message.find("insert_alarms") != std::string::npos) talk.inserts_alarms = true;
+  if (type == 'B' && message.find("insert_alarm_event") != std::string::npos) talk.inserts_alarms = true;
   if (type == 'Q' && message.compare(5, 6, "COMMIT") == 0) {
     const int number = talk.inserts_alarms && left_ > 0 ? left_-- : 0;
     if (number > 0) return break_commit(talk, message, number);
