@@ -183,8 +183,12 @@ void Connection::Impl::receive_response(const Message& message, Instant now) {
   const auto request = pending_by_token(message.token);
   if (const auto observation = observations.by_token(message.token)) {
     // RFC 7641 §1.2: notifications bear the registration's token, so a Non-confirmable one that has overtaken the
-    // answer shows that the peer knows of the observation. What the answer itself carries is still asked for.
-    if (request) message.type == Type::non ? void(pending.erase(*request)) : complete(*request);
+    // answer shows that the peer knows of the observation. What the answer itself carries is still asked for, but where
+    // nobody answers, nothing ends.
+    const bool overtakes = message.type == Type::non && message.code.is_success() &&
+                           message.options.first(OptionNumber::observe).has_value();
+    if (request && overtakes) pending.at(*request).kind = Pending::Kind::refresh;
+    if (request && !overtakes) complete(*request);
     return receive_notification(*observation, message, now);
   }
   if (!request) return reject(message);

@@ -201,7 +201,9 @@ class ObserveClient {
       }
       holds_ = held && message.type == Type::con ? std::optional(message.id) : std::nullopt;
     }
-    one.asks.reset();
+    // A Non-confirmable one has overtaken the answer, which is still asked for.
+    const bool overtakes = message.type == Type::non && success && observe && one.asks;
+    one.asks = overtakes ? std::optional(Asks::refresh) : std::nullopt;
     if (success && observe) return;
     one.stands = false;
     expected_end_ = event::ObservationEnded{one.id, message.code};
