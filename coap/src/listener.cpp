@@ -11,6 +11,7 @@
 #include "dtls_record.hpp"
 #include "handshake_budget.hpp"
 #include "handshake_line.hpp"
+#include "muted_addresses.hpp"
 
 namespace coap {
 namespace {
@@ -27,8 +28,7 @@ struct Session {
   bool ready = false;                           // stands in the list of those to be drained
   std::optional<Instant> armed = std::nullopt;  // stands in the timers under this instant
   Budget datagrams;
-  unsigned beyond = 0;        // datagrams that it did not afford since
-  Instant beyond_since = {};  // at most a second ago
+  Excess excess;
 };
 
 /// What stands at one address: a session, a handshake (it may not have begun), or a handshake beside the session that
@@ -36,14 +36,6 @@ struct Session {
 struct Place {
   Session* live = nullptr;
   Session* pending = nullptr;
-};
-
-/// How long nothing is heard from an address, and in which time it must have been far beyond its rate.
-constexpr Duration mute_time = std::chrono::seconds{1};
-
-struct Muted {
-  Instant until;
-  Address address;
 };
 
 // A handshake is not begun again sooner than a device repeats itself (RFC 6347 §4.2.4.1), so one that has restarted is
@@ -67,7 +59,8 @@ struct Listener::Impl {
         cookie(std::move(cookie_secret)),
         config(settings),
         random(std::move(chance)),
-        pace(std::max(settings.handshake_rate, 1u)) {}
+        pace(std::max(settings.handshake_rate, 1u)),
+        muted(settings.mute_beyond, settings.max_muted) {}
 
   void handle_datagram(const Address& from, ByteView datagram, Instant now);
   void handle_record(const Address& from, const dtls::Record& record, Instant now);
@@ -75,8 +68,6 @@ struct Listener::Impl {
   void line_up(const Address& from, const dtls::Record& hello);
   bool await_turn(Session& pending, ByteView record);
   bool feed(Session& live, ByteView bytes, Instant now);
-  void note_beyond(Session& live, Instant now);
-  void unmute(Instant now);
   std::optional<Instant> next_turn() const;
   void take_turn(Instant now);
   void begin(Session& session, Instant now);
@@ -133,8 +124,7 @@ struct Listener::Impl {
   std::vector<SessionId> ready;
   std::set<std::pair<Instant, SessionId>> timers;
 
-  std::deque<Muted> muted;  // by time
-  bool muted_changed = false;
+  MutedAddresses muted;
   std::deque<Datagram> datagrams;
   std::deque<SessionEvent> events;
   SessionCounters counters;
@@ -177,29 +167,13 @@ void Listener::Impl::handle_record(const Address& from, const dtls::Record& reco
 bool Listener::Impl::feed(Session& live, ByteView bytes, Instant now) {
   if (!live.datagrams.affords(now)) {
     ++counters.over_rate;
-    note_beyond(live, now);
+    muted.note(live.address, live.excess, now);
     return true;
   }
   const bool authenticated = live.connection->handle_datagram(bytes, now);
   if (authenticated) live.datagrams.spend(now);
   touch(live);
   return authenticated;
-}
-
-void Listener::Impl::note_beyond(Session& live, Instant now) {
-  if (now - live.beyond_since >= mute_time) {
-    live.beyond_since = now;
-    live.beyond = 0;
-  }
-  if (++live.beyond < config.mute_beyond || muted.size() >= config.max_muted) return;
-  if (std::ranges::find(muted, live.address, &Muted::address) != muted.end()) return;  // what was in the socket before
-  muted.push_back({now + mute_time, live.address});
-  muted_changed = true;
-  live.beyond = 0;
-}
-
-void Listener::Impl::unmute(Instant now) {
-  for (; !muted.empty() && muted.front().until <= now; muted.pop_front()) muted_changed = true;
 }
 
 void Listener::Impl::handle_hello(const Address& from, const dtls::Record& hello, Instant now) {
@@ -240,7 +214,8 @@ void Listener::Impl::line_up(const Address& from, const dtls::Record& hello) {
                                                 .host = cookie.host(from),
                                                 .inbox = {hello.bytes.begin(), hello.bytes.end()},
                                                 .hello_random = hello_random(hello),
-                                                .datagrams = Budget(config.datagrams)});
+                                                .datagrams = Budget(config.datagrams),
+                                                .excess = {}});
   arrivals.add(made->host, id);
   places[from].pending = made.get();
   sessions.emplace(id, std::move(made));
@@ -317,7 +292,7 @@ void Listener::Impl::close_silently(Session& session, CloseReason reason) {
 
 void Listener::Impl::handle_timeout(Instant now) {
   told = now;
-  unmute(now);
+  muted.expire(now);
   settle();
   std::vector<SessionId> due;
   for (const auto& [instant, id] : timers) {
@@ -449,12 +424,7 @@ std::optional<Datagram> Listener::poll_datagram() {
   return first;
 }
 
-std::optional<std::vector<Address>> Listener::poll_muted() {
-  if (!std::exchange(impl_->muted_changed, false)) return std::nullopt;
-  std::vector<Address> addresses;
-  for (const Muted& each : impl_->muted) addresses.push_back(each.address);
-  return addresses;
-}
+std::optional<std::vector<Address>> Listener::poll_muted() { return impl_->muted.poll(); }
 
 std::optional<SessionEvent> Listener::poll_event() {
   if (impl_->events.empty()) impl_->settle();
@@ -468,7 +438,7 @@ std::optional<Instant> Listener::next_deadline() const {
   impl_->settle();
   auto earliest = impl_->next_turn();
   if (!impl_->timers.empty()) earliest = std::min(impl_->timers.begin()->first, earliest.value_or(Instant::max()));
-  if (!impl_->muted.empty()) earliest = std::min(impl_->muted.front().until, earliest.value_or(Instant::max()));
+  if (const auto at = impl_->muted.next_deadline()) earliest = std::min(*at, earliest.value_or(Instant::max()));
   return earliest;
 }
 
