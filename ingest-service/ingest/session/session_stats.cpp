@@ -1,16 +1,8 @@
 #include "ingest/session/session_stats.hpp"
 
+#include "ingest/session/sum.hpp"
+
 namespace wardlink::ingest {
-namespace {
-
-void add(std::uint64_t& sum, std::uint64_t one) { sum += one; }
-
-template <class T, std::size_t N>
-void add(std::array<T, N>& sum, const std::array<T, N>& one) {
-  for (std::size_t i = 0; i < N; ++i) add(sum[i], one[i]);
-}
-
-}  // namespace
 
 const char* to_string(PostEnd end) {
   switch (end) {

@@ -1,16 +1,10 @@
 #include "ingest/shard/shard_stats.hpp"
 
+#include "ingest/session/sum.hpp"
+
 namespace wardlink::ingest {
-namespace {
 
-void add(std::uint64_t& sum, std::uint64_t one) { sum += one; }
-
-template <class T, std::size_t N>
-void add(std::array<T, N>& sum, const std::array<T, N>& one) {
-  for (std::size_t i = 0; i < N; ++i) add(sum[i], one[i]);
-}
-
-void add(coap::SessionCounters& sum, const coap::SessionCounters& one) {
+static void add(coap::SessionCounters& sum, const coap::SessionCounters& one) {
   add(sum.datagrams_in, one.datagrams_in);
   add(sum.datagrams_out, one.datagrams_out);
   add(sum.challenges, one.challenges);
@@ -24,8 +18,6 @@ void add(coap::SessionCounters& sum, const coap::SessionCounters& one) {
   add(sum.handshakes_failed, one.handshakes_failed);
   add(sum.sessions_closed, one.sessions_closed);
 }
-
-}  // namespace
 
 void add(coap::ConnectionCounters& sum, const coap::ConnectionCounters& one) {
   add(sum.messages_in, one.messages_in);
