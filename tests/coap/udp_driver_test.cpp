@@ -5,6 +5,8 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -12,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -319,17 +322,29 @@ TEST(UdpDriver, AnswersFromTheAddressThatWasAsked) {  // NET-1
   }
 }
 
+/// A socket that hears of each change of an IPv6 address of this network (rtnetlink(7)).
+int listen_for_addresses() {
+  const int file = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  sockaddr_nl name{};
+  name.nl_family = AF_NETLINK;
+  name.nl_groups = RTMGRP_IPV6_IFADDR;
+  if (bind(file, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0) return file;
+  close(file);
+  return -1;
+}
+
 /// An address that was just added is tentative until the kernel has come to it, and what is sent to it is lost.
-bool wait_until_it_can_be_bound(const in6_addr& address, int interface) {
+bool wait_until_it_can_be_bound(int changes, const in6_addr& address, int interface) {
   sockaddr_in6 one{};
   one.sin6_family = AF_INET6;
   one.sin6_addr = address;
   one.sin6_scope_id = static_cast<std::uint32_t>(interface);
   const int file = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  std::array<char, 4096> change;
   bool bound = false;
   while (file >= 0 && !(bound = bind(file, reinterpret_cast<const sockaddr*>(&one), sizeof one) == 0) &&
-         errno == EADDRNOTAVAIL)
-    std::this_thread::sleep_for(1ms);
+         errno == EADDRNOTAVAIL && recv(changes, change.data(), change.size(), 0) > 0) {
+  }
   close(file);
   return bound;
 }
@@ -337,7 +352,7 @@ bool wait_until_it_can_be_bound(const in6_addr& address, int interface) {
 /// Makes the calling thread's network one of its own, with these addresses on its loopback. False: it may not.
 bool enter_network_of_its_own(const std::vector<std::string>& ipv6) {
   if (unshare(CLONE_NEWNET) != 0) return false;
-  const int control = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int control = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), changes = listen_for_addresses();
   ifreq up{};
   std::strcpy(up.ifr_name, "lo");
   bool done = ioctl(control, SIOCGIFFLAGS, &up) == 0;
@@ -350,9 +365,11 @@ bool enter_network_of_its_own(const std::vector<std::string>& ipv6) {
       int interface;
     } request{{}, text.starts_with("fe80") ? 64u : 128u, static_cast<int>(if_nametoindex("lo"))};
     done = done && inet_pton(AF_INET6, text.c_str(), &request.address) == 1 &&
-           ioctl(control, SIOCSIFADDR, &request) == 0 && wait_until_it_can_be_bound(request.address, request.interface);
+           ioctl(control, SIOCSIFADDR, &request) == 0 &&
+           wait_until_it_can_be_bound(changes, request.address, request.interface);
   }
   close(control);
+  close(changes);
   return done;
 }
 
