@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <csignal>
 #include <iostream>
 #include <map>
+#include <mutex>
 #include <pqxx/pqxx>
 #include <random>
 #include <set>
 #include <sstream>
+#include <stop_token>
 #include <thread>
 
 #include "places.hpp"
@@ -127,12 +130,15 @@ class DirectWriter {
 };
 
 /// A transaction that has written, and then says nothing for two seconds; again and again.
-void hang(const std::string& database, const std::atomic<bool>& stop) {
+void hang(const std::stop_token& stop, const std::string& database) {
   pqxx::connection connection(database);
-  while (!stop) {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  while (!stop.stop_requested()) {
     pqxx::work work(connection);
     work.exec("INSERT INTO ward (ward_id) VALUES ('hung')");
-    for (int tenths = 0; tenths < 20 && !stop; ++tenths) std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    std::unique_lock lock(mutex);
+    stopped.wait_for(lock, stop, std::chrono::seconds{2}, [] { return false; });
   }
 }
 
@@ -196,7 +202,7 @@ TEST_F(Watch, KilledFiftyTimesItMissesNothingAndGetsNothingTwice) {
 
   std::atomic<bool> stop = false;
   auto ward = stack.ward({"--devices", "8"});
-  std::thread hung([&] { hang(stack.database(), stop); });
+  std::jthread hung(hang, stack.database());
   std::vector<std::unique_ptr<DirectWriter>> writers;
   for (int i = 0; i < 4; ++i) {
     writers.push_back(
@@ -225,6 +231,7 @@ TEST_F(Watch, KilledFiftyTimesItMissesNothingAndGetsNothingTwice) {
 
   stop = true;
   writers.clear();
+  hung.request_stop();
   hung.join();
   ward.signal(SIGTERM);
   EXPECT_LE(ward.wait(), 1) << ward.log();  // 1: its last alarm was not acknowledged within seconds
