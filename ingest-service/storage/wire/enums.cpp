@@ -3,6 +3,7 @@
 #include "signs/waveforms.hpp"
 
 namespace wardlink::storage {
+
 v1::Stream to_proto(Stream stream) {
   switch (stream) {
     case Stream::vitals:
