@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <thread>
-
 #include "contract/tenant.hpp"
 
 namespace wardlink::storage::test {
@@ -29,11 +27,11 @@ class LiveContract : public ContractTest {
   }
   /// A horizon that every transaction so far lies below: another database's may run at this moment.
   std::uint64_t settled() {
-    std::uint64_t next = live.horizon().next;
-    for (;;) {
+    const auto listener = live.listen();
+    const auto next = live.horizon().next;
+    for (;; listener->wait(20ms)) {
       const auto horizon = live.horizon();
       if (horizon.settled >= next) return horizon.settled;
-      std::this_thread::yield();
     }
   }
   static LiveFilter with_waveforms() {
