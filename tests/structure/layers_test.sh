@@ -81,6 +81,17 @@ if [ -n "$found" ]; then
   bad=1
 fi
 
+# One calendar: what storage dates, and what it compares instants with, is read from calendar() of the schema. (When a step
+# of the schema was applied is dated before calendar() is there; ingest_api dates what an ingest sent without an instant.)
+found=$(grep -rnE 'system_clock|\b(clock|statement|transaction)_timestamp\(|\bnow\(\)|CURRENT_(TIME|DATE)|LOCALTIME' \
+  ingest-service/storage/{api,live,port,postgres,rules,wire} ingest-service/storage/schema/01[1-9]* |
+  grep -vE 'Clock::now\(\)|steady_clock::now|schema/011_calendar.sql:3:|api/ingest_api.cpp:|" applied_at timestamptz')
+if [ -n "$found" ]; then
+  echo 'storage has one calendar, calendar() of its schema:'
+  echo "$found"
+  bad=1
+fi
+
 # The files that docs/architecture.md leads through are there, and from socket to COMMIT they are few.
 stairs=$(sed -n '/^## From socket/,/^## Recipes/p' docs/architecture.md | grep -oE '^\| [0-9]+ \| [a-z_/-]+\.cpp' | sed 's/.*| //')
 for file in $stairs; do

@@ -19,9 +19,9 @@ v1::Device to_proto(const DeviceRow& row) {
 }
 
 /// A wish for the future is a mistake; five minutes are left to clocks that disagree.
-Instant parse_past(const std::string& field, const google::protobuf::Timestamp& stamp) {
+Instant parse_past(const std::string& field, const google::protobuf::Timestamp& stamp, Instant now) {
   const auto at = parse_instant(field, stamp);
-  if (at > std::chrono::system_clock::now() + std::chrono::minutes(5)) {
+  if (at > now + std::chrono::minutes(5)) {
     throw InvalidArgument(field, "lies in the future");
   }
   return at;
@@ -69,7 +69,7 @@ grpc::Status DeviceApi::AssignDevice(grpc::ServerContext* context, const v1::Ass
     const auto scope =
         guard_.admit(*context, "DeviceService.AssignDevice", roles::carers, {request->device(), request->patient()});
     std::optional<Instant> from;
-    if (request->has_held_from()) from = parse_past("held_from", request->held_from());
+    if (request->has_held_from()) from = parse_past("held_from", request->held_from(), store_.calendar());
     *response = to_proto(store_.assign(scope, parse_device("device", request->device()),
                                        parse_patient("patient", request->patient()), from, subject_of(*context)));
   });
@@ -80,7 +80,7 @@ grpc::Status DeviceApi::ReleaseDevice(grpc::ServerContext* context, const v1::Re
   return answered([&] {
     const auto scope = guard_.admit(*context, "DeviceService.ReleaseDevice", roles::carers, {request->device()});
     std::optional<Instant> until;
-    if (request->has_held_until()) until = parse_past("held_until", request->held_until());
+    if (request->has_held_until()) until = parse_past("held_until", request->held_until(), store_.calendar());
     *response = to_proto(store_.release(scope, parse_device("device", request->device()), until, subject_of(*context)));
   });
 }

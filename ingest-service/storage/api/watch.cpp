@@ -174,8 +174,7 @@ class Watch {
   void send_heartbeat(v1::WatchResponse response) {
     next_beat_ = Clock::now() + tail_.beat();
     auto& heartbeat = *response.mutable_heartbeat();
-    *heartbeat.mutable_time() =
-        to_stamp(std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
+    *heartbeat.mutable_time() = to_stamp(tail_.calendar());
     // The queue tells how far the tail has come: what lies before it must have been sent.
     if (const auto settled = in_step_ ? queue_->settled() : std::nullopt) {
       position_ = std::max(position_, settled->position);

@@ -45,6 +45,12 @@ LiveTail::Opened LiveTail::open(const LiveFilter& filter, std::function<void()> 
   return {pending->queue, *pending->from};
 }
 
+Instant LiveTail::calendar() {
+  const locks::Lock lock(mutex_);
+  return last_look_.at +
+         std::chrono::duration_cast<std::chrono::microseconds>(LiveQueue::Clock::now() - last_look_.taken);
+}
+
 void LiveTail::stop() {
   {
     const locks::Lock lock(mutex_);
@@ -97,6 +103,7 @@ void LiveTail::look() {
 
 void LiveTail::admit(const Horizon& horizon) {
   const locks::Lock lock(mutex_);
+  last_look_ = {horizon.at, LiveQueue::Clock::now()};
   if (std::ranges::all_of(queues_, [](const auto& queue) { return queue->ended() != LiveQueue::End::none; })) {
     position_ = {.transaction = horizon.settled};
     mark_.reset();

@@ -31,6 +31,8 @@ class LiveTail {
   Opened open(const LiveFilter& filter, std::function<void()> cancel);
 
   std::chrono::milliseconds beat() const { return limits_.beat; }
+  /// The database's calendar, carried on from the last look. Of whoever was opened. Any thread.
+  Instant calendar() EXCLUDES(mutex_);
   /// Ends every watcher, and every one that is opened later. Any thread.
   void stop();
 
@@ -60,6 +62,11 @@ class LiveTail {
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::vector<std::shared_ptr<Pending>> pending_ GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<LiveQueue>> queues_ GUARDED_BY(mutex_);
+  struct Look {
+    Instant at;
+    LiveQueue::Clock::time_point taken;
+  };
+  Look last_look_ GUARDED_BY(mutex_);
 
   // The thread's own.
   bool away_ = false;

@@ -98,6 +98,11 @@ DeviceRow MemoryStore::device(const Scope& scope, const std::string& urn) {
   return std::move(*row);
 }
 
+Instant MemoryStore::calendar() {
+  const std::lock_guard lock(tables_->mutex);
+  return tables_->now();
+}
+
 AssignmentRow MemoryStore::assign(const Scope& scope, const std::string& device, const std::string& patient,
                                   std::optional<Instant> from, const std::string& by) {
   const std::lock_guard lock(tables_->mutex);
@@ -110,7 +115,7 @@ AssignmentRow MemoryStore::assign(const Scope& scope, const std::string& device,
     return *worn;
   }
   ++tables_->transactions;
-  const AssignmentRow row{device, patient, at, next_start(*tables_, id, at), now, by};
+  const AssignmentRow row{device, patient, at, next_start(*tables_, id, at), tables_->instant_of_change(id, now), by};
   believe(*tables_, id, row);
   bell_.ring();
   return row;
@@ -125,8 +130,7 @@ AssignmentRow MemoryStore::release(const Scope& scope, const std::string& device
   if (!worn) throw StoreError(Kind::precondition, "nobody wears devices/" + device + " then");
   require_patient(*tables_, scope, worn->patient);
   ++tables_->transactions;
-  // Later than the belief it replaces, also when the clock was set back.
-  const auto recorded = std::max(now, worn->recorded_at + std::chrono::microseconds(1));
+  const auto recorded = tables_->instant_of_change(id, now);
   const AssignmentRow corrected{device, worn->patient, worn->held_from, at, recorded, by};
   stop_believing(*tables_, id, *worn, recorded);
   if (at != corrected.held_from) believe(*tables_, id, corrected);  // else it never was

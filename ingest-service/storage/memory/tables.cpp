@@ -1,5 +1,7 @@
 #include "storage/memory/tables.hpp"
 
+#include <algorithm>
+
 #include "storage/rules/text.hpp"
 
 namespace wardlink::storage::memory {
@@ -41,6 +43,12 @@ void Tables::add_audit(AuditFact fact) {
   for (auto& resource : fact.resources) resource = cleaned(std::move(resource));
   fact.count = static_cast<std::uint64_t>(capped(fact.count));
   audit.push_back(std::move(fact));
+}
+
+Instant Tables::instant_of_change(std::int64_t device_id, Instant present) {
+  const auto [last, first] = reassigned.try_emplace(device_id, present);
+  if (!first) last->second = std::max(present, last->second + std::chrono::microseconds(1));
+  return last->second;
 }
 
 }  // namespace wardlink::storage::memory

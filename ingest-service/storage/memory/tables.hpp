@@ -100,6 +100,7 @@ struct Tables {
   std::map<std::string, Patient> patients;                               // by id
   std::set<std::pair<std::string, std::string>> identifiers;             // system, value
   std::map<std::int64_t, std::map<Instant, AssignmentRow>> assignments;  // by device and held_from: believed
+  std::map<std::int64_t, Instant> reassigned;                            // when a device's last changed
   std::vector<Grant> grants;
   std::vector<AuditFact> audit;
 
@@ -112,6 +113,9 @@ struct Tables {
   /// Adds a record's row, to the log too.
   void add(Row row);
   void add_audit(AuditFact fact);
+  /// When a change of who wears the device is recorded: later than every one before it, also where the calendar was set
+  /// back.
+  Instant instant_of_change(std::int64_t device_id, Instant present);
 };
 
 }  // namespace wardlink::storage::memory

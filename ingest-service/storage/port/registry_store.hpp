@@ -46,6 +46,8 @@ class RegistryStore {
   virtual Page<DeviceRow, std::string> devices(const Scope& scope, const std::string& after, std::size_t limit) = 0;
   virtual DeviceRow device(const Scope& scope, const std::string& urn) = 0;
 
+  /// What is meant by now.
+  virtual Instant calendar() = 0;
   /// Until the device's next assignment begins, or open. Nothing = now. The same patient already wearing it then:
   /// that assignment.
   virtual AssignmentRow assign(const Scope& scope, const std::string& device, const std::string& patient,

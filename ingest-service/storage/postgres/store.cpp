@@ -19,7 +19,7 @@ PostgresStore::PostgresStore(Config config) : impl_(std::make_unique<Impl>(confi
       }
       postgres::migrate(*connection);
       if (const auto names = postgres::names_out_of_use(*connection); !names.empty()) spdlog::warn(names);
-      impl_->partitions.ensure(*connection, postgres::now(), postgres::now());
+      impl_->partitions.ensure(*connection);
     });
   }
   epoch();  // before the first row of ours
@@ -29,7 +29,7 @@ PostgresStore::~PostgresStore() = default;
 
 void PostgresStore::maintain() {
   const auto connection = impl_->database.open();
-  postgres::translated([&] { impl_->partitions.ensure(*connection, postgres::now(), postgres::now()); });
+  postgres::translated([&] { impl_->partitions.ensure(*connection); });
 }
 
 void PostgresStore::probe() {

@@ -67,7 +67,5 @@ inline std::optional<std::uint64_t> optional_count(const pqxx::field& field) {
 /// For $n::bigint where nothing means unbounded: an empty string, NULLIF in the statement.
 inline std::string instant_text(const std::optional<Instant>& at) { return at ? to_text(*at) : std::string(); }
 
-inline Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
-
 }  // namespace postgres
 }  // namespace wardlink::storage

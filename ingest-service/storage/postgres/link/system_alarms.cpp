@@ -23,9 +23,8 @@ void raise_system_alarm(pqxx::transaction_base& tx, const SystemAlarmFact& fact)
 }
 
 void end_system_alarm(pqxx::transaction_base& tx, const std::string& code, const std::string& subject) {
-  tx.exec_params0(
-      "UPDATE system_alarm SET ended_at = clock_timestamp() WHERE code = $1 AND subject = $2 AND ended_at IS NULL",
-      code, subject);
+  tx.exec_params0("UPDATE system_alarm SET ended_at = calendar() WHERE code = $1 AND subject = $2 AND ended_at IS NULL",
+                  code, subject);
 }
 
 bool system_alarm_stands(pqxx::transaction_base& tx, const std::string& code, const std::string& subject) {

@@ -84,7 +84,7 @@ Horizon PostgresStore::horizon() {
       [&](pqxx::work& tx) {
         // What has ended wrote so before it was seen to have ended: the log's end is asked for behind the snapshot.
         auto row = tx.exec1(
-            "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), micros(statement_timestamp()) FROM pg_current_snapshot()"
+            "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s), micros(calendar()) FROM pg_current_snapshot()"
             " s");
         Horizon horizon{row[0].as<std::uint64_t>(), row[1].as<std::uint64_t>(), read_instant(row[2].c_str()), 0};
         row = tx.exec1("SELECT pg_current_wal_insert_lsn() - '0/0', pg_current_wal_flush_lsn() - '0/0'");

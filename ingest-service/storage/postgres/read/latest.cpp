@@ -24,7 +24,7 @@ const char* looked_at(Subject::Kind kind) {
     case Subject::Kind::patient:
       return "SELECT d.device_id, d.urn FROM assignment s JOIN device d ON d.device_id = s.device_id"
              " WHERE s.patient_id = NULLIF($1, '')::uuid AND $2 = '' AND upper_inf(s.recorded)"
-             " AND s.held @> statement_timestamp() AND d.device_id > $3 ORDER BY d.device_id LIMIT $4";
+             " AND s.held @> (SELECT calendar()) AND d.device_id > $3 ORDER BY d.device_id LIMIT $4";
     case Subject::Kind::all:
       break;
   }
@@ -37,7 +37,7 @@ std::string wearers(Subject::Kind kind) {
   return "SELECT d.device_id, d.urn, p.patient_id, p.display_name, micros(" + std::string(last_received_at) +
          ") FROM (" + looked_at(kind) +
          ") d LEFT JOIN assignment a ON a.device_id = d.device_id AND upper_inf(a.recorded)"
-         "  AND a.held @> statement_timestamp()"
+         "  AND a.held @> (SELECT calendar())"
          " LEFT JOIN patient p ON p.patient_id = a.patient_id"
          " WHERE ($5 = '' OR p.ward_id = ANY (NULLIF($5, '')::text[])) ORDER BY d.device_id LIMIT $6";
 }

@@ -1,5 +1,6 @@
 // Devices, and who wears them. Corrections never overwrite: they close what was believed and add what is.
 
+#include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
@@ -17,7 +18,7 @@ std::string device_rows(const std::string& devices) {
   return "SELECT d.urn, micros(d.created_at), p.patient_id, p.display_name, micros(" + std::string(last_received_at) +
          ") FROM (" + devices +
          ") d LEFT JOIN assignment a ON a.device_id = d.device_id AND upper_inf(a.recorded)"
-         "  AND a.held @> statement_timestamp()"
+         "  AND a.held @> (SELECT calendar())"
          " LEFT JOIN patient p ON p.patient_id = a.patient_id"
          " WHERE ($1 = '' OR p.patient_id IS NULL OR p.ward_id = ANY (NULLIF($1, '')::text[]))";
 }
@@ -88,9 +89,13 @@ AssignmentRow believe(pqxx::work& tx, std::int64_t device_id, const std::string&
   }
 }
 
-/// The instant of a correction: later than the belief it replaces, also when the clock was set back.
-Instant correction_instant(const Believed& replaced) {
-  return std::max(now(), replaced.recorded_at + std::chrono::microseconds(1));
+/// When a change of who wears the device is recorded: later than every one before it, also where the calendar was set
+/// back.
+Instant instant_of_change(pqxx::work& tx, std::int64_t device_id, Instant now) {
+  const auto last = optional_instant(tx.exec_params1(
+      "SELECT micros(max(greatest(lower(recorded), upper(recorded)))) FROM assignment WHERE device_id = $1",
+      device_id)[0]);
+  return last ? std::max(now, *last + std::chrono::microseconds(1)) : now;
 }
 
 void stop_believing(pqxx::work& tx, std::int64_t device_id, const Believed& what, Instant at) {
@@ -138,19 +143,24 @@ DeviceRow PostgresStore::device(const Scope& scope, const std::string& urn) {
   });
 }
 
+Instant PostgresStore::calendar() {
+  return impl_->pool.transact([](pqxx::work& tx) { return read_calendar(tx); });
+}
+
 AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& device, const std::string& patient,
                                     std::optional<Instant> from, const std::string& by) {
   const auto assignment = impl_->pool.change([&](pqxx::work& tx) {
     const auto device_id = lock_device(tx, device);
     require_patient(tx, scope, patient);
-    const Instant at = from.value_or(now());
+    const Instant now = read_calendar(tx), at = from.value_or(now);
     if (const auto standing = holding_at(tx, device_id, at)) {
       if (standing->patient != patient) {
         throw StoreError(Kind::precondition, "devices/" + device + " is worn by another patient then");
       }
       return AssignmentRow{device, patient, standing->from, standing->until, standing->recorded_at, standing->by};
     }
-    return believe(tx, device_id, device, {patient, at, next_start(tx, device_id, at), now(), by});
+    return believe(tx, device_id, device,
+                   {patient, at, next_start(tx, device_id, at), instant_of_change(tx, device_id, now), by});
   });
   impl_->bell.ring();
   return assignment;
@@ -160,11 +170,11 @@ AssignmentRow PostgresStore::release(const Scope& scope, const std::string& devi
                                      const std::string& by) {
   const auto assignment = impl_->pool.change([&](pqxx::work& tx) {
     const auto device_id = lock_device(tx, device);
-    const Instant at = until.value_or(now());
+    const Instant now = read_calendar(tx), at = until.value_or(now);
     const auto standing = holding_at(tx, device_id, at);
     if (!standing) throw StoreError(Kind::precondition, "nobody wears devices/" + device + " then");
     require_patient(tx, scope, standing->patient);
-    const Instant recorded = correction_instant(*standing);
+    const Instant recorded = instant_of_change(tx, device_id, now);
     stop_believing(tx, device_id, *standing, recorded);
     const Believed corrected{standing->patient, standing->from, at, recorded, by};
     // Ended where it began: it never was.

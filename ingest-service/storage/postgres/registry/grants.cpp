@@ -42,7 +42,7 @@ std::string PostgresStore::ward_of(const Subject& subject) {
   constexpr const char* of_patient = "SELECT ward_id FROM patient WHERE patient_id = $1::uuid";
   constexpr const char* of_wearer =
       "SELECT p.ward_id FROM device d JOIN assignment a USING (device_id) JOIN patient p USING (patient_id)"
-      " WHERE d.urn = $1 AND upper_inf(a.recorded) AND a.held @> clock_timestamp()";
+      " WHERE d.urn = $1 AND upper_inf(a.recorded) AND a.held @> (SELECT calendar())";
   return impl_->pool.transact(
       [&](pqxx::work& tx) {
         const auto found = tx.exec_params(subject.kind == Subject::Kind::patient ? of_patient : of_wearer, subject.id);

@@ -46,7 +46,7 @@ void complete(pqxx::work& tx, std::vector<PatientRow>& patients) {
   }
   for (const auto row : tx.exec_params("SELECT a.patient_id, d.urn FROM assignment a JOIN device d USING (device_id)"
                                        " WHERE a.patient_id = ANY ($1::uuid[]) AND upper_inf(a.recorded)"
-                                       " AND a.held @> statement_timestamp() ORDER BY d.urn",
+                                       " AND a.held @> (SELECT calendar()) ORDER BY d.urn",
                                        all)) {
     by_id.at(row[0].as<std::string>())->devices.push_back(row[1].as<std::string>());
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/link/text.hpp"
 
 namespace wardlink::storage::postgres {
@@ -22,8 +23,9 @@ std::chrono::sys_days Partitions::first_day(std::span<const Instant> begun, std:
   return first;
 }
 
-void Partitions::ensure(pqxx::connection& connection, std::span<const Instant> begun, Instant now) {
-  const auto today = std::chrono::floor<days>(now);
+void Partitions::ensure(pqxx::connection& connection, std::span<const Instant> begun) {
+  pqxx::work tx(connection);
+  const auto today = std::chrono::floor<days>(read_calendar(tx));
   ArrayText wanted;
   std::set<std::chrono::sys_days> missing;
   const locks::Lock lock(mutex_);
@@ -33,8 +35,6 @@ void Partitions::ensure(pqxx::connection& connection, std::span<const Instant> b
     wanted.add(std::int64_t{day.time_since_epoch().count()});
   }
   if (missing.empty()) return;
-
-  pqxx::work tx(connection);
   tx.exec0("SET LOCAL lock_timeout = '2s'");
   tx.exec1("SELECT pg_advisory_xact_lock(2002874981)");
   const auto made = tx.exec_params(

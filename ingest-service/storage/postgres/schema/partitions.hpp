@@ -18,10 +18,9 @@ class Partitions {
   static constexpr int days_ahead = 7;
   explicit Partitions(int days_back) : days_back_(days_back) {}
 
-  /// From the day of the earliest of `begun`, or yesterday where that is more than days_back ago, to a week ahead. Asks
-  /// the database only for days that are not known. Throws what pqxx throws.
-  void ensure(pqxx::connection& connection, std::span<const Instant> begun, Instant now);
-  void ensure(pqxx::connection& connection, Instant begun, Instant now) { ensure(connection, {&begun, 1}, now); }
+  /// From the day of the earliest of `begun`, or yesterday where that is more than days_back ago, to a week ahead of
+  /// today. Asks the database only for days that are not known. Throws what pqxx throws.
+  void ensure(pqxx::connection& connection, std::span<const Instant> begun = {});
 
  private:
   std::chrono::sys_days first_day(std::span<const Instant> begun, std::chrono::sys_days today) const;

@@ -82,8 +82,7 @@ void Writer::make_partitions(std::span<const Attached> attached) {
   if (anchors.empty()) return;
   connected([&] {
     try {
-      partitions_.ensure(*connection_, anchors,
-                         std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()));
+      partitions_.ensure(*connection_, anchors);
     } catch (const pqxx::sql_error& error) {
       if (!connection_->is_open()) throw;
       spdlog::warn(fmt::format("no partitions made at attach: {}", cause(error)));

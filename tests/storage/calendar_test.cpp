@@ -1,0 +1,130 @@
+// There is one calendar, the database's: whatever date it has, all that is dated and compared goes by it.
+
+#include <gtest/gtest.h>
+
+#include "cluster.hpp"
+#include "storage/postgres/postgres_store.hpp"
+
+namespace wardlink::storage {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::sys_days, std::chrono::year;
+
+constexpr const char* device = "urn:dev:os:32473-a";
+constexpr const char* nurse = "urn:wardlink:client:nurse";
+
+/// A database whose calendar stands still at an instant.
+class StoppedCalendar : public test::ScratchDatabase {
+ public:
+  explicit StoppedCalendar(Instant at) {
+    const PostgresStore makes_the_schema({.connection = connection()});
+    stop_at(at);
+    ask("UPDATE live_epoch SET begun_at = calendar()");
+  }
+  void stop_at(Instant at) const {
+    ask("CREATE OR REPLACE FUNCTION calendar() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT instant(" +
+        std::to_string(at.time_since_epoch().count()) + ") $$");
+  }
+  /// Columns that hold an instant of the last day by the machine's calendar.
+  std::string dated_otherwise() const {
+    test::Sql sql(connection());
+    std::string found;
+    for (const auto& row : sql.rows("SELECT table_name, column_name FROM information_schema.columns"
+                                    " JOIN information_schema.tables USING (table_schema, table_name)"
+                                    " WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+                                    " AND table_name <> 'schema_migration' AND data_type = 'timestamp with time zone'"))
+      if (sql.ask("SELECT count(*) FROM " + *row[0] + " WHERE abs(extract(epoch FROM " + *row[1] +
+                  " - clock_timestamp())) < 86400") != "0")
+        found += *row[0] + "." + *row[1] + " ";
+    return found;
+  }
+};
+
+class CalendarTest : public testing::TestWithParam<Instant> {};
+
+TEST_P(CalendarTest, DatesAllThatIsStored) {  // TIME-1
+  StoppedCalendar database(GetParam());
+  PostgresStore store({.connection = database.connection()});
+  store.ensure_grants({{.subject = nurse, .role = "clinician", .ward = "icu"}});
+  EXPECT_EQ(store.calendar(), GetParam());
+  EXPECT_EQ(store.create_device(device).created_at, GetParam());
+  const auto ann = store.create_patient("Ann", {}, "icu");
+  EXPECT_EQ(ann.created_at, GetParam());
+  const auto worn = store.assign({}, device, ann.id, {}, nurse);
+  EXPECT_EQ(worn.held_from, GetParam());
+  EXPECT_EQ(worn.recorded_at, GetParam());
+
+  const auto writer = store.open_writer();
+  const auto session = writer->attach({device, 7, GetParam()}).session;
+  writer->attach({device, 7, GetParam() + 3s});  // says another clock
+  const AlarmFact fact{
+      AlarmEvent::raised, AlarmKind::physiological, AlarmPriority::high, "hr-high", 1, 140.5, 130.0, 0};
+  const std::vector<Record> records{
+      {session, Stream::vitals, 1, 1000, GetParam() + 1s, MeasurementSet{{1}, {72}, {0}}},
+      {session, Stream::alarms, 1, 1000, GetParam() + 1s, fact},
+      {session, Stream::alarms, 0, 0, GetParam() + 1s, Unusable{"undecodable", "/alarms", "?"}}};
+  writer->append(records);
+  store.acknowledge({}, {{device, 7, Stream::alarms, 1}}, nurse);
+  store.audit({.subject = nurse, .method = "x", .granted = true});
+  store.release({}, device, {}, nurse);
+  EXPECT_EQ(database.dated_otherwise(), "");
+}
+
+TEST_P(CalendarTest, SaysWhoWearsADeviceNow) {  // TIME-1
+  StoppedCalendar database(GetParam());
+  PostgresStore store({.connection = database.connection()});
+  store.create_device(device);
+  const auto ann = store.create_patient("Ann", {}, "icu").id, bob = store.create_patient("Bob", {}, "surgery").id;
+  store.assign({}, device, ann, GetParam() - 2h, nurse);
+  store.release({}, device, GetParam() - 1h, nurse);
+  store.assign({}, device, bob, GetParam() - 1h, nurse);
+  EXPECT_EQ(store.device({}, device).patient, bob);
+  EXPECT_EQ(store.patient({}, bob).devices, std::vector<std::string>{device});
+  EXPECT_EQ(store.patient({}, ann).devices, std::vector<std::string>{});
+  EXPECT_EQ(store.ward_of({Subject::Kind::device, device}), "surgery");
+  const auto present = store.latest({}, {Subject::Kind::patient, bob});
+  ASSERT_EQ(present.size(), 1u);
+  EXPECT_EQ(present.front().device, device);
+  EXPECT_EQ(store.latest({}, {}).front().patient, bob);
+}
+
+TEST_P(CalendarTest, MayBeSetBackWhileAssignmentsChange) {  // TIME-1, LIFE-3
+  StoppedCalendar database(GetParam());
+  PostgresStore store({.connection = database.connection()});
+  store.create_device(device);
+  const auto ann = store.create_patient("Ann", {}, "").id, bob = store.create_patient("Bob", {}, "").id;
+  store.assign({}, device, ann, GetParam() - 3h, nurse);
+  store.release({}, device, GetParam() - 2h, nurse);
+  database.stop_at(GetParam() - 1h);
+  EXPECT_EQ(store.assign({}, device, bob, GetParam() - 2h, nurse).patient, bob);
+  EXPECT_EQ(store.release({}, device, GetParam() - 90min, nurse).held_until, GetParam() - 90min);
+  EXPECT_EQ(store.assign({}, device, ann, {}, nurse).held_from, GetParam() - 1h);
+  EXPECT_EQ(store.device({}, device).patient, ann);
+}
+
+TEST_P(CalendarTest, HasItsDaysPartitions) {  // TIME-1
+  StoppedCalendar database(GetParam());
+  PostgresStore store({.connection = database.connection()});
+  store.open_writer()->attach({device, 7, GetParam()});
+  EXPECT_EQ(database.ask("SELECT count(*) FROM generate_series(0, 7) n WHERE to_regclass('measurement_set_' ||"
+                         " to_char(day_of(calendar()) + n::int, 'YYYYMMDD')) IS NOT NULL"),
+            "8");
+}
+
+TEST_P(CalendarTest, IsTheOneOfLiveStreams) {  // TIME-1
+  StoppedCalendar database(GetParam());
+  PostgresStore store({.connection = database.connection()});
+  EXPECT_EQ(store.horizon().at, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, CalendarTest,
+                         testing::Values(sys_days{year{1971} / 3 / 4} + 23h, sys_days{year{2031} / 1 / 2} + 5h,
+                                         sys_days{year{2106} / 2 / 8} + 1h),
+                         [](const auto& of) {
+                           const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(of.param));
+                           return "year" + std::to_string(static_cast<int>(day.year()));
+                         });
+
+}  // namespace
+}  // namespace wardlink::storage
