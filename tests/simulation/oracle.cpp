@@ -30,6 +30,12 @@ bool equal(const SequencedSet& booked, const storage::StoredSet& stored) {
   return true;
 }
 
+bool holds(const SequencedSet* set, const storage::StoredLatest& latest) {
+  return set != nullptr && std::ranges::any_of(set->readings, [&](const Reading& one) {
+           return one.sign == latest.sign && one.value == latest.value;
+         });
+}
+
 }  // namespace
 
 void Oracle::violated(const char* invariant, const std::string& what) {
@@ -43,6 +49,7 @@ void Oracle::violated(const char* invariant, const std::string& what) {
 
 /// I1: no ACK before its commit.
 void Oracle::watch(Wearable& device) {
+  books_[device.urn()] = &device.book();
   device.book().on_acknowledged = [this, &device](Key key) {
     if (!database_.has_alarm(device.urn(), key.first, key.second))
       violated("I1", "acknowledged before it is stored: " + name(device.urn(), key));
@@ -50,13 +57,18 @@ void Oracle::watch(Wearable& device) {
 }
 
 /// I6
-void Oracle::look(const storage::StoredRows& rows) {
-  for (const auto& latest : rows.latest) {
-    auto& shown = shown_[{latest.device, latest.sign}];
-    if (latest.measured_at < shown)
-      violated("I6", "what is shown went back: " + latest.device + " sign " + std::to_string(latest.sign));
-    shown = latest.measured_at;
-  }
+void Oracle::look(const storage::StoredLatest& latest) {
+  const auto [at, is_first] = shown_.try_emplace({latest.device, latest.sign}, latest);
+  auto& before = at->second;
+  if (!is_first && latest == before) return;
+  const auto what = name(latest.device, {latest.boot, latest.sequence}) + ", sign " + std::to_string(latest.sign);
+  const bool back =
+      latest.measured_at < before.measured_at || (latest.boot == before.boot && latest.sequence < before.sequence);
+  if (back) violated("I6", "what is shown went back: " + what);
+  const auto book = books_.find(latest.device);
+  if (book == books_.end() || !holds(book->second->set({latest.boot, latest.sequence}), latest))
+    violated("I6", "what is shown was not measured: " + what);
+  before = latest;
 }
 
 // -- at its end -------------------------------------------------------------------------------------------------------
@@ -65,9 +77,7 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
   const auto rows = database_.rows();
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> stored;
   for (const auto& row : rows.alarms) stored.emplace(row.device, row.boot, row.sequence);
-  std::map<std::string, const Book*> books;
   for (const auto& device : devices) {
-    books[device->urn()] = &device->book();
     check_alarms(*device, stored);
     const auto owed = device->status().value_or(DeviceStatus{}).alarms_owed;
     if (owed != 0) violated("I8", device->urn() + " still owes " + std::to_string(owed) + " alarm records");
@@ -75,9 +85,8 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
   check_unique(rows.sets);
   check_unique(rows.alarms);
   check_unique(rows.runs);
-  check_origin(rows, books);
+  check_origin(rows);
   check_sets(devices, rows, ingest);
-  look(rows);
   check_latest(rows);
   if (ingest.waiting() != 0) violated("I8", std::to_string(ingest.waiting()) + " records still wait in ingest");
 }
@@ -109,17 +118,17 @@ void Oracle::check_unique(const Rows& rows) {
 }
 
 /// I4: each row is what its device generated, under its own start. Nobody else's record has the same content.
-void Oracle::check_origin(const storage::StoredRows& rows, const std::map<std::string, const Book*>& books) {
+void Oracle::check_origin(const storage::StoredRows& rows) {
   for (const auto& row : rows.alarms) {
-    const auto book = books.find(row.device);
+    const auto book = books_.find(row.device);
     const auto at =
-        book == books.end() ? Book::Alarms::const_iterator{} : book->second->alarms.find({row.boot, row.sequence});
-    if (book == books.end() || at == book->second->alarms.end() || !equal(at->second.record, row))
+        book == books_.end() ? Book::Alarms::const_iterator{} : book->second->alarms.find({row.boot, row.sequence});
+    if (book == books_.end() || at == book->second->alarms.end() || !equal(at->second.record, row))
       violated("I4", "not as it was generated: " + name(row));
   }
   for (const auto& row : rows.sets) {
-    const auto book = books.find(row.device);
-    const auto* set = book == books.end() ? nullptr : book->second->set({row.boot, row.sequence});
+    const auto book = books_.find(row.device);
+    const auto* set = book == books_.end() ? nullptr : book->second->set({row.boot, row.sequence});
     if (set == nullptr || !equal(*set, row)) violated("I4", "not as it was generated: " + name(row));
   }
   for (const auto& row : rows.quarantine)
@@ -169,7 +178,14 @@ void Oracle::check_latest(const storage::StoredRows& rows) {
       auto& at = newest[{row.device, sign}];
       at = std::max(at, row.measured_at);
     }
-  if (newest != shown_) violated("I6", "what is shown is not the newest that is stored");
+  if (rows.latest.size() != newest.size() || rows.latest.size() != shown_.size())
+    violated("I6", "signs are stored and not shown");
+  for (const auto& latest : rows.latest) {
+    look(latest);
+    if (newest[{latest.device, latest.sign}] != latest.measured_at)
+      violated("I6", "what is shown is not the newest that is stored: " +
+                         name(latest.device, {latest.boot, latest.sequence}) + ", sign " + std::to_string(latest.sign));
+  }
 }
 
 }  // namespace wardlink::simulation

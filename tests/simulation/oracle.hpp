@@ -23,8 +23,8 @@ class Oracle {
 
   /// From now on each ACK of an alarm is compared with the database when it reaches the device.
   void watch(Wearable& device);
-  /// Now and then: what is shown as current has not gone back since the last look.
-  void look(const storage::StoredRows& rows);
+  /// A commit was made: what is shown as current has not gone back, and is what the device measured.
+  void look(const storage::StoredLatest& latest);
   /// The run is over, and the ward had time to heal.
   void conclude(const std::vector<std::unique_ptr<Wearable>>& devices, const Ingest& ingest);
 
@@ -37,7 +37,7 @@ class Oracle {
   void violated(const char* invariant, const std::string& what);
   void check_alarms(const Wearable& device,
                     const std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>>& stored);
-  void check_origin(const storage::StoredRows& rows, const std::map<std::string, const Book*>& books);
+  void check_origin(const storage::StoredRows& rows);
   void check_sets(const std::vector<std::unique_ptr<Wearable>>& devices, const storage::StoredRows& rows,
                   const Ingest& ingest);
   void check_latest(const storage::StoredRows& rows);
@@ -48,7 +48,8 @@ class Oracle {
   const Clock& clock_;
   std::uint64_t alarms_ = 0;
   std::vector<std::string> violations_;
-  std::map<std::pair<std::string, std::uint16_t>, storage::Instant> shown_;  // by device and sign
+  std::map<std::string, const Book*> books_;                                      // by URN
+  std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;  // by device and sign
 };
 
 }  // namespace wardlink::simulation

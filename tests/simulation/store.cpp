@@ -75,11 +75,19 @@ void Database::committed(Commit commit, const std::vector<RecordResult>& results
     const auto& record = commit.records[i];
     if (results[i] == RecordResult::duplicate) sometimes_.happened("a record was a duplicate");
     if (results[i] == RecordResult::quarantined) sometimes_.happened("a record was quarantined");
+    show(record);
     if (record.session && record.stream == storage::Stream::alarms)
       alarms_.emplace(record.session->device, record.session->boot, record.sequence);
   }
   commit.at = clock_.calendar();
   if (keeps_log_) log_.push_back(std::move(commit));
+}
+
+void Database::show(const storage::Record& record) const {
+  const auto* set = std::get_if<storage::MeasurementSet>(&record.body);
+  if (set == nullptr || !record.session || !on_shown) return;
+  for (const auto sign : set->signs)
+    if (const auto latest = store_.shown(record.session->device_id, sign)) on_shown(*latest);
 }
 
 }  // namespace wardlink::simulation

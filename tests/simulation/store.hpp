@@ -39,6 +39,9 @@ class Database {
 
   Database(const Clock& clock, Chance chance, Sometimes& sometimes);
 
+  /// Told at each commit what is shown then of each sign that is in it.
+  std::function<void(const storage::StoredLatest&)> on_shown;
+
   std::unique_ptr<storage::RecordWriter> open_writer();
   storage::StoredRows rows() const { return store_.rows(); }
   /// Whether that alarm record is durable, quarantined or not, by what the store answered.
@@ -54,6 +57,7 @@ class Database {
   class Witness;
   storage::CommitOutcome outcome();
   void committed(Commit commit, const std::vector<storage::RecordResult>& results);
+  void show(const storage::Record& record) const;
 
   const Clock& clock_;
   Chance chance_;

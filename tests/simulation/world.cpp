@@ -83,6 +83,7 @@ World::World(const Run& run)
               Chance(run.seed + 4'000'037), room_of(run)),
       overheard_(run.devices),
       oracle_(database_, clock_) {
+  database_.on_shown = [this](const storage::StoredLatest& latest) { oracle_.look(latest); };
   Chance devices(run.seed + 5'000'011);
   for (std::size_t i = 0; i < run.devices; ++i) {
     usual_.push_back({static_cast<double>(devices.below(30)) / 1000, static_cast<double>(devices.below(20)) / 1000,
@@ -117,8 +118,6 @@ void World::plan() {
     if (fault.lasts > coap::Duration{0})
       clock_.at(coap::Instant{} + fault.at + fault.lasts, [this, &fault] { end(fault); });
   }
-  for (coap::Duration at = 4min; at < run_.length; at += 4min)
-    clock_.at(coap::Instant{} + at, [this] { oracle_.look(database_.rows()); });
   clock_.at(coap::Instant{} + faults_until(run_), [this] { heal(); });
   clock_.at(coap::Instant{} + run_.length * 9 / 10, [this] {
     for (const auto& device : devices_) device->take_off();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "storage/memory/bell.hpp"
 #include "storage/memory/stored_rows.hpp"
@@ -30,6 +31,8 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
 
   /// All rows, as of now.
   StoredRows rows() const;
+  /// What is shown of one sign of a device. Empty: nothing yet.
+  std::optional<StoredLatest> shown(std::int64_t device_id, std::uint16_t sign) const;
   /// All that was audited, oldest first.
   std::vector<AuditFact> audited() const;
 

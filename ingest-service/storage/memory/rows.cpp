@@ -1,4 +1,4 @@
-// All rows of a MemoryStore, in the order of StoredRows.
+// The rows of a MemoryStore, in the order of StoredRows.
 
 #include <algorithm>
 
@@ -55,10 +55,16 @@ void add_quarantine(const Tables& tables, StoredRows& rows) {
   }
 }
 
+using Latest = decltype(Tables::latest);
+
+StoredLatest stored(const Tables& tables, const Latest::value_type& latest) {
+  const auto& [key, value] = latest;
+  return {tables.urns.at(key.first), key.second,        value.value, value.quality,
+          value.measured_at,         value.received_at, value.boot,  value.sequence};
+}
+
 void add_latest(const Tables& tables, StoredRows& rows) {
-  for (const auto& [key, value] : tables.latest)
-    rows.latest.push_back({tables.urns.at(key.first), key.second, value.value, value.quality, value.measured_at,
-                           value.received_at, value.boot, value.sequence});
+  for (const auto& latest : tables.latest) rows.latest.push_back(stored(tables, latest));
 }
 
 }  // namespace
@@ -76,6 +82,12 @@ StoredRows MemoryStore::rows() const {
   };
   by_device(rows.starts, rows.streams, rows.sets, rows.alarms, rows.runs, rows.quarantine, rows.latest);
   return rows;
+}
+
+std::optional<StoredLatest> MemoryStore::shown(std::int64_t device_id, std::uint16_t sign) const {
+  const std::lock_guard lock(tables_->mutex);
+  const auto at = tables_->latest.find({device_id, sign});
+  return at == tables_->latest.end() ? std::nullopt : std::optional(stored(*tables_, *at));
 }
 
 }  // namespace wardlink::storage
