@@ -14,6 +14,7 @@ Lane::Lane(Clock& clock, Storage& storage, const ingest::LaneQueue::Config& conf
       config_(config),
       queue_(config),
       timer_(clock, [this] { pump(); }),
+      written_(clock, [this] { written(); }),
       retry_(clock, [this] { connect(); }) {
   retry_.set(clock.now() + 1ms);
 }
@@ -49,6 +50,8 @@ void Lane::connect() {
 
 void Lane::lost() {
   stream_.reset();
+  writing_ = false;
+  written_.set({});
   queue_.restart();
   retry_.set(clock_.now() + backoff_);
   if (!first_answer_) backoff_ = std::min<coap::Duration>(backoff_ * 2, 2s);
@@ -80,13 +83,22 @@ void Lane::kick() {
   });
 }
 
+/// One write at a time, as gRPC has it: what else is to go is drawn when it is done.
 void Lane::pump() {
-  if (!stream_) return;
-  while (const auto outgoing = queue_.next(clock_.now())) stream_->send(ingest::to_proto(*outgoing));
+  if (!stream_ || writing_) return;
+  if (const auto outgoing = queue_.next(clock_.now())) {
+    writing_ = true;
+    written_.set(clock_.now() + stream_->send(ingest::to_proto(*outgoing)));
+  }
   const auto dropped = queue_.take_dropped();
   if (!dropped.empty()) deliver_({dropped.begin(), dropped.end()});
   queue_.take_complaints();
   timer_.set(queue_.next_deadline());
+}
+
+void Lane::written() {
+  writing_ = false;
+  pump();
 }
 
 // -- both -------------------------------------------------------------------------------------------------------------

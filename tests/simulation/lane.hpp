@@ -42,6 +42,7 @@ class Lane {
   void lost();
   void take(const v1::IngestResponse& response);
   void kick();
+  void written();
   void pump();
 
   Clock& clock_;
@@ -53,9 +54,10 @@ class Lane {
   std::shared_ptr<StorageStream> stream_;
   bool first_answer_ = false;
   bool kicked_ = false;
+  bool writing_ = false;
   coap::Duration backoff_ = std::chrono::milliseconds{100};
   std::shared_ptr<int> alive_ = std::make_shared<int>();
-  Timer timer_, retry_;
+  Timer timer_, written_, retry_;
 };
 
 /// Both lanes of a shard.

@@ -61,8 +61,8 @@ void StorageStream::lose(bool storage_died) {
   if (const auto lost = std::exchange(lost_, nullptr)) storage_.clock_.in(1ms, lost);
 }
 
-void StorageStream::send(v1::IngestRequest request) {
-  if (!answer_) return;
+coap::Duration StorageStream::send(v1::IngestRequest request) {
+  if (!answer_) return {};
   storage_.trace_.add(static_cast<std::uint64_t>(request.kind_case()));
   auto& clock = storage_.clock_;
   last_up_ = std::max(last_up_, clock.now() + storage_.chance_.between(coap::Duration{100us}, coap::Duration{2ms}));
@@ -71,6 +71,10 @@ void StorageStream::send(v1::IngestRequest request) {
     self->end_->requests.emplace_back(std::move(request), self->storage_.clock_.calendar());
     self->handle();
   });
+  // Now and then the connection takes no more for a while, as when its window is full.
+  const bool full = storage_.chance_.happens(0.05);
+  if (full) storage_.sometimes_.happened("a write to storage took long");
+  return storage_.chance_.between(coap::Duration{50us}, full ? coap::Duration{100ms} : coap::Duration{1ms});
 }
 
 /// One request after the other; while the database is away the first of them is tried again.

@@ -49,7 +49,8 @@ class StorageStream : public std::enable_shared_from_this<StorageStream> {
   StorageStream(Storage& storage, std::function<void(const v1::IngestResponse&)> answer, std::function<void()> lost);
   ~StorageStream();
 
-  void send(v1::IngestRequest request);
+  /// How long it takes to write: until then nothing else is to be sent.
+  coap::Duration send(v1::IngestRequest request);
   /// Ingest's end lets go: what has arrived at storage is still handled, nothing is answered.
   void abandon();
   /// The connection breaks, or storage dies: then what waits there is not handled.
