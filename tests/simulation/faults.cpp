@@ -19,7 +19,7 @@ struct Row {
 constexpr std::array table{
     Row{FaultKind::loss, "loss", 6, 5s, 120s, 50},
     Row{FaultKind::doubling, "doubling", 3, 5s, 120s, 50},
-    Row{FaultKind::delay, "delay", 4, 5s, 60s, 5000},
+    Row{FaultKind::delay, "delay", 6, 5s, 120s, 5000},
     Row{FaultKind::cut, "cut", 4, 1s, 300s, 1},
     Row{FaultKind::cut_up, "cut_up", 2, 1s, 120s, 1},
     Row{FaultKind::cut_down, "cut_down", 2, 1s, 120s, 1},
@@ -35,13 +35,16 @@ constexpr std::array table{
     Row{FaultKind::kill_ingest, "kill_ingest", 2, 1s, 60s, 1},
     Row{FaultKind::stop_ingest, "stop_ingest", 1, 2s, 20s, 1},
     Row{FaultKind::kill_storage, "kill_storage", 2, 1s, 120s, 1},
-    Row{FaultKind::break_streams, "break_streams", 3, 0s, 0s, 1},
-    Row{FaultKind::database_away, "database_away", 4, 1s, 180s, 1},
+    Row{FaultKind::break_streams, "break_streams", 3, 0s, 0s, 8},
+    Row{FaultKind::database_away, "database_away", 4, 1s, 300s, 1},
     Row{FaultKind::database_refuses, "database_refuses", 2, 10s, 120s, 50},
     Row{FaultKind::database_unknown, "database_unknown", 3, 10s, 120s, 50},
     Row{FaultKind::database_slow, "database_slow", 2, 10s, 120s, 2000},
 };
 static_assert(table.size() == fault_kind_count);
+
+/// Storage does not answer, or late.
+bool holds_up(FaultKind kind) { return kind == FaultKind::database_away || kind == FaultKind::database_slow; }
 
 const Row& row_of(FaultKind kind) { return *std::ranges::find(table, kind, &Row::kind); }
 
@@ -65,13 +68,20 @@ const char* to_string(FaultKind kind) { return row_of(kind).name; }
 Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices) {
   const auto count = chance.between(4, 8 + length / std::chrono::seconds{60});
   Schedule schedule;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const Row& row = draw_row(chance);
-    Fault fault{coap::Duration{chance.between(0, length.count() - 1)}, row.kind, chance.below(devices),
+  const auto add = [&](FaultKind kind, coap::Duration from, coap::Duration until) {
+    const Row& row = row_of(kind);
+    Fault fault{coap::Duration{chance.between(from.count(), until.count() - 1)}, kind, chance.below(devices),
                 chance.between(row.shortest, row.longest), 1 + chance.below(row.most)};
     fault.at = std::chrono::milliseconds{milliseconds(fault.at)};
     fault.lasts = std::chrono::milliseconds{milliseconds(std::min(fault.lasts, length - fault.at))};
     schedule.push_back(fault);
+    return fault;
+  };
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto fault = add(draw_row(chance).kind, {}, length);
+    // Alarms that find no way on: what becomes of them is what this is about.
+    if (holds_up(fault.kind) && fault.lasts > coap::Duration{0})
+      for (auto bursts = chance.below(3); bursts > 0; --bursts) add(FaultKind::burst, fault.at, fault.at + fault.lasts);
   }
   std::ranges::stable_sort(schedule, {}, &Fault::at);
   return schedule;

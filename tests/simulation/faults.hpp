@@ -15,7 +15,7 @@ namespace wardlink::simulation {
 enum class FaultKind : std::uint8_t {
   loss,         // a device's link loses datagrams
   doubling,     // … doubles them
-  delay,        // … delays each by up to 5 s, so that they overtake
+  delay,        // … delays each by up to 5 s, so that one overtakes another
   cut,          // … is cut
   cut_up,       // … from the device only
   cut_down,     // … to the device only
@@ -27,11 +27,11 @@ enum class FaultKind : std::uint8_t {
   cut_power,
   cut_power_writing,  // within a write to the disk
   fail_disk,          // synchronisations fail
-  burst,              // many alarms at once
+  burst,              // many alarms, within seconds
   kill_ingest,
   stop_ingest,  // a clean stop
   kill_storage,
-  break_streams,
+  break_streams,  // several times in a row
   database_away,
   database_refuses,  // now and then
   database_unknown,  // commits whose outcome is not known

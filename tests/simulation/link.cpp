@@ -1,5 +1,6 @@
 #include "link.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace wardlink::simulation {
@@ -59,13 +60,16 @@ bool Network::lose(const Link& link, bool cut) {
   return true;
 }
 
-void Network::deliver(const Link& link, Clock::Work work) {
-  const auto delay = link.quality.delay + chance_.between(coap::Duration{0}, link.quality.jitter);
-  clock_.in(delay, std::move(work));
+void Network::deliver(Link& link, Way way, Clock::Work work) {
+  const auto at = clock_.now() + link.quality.delay + chance_.between(coap::Duration{0}, link.quality.jitter);
+  auto& last = way == Way::up ? link.last_up : link.last_down;
+  if (at < last) sometimes_.happened("a datagram overtook another");
+  last = std::max(last, at);
+  clock_.at(at, std::move(work));
 }
 
 void Network::send_up(std::size_t device, coap::Bytes datagram) {
-  const Link& link = links_[device];
+  Link& link = links_[device];
   if (!link.open) return;
   trace_.add(device);
   trace_.add(datagram);
@@ -74,7 +78,7 @@ void Network::send_up(std::size_t device, coap::Bytes datagram) {
   const bool twice = chance_.happens(link.quality.doubling);
   if (twice) sometimes_.happened("a datagram was doubled");
   for (int copy = 0; copy < (twice ? 2 : 1); ++copy)
-    deliver(link, [this, device, from = link.outside, datagram] {
+    deliver(link, Way::up, [this, device, from = link.outside, datagram] {
       if (!seams_.to_server(from, datagram)) seams_.lost_up(device, datagram);
     });
 }
@@ -85,9 +89,10 @@ void Network::drop_up(std::size_t device, const coap::Bytes& datagram) {
 }
 
 void Network::forge_up(std::size_t device, coap::Bytes datagram) {
-  const Link& link = links_[device];
+  Link& link = links_[device];
   if (link.open)
-    deliver(link, [this, from = link.outside, datagram = std::move(datagram)] { seams_.to_server(from, datagram); });
+    deliver(link, Way::up,
+            [this, from = link.outside, datagram = std::move(datagram)] { seams_.to_server(from, datagram); });
 }
 
 void Network::send_down(const coap::Address& to, coap::Bytes datagram) {
@@ -96,11 +101,11 @@ void Network::send_down(const coap::Address& to, coap::Bytes datagram) {
   const auto at = outside_.find(to);
   if (at == outside_.end()) return;
   const auto device = at->second;
-  const Link& link = links_[device];
+  Link& link = links_[device];
   if (lose(link, link.quality.cut_down)) return;
   const bool twice = chance_.happens(link.quality.doubling);
   for (int copy = 0; copy < (twice ? 2 : 1); ++copy)
-    deliver(link, [this, device, socket = link.socket, datagram] {
+    deliver(link, Way::down, [this, device, socket = link.socket, datagram] {
       if (links_[device].open) seams_.to_device(device, socket, datagram);
     });
 }

@@ -55,9 +55,10 @@ class Network {
     coap::Address outside;
     std::uint32_t socket = 0;  // counts those that it opened
     bool open = false;
+    coap::Instant last_up{}, last_down{};  // when the last one arrives that was sent
   };
   bool lose(const Link& link, bool cut);
-  void deliver(const Link& link, Clock::Work work);
+  void deliver(Link& link, Way way, Clock::Work work);
   void place(std::size_t device);
 
   Clock& clock_;

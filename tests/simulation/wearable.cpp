@@ -237,9 +237,15 @@ void Wearable::end_one() {
 }
 
 void Wearable::burst(unsigned alarms) {
+  const auto at_once = static_cast<unsigned>(1 + chance_.below(alarms));
   with([&](Start&) {
-    for (unsigned i = 0; i < alarms; ++i) raise("fall");
+    for (unsigned i = 0; i < at_once; ++i) raise("fall");
   });
+  if (at_once == alarms || !start_) return;
+  shared_.clock.in(chance_.between(coap::Duration{10ms}, coap::Duration{2s}),
+                   [this, rest = alarms - at_once, alive = std::weak_ptr(start_->alive)] {
+                     if (!alive.expired()) burst(rest);
+                   });
 }
 
 void Wearable::take_off() {

@@ -45,7 +45,7 @@ class Wearable {
   bool is_on() const { return start_ != nullptr; }
 
   // -- its wearer
-  /// So many conditions at once.
+  /// So many conditions, some of them at once.
   void burst(unsigned alarms);
   /// Nothing more is measured; conditions that stand end.
   void take_off();

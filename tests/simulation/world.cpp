@@ -14,6 +14,7 @@ constexpr std::array consequences{
     "a commit was neither done nor answered",
     "a datagram had no session",
     "a datagram met a cut",
+    "a datagram overtook another",
     "a datagram was doubled",
     "a datagram was lost",
     "a datagram was not authentic",
@@ -25,6 +26,7 @@ constexpr std::array consequences{
     "a device was turned off",
     "a device dropped a set",
     "a journal failed",
+    "a lane had no room for an alarm",
     "a notification was stale",
     "a reading was shed",
     "a reading waited for too long",
@@ -32,12 +34,16 @@ constexpr std::array consequences{
     "a record was sent to storage again",
     "a session took another's place",
     "a session was idle for too long",
+    "a write to storage took long",
+    "an alarm of a past session was taken back",
+    "an alarm was declined",
     "an alarm was refused: too many are owed",
     "an alarm was unwritten",
     "ingest dropped a duplicate",
     "ingest sent again",
     "the database refused a commit",
     "the database was away",
+    "the database was away for a moment",
 };
 
 coap::Duration faults_until(const Run& run) { return run.length * 2 / 3; }
@@ -86,9 +92,10 @@ World::World(const Run& run)
   database_.on_shown = [this](const storage::StoredLatest& latest) { oracle_.look(latest); };
   Chance devices(run.seed + 5'000'011);
   for (std::size_t i = 0; i < run.devices; ++i) {
-    usual_.push_back({static_cast<double>(devices.below(30)) / 1000, static_cast<double>(devices.below(20)) / 1000,
-                      devices.between(coap::Duration{2ms}, coap::Duration{40ms}),
-                      devices.between(coap::Duration{0}, coap::Duration{30ms})});
+    usual_.push_back(
+        {static_cast<double>(devices.below(30)) / 1000, static_cast<double>(devices.below(20)) / 1000,
+         devices.between(coap::Duration{2ms}, coap::Duration{40ms}),
+         devices.between(coap::Duration{0}, devices.below(4) == 0 ? coap::Duration{2s} : coap::Duration{30ms})});
     network_.quality(i) = usual_[i];
     devices_.push_back(std::make_unique<Wearable>(i, Wearable::Shared{clock_, network_, sometimes_}, devices.fork()));
     by_urn_[devices_[i]->urn()] = devices_[i].get();
@@ -175,7 +182,7 @@ void World::begin(const Fault& fault) {
     case FaultKind::kill_storage:
       return storage_.die();
     case FaultKind::break_streams:
-      return storage_.break_streams();
+      return break_streams(fault.amount);
     case FaultKind::database_away:
       database_.faults.away = true;
       return;
@@ -229,6 +236,13 @@ void World::heal() {
   storage_.start();
   database_.faults = {};
   ingest_.start();
+}
+
+/// Again and again, some of them while all is attached anew.
+void World::break_streams(std::uint64_t times) {
+  storage_.break_streams();
+  if (times > 1)
+    clock_.in(chance_.between(coap::Duration{1ms}, coap::Duration{500ms}), [this, times] { break_streams(times - 1); });
 }
 
 /// What anybody can send from a device's address: a handshake that is never finished, an old record, noise.

@@ -51,6 +51,7 @@ class World {
   void end(const Fault& fault);
   void plan();
   void heal();
+  void break_streams(std::uint64_t times);
   void forge(const Fault& fault);
   void note_consequences();
 
