@@ -38,6 +38,8 @@ bool holds(const SequencedSet* set, const storage::StoredLatest& latest) {
 
 }  // namespace
 
+void Oracle::fallen(const char* why) { violated("I8", std::string("a process has fallen: ") + why); }
+
 void Oracle::violated(const char* invariant, const std::string& what) {
   constexpr std::size_t most = 10;
   if (violations_.size() >= most) return;
@@ -57,11 +59,12 @@ void Oracle::watch(Wearable& device) {
 }
 
 /// I6
-void Oracle::look(const storage::StoredLatest& latest) {
+void Oracle::look(storage::Instant measured_at, const storage::StoredLatest& latest) {
   const auto [at, is_first] = shown_.try_emplace({latest.device, latest.sign}, latest);
   auto& before = at->second;
-  if (!is_first && latest == before) return;
+  if (!is_first && latest == before && measured_at <= latest.measured_at) return;
   const auto what = name(latest.device, {latest.boot, latest.sequence}) + ", sign " + std::to_string(latest.sign);
+  if (latest.measured_at < measured_at) violated("I6", "what is shown is not the newest that is stored: " + what);
   const bool back =
       latest.measured_at < before.measured_at || (latest.boot == before.boot && latest.sequence < before.sequence);
   if (back) violated("I6", "what is shown went back: " + what);
@@ -79,8 +82,10 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
   for (const auto& row : rows.alarms) stored.emplace(row.device, row.boot, row.sequence);
   for (const auto& device : devices) {
     check_alarms(*device, stored);
-    const auto owed = device->status().value_or(DeviceStatus{}).alarms_owed;
+    const auto status = device->status().value_or(DeviceStatus{});
+    const auto owed = status.alarms_owed, waiting = status.sets_waiting;
     if (owed != 0) violated("I8", device->urn() + " still owes " + std::to_string(owed) + " alarm records");
+    if (waiting != 0) violated("I8", std::to_string(waiting) + " sets still wait on " + device->urn());
   }
   check_unique(rows.sets);
   check_unique(rows.alarms);
@@ -180,12 +185,7 @@ void Oracle::check_latest(const storage::StoredRows& rows) {
     }
   if (rows.latest.size() != newest.size() || rows.latest.size() != shown_.size())
     violated("I6", "signs are stored and not shown");
-  for (const auto& latest : rows.latest) {
-    look(latest);
-    if (newest[{latest.device, latest.sign}] != latest.measured_at)
-      violated("I6", "what is shown is not the newest that is stored: " +
-                         name(latest.device, {latest.boot, latest.sequence}) + ", sign " + std::to_string(latest.sign));
-  }
+  for (const auto& latest : rows.latest) look(newest[{latest.device, latest.sign}], latest);
 }
 
 }  // namespace wardlink::simulation

@@ -23,8 +23,11 @@ class Oracle {
 
   /// From now on each ACK of an alarm is compared with the database when it reaches the device.
   void watch(Wearable& device);
-  /// A commit was made: what is shown as current has not gone back, and is what the device measured.
-  void look(const storage::StoredLatest& latest);
+  /// A commit was made of something measured at that instant: what is shown as current is not older, has not gone back,
+  /// and is what the device measured.
+  void look(storage::Instant measured_at, const storage::StoredLatest& latest);
+  /// What ought to run on threw an exception.
+  void fallen(const char* why);
   /// The run is over, and the ward had time to heal.
   void conclude(const std::vector<std::unique_ptr<Wearable>>& devices, const Ingest& ingest);
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "storage/rules/order.hpp"
+
 namespace wardlink::simulation {
 
 using storage::CommitKind;
@@ -87,7 +89,8 @@ void Database::show(const storage::Record& record) const {
   const auto* set = std::get_if<storage::MeasurementSet>(&record.body);
   if (set == nullptr || !record.session || !on_shown) return;
   for (const auto sign : set->signs)
-    if (const auto latest = store_.shown(record.session->device_id, sign)) on_shown(*latest);
+    if (const auto latest = store_.shown(record.session->device_id, sign))
+      on_shown(storage::measured_at(record), *latest);
 }
 
 }  // namespace wardlink::simulation

@@ -39,8 +39,8 @@ class Database {
 
   Database(const Clock& clock, Chance chance, Sometimes& sometimes);
 
-  /// Told at each commit what is shown then of each sign that is in it.
-  std::function<void(const storage::StoredLatest&)> on_shown;
+  /// Told at each commit, for each sign that a set in it holds: when that was measured, and what is shown now.
+  std::function<void(storage::Instant measured_at, const storage::StoredLatest& shown)> on_shown;
 
   std::unique_ptr<storage::RecordWriter> open_writer();
   storage::StoredRows rows() const { return store_.rows(); }

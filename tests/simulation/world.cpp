@@ -1,6 +1,7 @@
 #include "world.hpp"
 
 #include <array>
+#include <exception>
 #include <utility>
 
 #include "channel.hpp"
@@ -89,7 +90,7 @@ World::World(const Run& run)
               Chance(run.seed + 4'000'037), room_of(run)),
       overheard_(run.devices),
       oracle_(database_, clock_) {
-  database_.on_shown = [this](const storage::StoredLatest& latest) { oracle_.look(latest); };
+  database_.on_shown = [this](auto measured_at, const auto& latest) { oracle_.look(measured_at, latest); };
   Chance devices(run.seed + 5'000'011);
   for (std::size_t i = 0; i < run.devices; ++i) {
     usual_.push_back(
@@ -107,9 +108,13 @@ World::~World() = default;
 
 Outcome World::play() {
   plan();
-  clock_.run(coap::Instant{} + run_.length);
-  note_consequences();
-  oracle_.conclude(devices_, ingest_);
+  try {
+    clock_.run(coap::Instant{} + run_.length);
+    note_consequences();
+    oracle_.conclude(devices_, ingest_);
+  } catch (const std::exception& error) {
+    oracle_.fallen(error.what());
+  }
   for (const auto& device : devices_) trace_.add(device->past().sets_generated);
   const auto rows = database_.rows();
   return {oracle_.violations(), schedule_,        sometimes_,      trace_.hash(),
