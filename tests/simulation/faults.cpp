@@ -68,9 +68,11 @@ const char* to_string(FaultKind kind) { return row_of(kind).name; }
 Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices) {
   const auto count = chance.between(4, 8 + length / std::chrono::seconds{60});
   Schedule schedule;
-  const auto add = [&](FaultKind kind, coap::Duration from, coap::Duration until) {
+  const auto add = [&](FaultKind kind, coap::Duration from, coap::Duration until, std::optional<std::size_t> device) {
     const Row& row = row_of(kind);
-    Fault fault{coap::Duration{chance.between(from.count(), until.count() - 1)}, kind, chance.below(devices),
+    until = std::min(until, length);
+    const auto drawn = chance.below(devices);
+    Fault fault{coap::Duration{chance.between(from.count(), until.count() - 1)}, kind, device.value_or(drawn),
                 chance.between(row.shortest, row.longest), 1 + chance.below(row.most)};
     fault.at = std::chrono::milliseconds{milliseconds(fault.at)};
     fault.lasts = std::chrono::milliseconds{milliseconds(std::min(fault.lasts, length - fault.at))};
@@ -78,10 +80,16 @@ Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices
     return fault;
   };
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto fault = add(draw_row(chance).kind, {}, length);
+    const auto fault = add(draw_row(chance).kind, {}, length, {});
     // Alarms that find no way on: what becomes of them is what this is about.
     if (holds_up(fault.kind) && fault.lasts > coap::Duration{0})
-      for (auto bursts = chance.below(3); bursts > 0; --bursts) add(FaultKind::burst, fault.at, fault.at + fault.lasts);
+      for (auto bursts = chance.below(3); bursts > 0; --bursts)
+        add(FaultKind::burst, fault.at, fault.at + fault.lasts, {});
+    // What a disk that failed was given shows when the power goes.
+    if (fault.kind == FaultKind::fail_disk) {
+      add(FaultKind::burst, fault.at, fault.at + 5s, fault.device);
+      add(FaultKind::cut_power, fault.at, fault.at + 20s, fault.device);
+    }
   }
   std::ranges::stable_sort(schedule, {}, &Fault::at);
   return schedule;

@@ -31,7 +31,7 @@ struct Wearable::Start {
       : began(device.shared_.clock.now()),
         recorder({boot,
                   {},
-                  device.number_ % 3 == 0 ? 128u : 512u,
+                  device.number_ % 3 == 0 ? 64u : 512u,
                   device.number_ % 2 == 0 ? 256u : 64u,
                   [&clock = device.shared_.clock, began = began, first_tick] {
                     return first_tick + milliseconds(clock.now() - began);
