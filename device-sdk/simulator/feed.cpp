@@ -5,6 +5,8 @@
 #include <deque>
 #include <utility>
 
+#include "wardlink/clock.hpp"
+
 namespace ward {
 namespace {
 
@@ -122,6 +124,10 @@ class ModelFeed final : public Feed {
 
 std::unique_ptr<Feed> play(Recording recording, std::vector<WaveformRecording> waveforms, std::optional<double> speed) {
   return std::make_unique<RecordingFeed>(std::move(recording), std::move(waveforms), speed);
+}
+
+std::function<std::uint64_t()> replay_clock(std::uint64_t length_ms) {
+  return [length_ms, origin = wardlink::host_tick()] { return length_ms + (wardlink::host_tick() - origin); };
 }
 
 std::unique_ptr<Feed> model(std::uint64_t seed, const std::vector<std::string>& waveforms) {

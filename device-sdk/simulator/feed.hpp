@@ -2,6 +2,7 @@
 // Where one wearer's measurement sets and samples come from: a recording at some speed, or the model. Driven by the
 // time that has passed since the first sample.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,6 +36,9 @@ class Feed {
 
 /// `speed` empty: all is due at once.
 std::unique_ptr<Feed> play(Recording recording, std::vector<WaveformRecording> waveforms, std::optional<double> speed);
+/// The clock of a device that replays a recording of that length: it stands at the recording's end now, and goes on. So
+/// all samples lie in its past.
+std::function<std::uint64_t()> replay_clock(std::uint64_t length_ms);
 std::unique_ptr<Feed> model(std::uint64_t seed, const std::vector<std::string>& waveforms);
 
 }  // namespace ward

@@ -135,8 +135,7 @@ Ward::Ward(const Config& config, std::vector<Badge> badges)
         length = std::max(length, waveform.length_ms());
         options.waveforms.push_back(waveform.options);
       }
-      // The device's clock stands at the recording's end from the first contact on: all samples lie in its past.
-      options.tick = [length] { return length; };
+      options.tick = replay_clock(length);
       bed.feed = play(std::move(recording), std::move(waveforms), config.speed);
     }
     bed.device = std::make_unique<wardlink::Device>(std::move(options));

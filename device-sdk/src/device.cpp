@@ -16,6 +16,7 @@
 #include "device_core.hpp"
 #include "name_service.hpp"
 #include "recorder.hpp"
+#include "wardlink/clock.hpp"
 
 namespace wardlink {
 namespace {
@@ -29,13 +30,6 @@ std::uint64_t draw_boot(coap::Random& random) {
   std::uint64_t number = 0;
   std::memcpy(&number, bytes.data(), sizeof number);
   return std::max<std::uint64_t>(1, number & ((std::uint64_t{1} << 53) - 1));
-}
-
-std::function<std::uint64_t()> steady_tick() {
-  return [origin = std::chrono::steady_clock::now()] {
-    const auto since = std::chrono::steady_clock::now() - origin;
-    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
-  };
 }
 
 void check(const AlarmSettings& alarms) {
@@ -176,7 +170,10 @@ std::shared_ptr<Device::Impl> Device::Impl::make(DeviceOptions options) {
   check(options.waveforms);
   check(options.heartbeat);
   check_capacities(options);
-  if (!options.tick) options.tick = steady_tick();
+  if (!options.tick) {
+    host_tick();  // whether there is one
+    options.tick = host_tick;
+  }
   if (!options.runtime) options.runtime = std::make_shared<Runtime>();
   return std::make_shared<Impl>(std::move(options));
 }

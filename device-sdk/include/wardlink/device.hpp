@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "coap/credentials.hpp"
+#include "wardlink/clock.hpp"
 #include "wardlink/journal.hpp"
 #include "wardlink/limits.hpp"
 #include "wardlink/measurement.hpp"
@@ -59,7 +60,8 @@ struct DeviceOptions {
   /// Runs of each waveform kept unsent, about 1 KB each; beyond it the oldest is dropped and counted. A run lasts at
   /// most 4 s and has at most 460 samples.
   std::size_t run_capacity = 64;
-  // The device's clock: monotonic ms below 2^53; empty = the steady clock since construction. Any thread
+  // The device's clock, that the integrator vouches for: monotonic ms below 2^53 that count the time in which the
+  // device sleeps. Any thread. Empty = host_tick() (clock.hpp)
   std::function<std::uint64_t()> tick;
   // /alarms is sent at least so often, also when nothing is owed. 1 s to a day
   std::chrono::seconds heartbeat{30};
@@ -116,8 +118,9 @@ enum class AlarmId : std::uint64_t {};
 /// included.
 class Device {
  public:
-  /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used, and where no
-  /// runtime is given std::system_error when there is no thread for one. The name is the first SAN URI of the
+  /// Throws std::invalid_argument with one sentence when the credentials or options cannot be used,
+  /// std::runtime_error where no clock is given and the host has none, and where no runtime is given std::system_error
+  /// when there is no thread for one. The name is the first SAN URI of the
   /// certificate, at most 63 bytes.
   explicit Device(DeviceOptions options);
   /// stop() with no time to drain, where it was not called. Never on the runtime's own thread.

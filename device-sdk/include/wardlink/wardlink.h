@@ -46,7 +46,7 @@ typedef enum wardlink_error {
   WARDLINK_INVALID_ARGUMENT = 1, /* NULL; no or an unknown sign, one twice, NaN, infinity; a malformed code; … */
   WARDLINK_INVALID_OPTIONS = 2,  /* create: the credentials or options cannot be used */
   WARDLINK_JOURNAL = 3,          /* create: the journal cannot be opened, mended or made durable */
-  WARDLINK_SYSTEM = 4,           /* the operating system gives no thread or no UDP socket */
+  WARDLINK_SYSTEM = 4, /* the operating system gives no thread, no UDP socket or no clock that counts its sleep */
   WARDLINK_NO_MEMORY = 5,
   WARDLINK_STOPPED = 6, /* not started, or stopped */
   WARDLINK_FULL = 7,    /* alarms: alarm_capacity records are owed, or are kept free for the ends of open alarms */
@@ -96,8 +96,8 @@ typedef struct wardlink_options {
   const char* trusted_ca_pem;  /* the authorities that servers' certificates come from. Needed */
   const char* journal_path;    /* NULL (default): none. A file that is there goes on, and what it owes is delivered.
                                   Bounded: 64 KiB or twice what is owed */
-  /* The clock of ticks: monotonic ms below 2^53, called from any thread, also several at once. NULL (default): since
-   * create. */
+  /* The clock of ticks, for which you vouch: monotonic ms below 2^53 that count the time in which the device sleeps.
+   * Called from any thread, also several at once. NULL (default): the host's, since it started (CLOCK_BOOTTIME). */
   uint64_t (*tick)(void* context);
   void* tick_context;
   const wardlink_limit* limits;       /* default: a static table, the outermost bands of NEWS2 */
