@@ -70,7 +70,10 @@ Json counts(const wardlink::DeviceStatus& status) {
           {"journal_failures", status.journal_failures},
           {"journal_kept_lines", status.journal_kept_lines},
           {"alarms_unwritten", status.alarms_unwritten},
-          {"audit_failures", status.audit_failures}};
+          {"audit_failures", status.audit_failures},
+          {"sets_refused", status.sets_refused},
+          {"samples_refused", status.samples_refused},
+          {"alarms_refused", status.alarms_refused}};
 }
 
 void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
@@ -94,6 +97,9 @@ void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
   sum.journal_kept_lines += one.journal_kept_lines;
   sum.alarms_unwritten += one.alarms_unwritten;
   sum.audit_failures += one.audit_failures;
+  sum.sets_refused += one.sets_refused;
+  sum.samples_refused += one.samples_refused;
+  sum.alarms_refused += one.alarms_refused;
 }
 
 wardlink::DeviceOptions options_for(const Config& config, const Badge& badge) {

@@ -81,6 +81,8 @@ wardlink_error error_of(Refusal refusal) {
       return fail(WARDLINK_UNKNOWN_ALARM);
     case Refusal::unwritten:
       return fail(WARDLINK_UNWRITTEN);
+    case Refusal::ahead:
+      return fail(WARDLINK_AHEAD);
   }
   return fail(WARDLINK_SYSTEM);
 }
@@ -151,6 +153,9 @@ wardlink_status status_of(const wardlink::DeviceStatus& now) {
   status.journal_damaged_lines = now.journal_damaged_lines;
   status.journal_kept_lines = now.journal_kept_lines;
   status.alarms_unwritten = now.alarms_unwritten;
+  status.sets_refused = now.sets_refused;
+  status.samples_refused = now.samples_refused;
+  status.alarms_refused = now.alarms_refused;
   return status;
 }
 
@@ -180,6 +185,8 @@ const char* wardlink_error_text(wardlink_error error) {
       return "The device stopped before everything was delivered.";
     case WARDLINK_UNWRITTEN:
       return "The alarm is raised, but the journal could not write it yet.";
+    case WARDLINK_AHEAD:
+      return "It was measured more than a second ahead of the device's clock.";
   }
   return "This is not an error code of wardlink.";
 }
@@ -229,10 +236,10 @@ wardlink_error wardlink_device_report(wardlink_device* device, const wardlink_re
                                       uint64_t tick_ms) {
   if (device == nullptr || readings == nullptr) return null();
   return guarded([&] {
-    if (count > wardlink::kMostReadings) return error_of(Refusal::invalid);
     wardlink::MeasurementSet set{{}, c_api::tick_of(tick_ms)};
-    for (std::size_t i = 0; i < count; ++i)
-      set.readings.push_back({c_api::sign_of(readings[i].sign), readings[i].value});
+    // One too many is refused, and counted, like any number of them; so is a sign that is not there.
+    for (std::size_t i = 0; i < std::min(count, wardlink::kMostReadings + 1); ++i)
+      set.readings.push_back({c_api::sign_or_none(readings[i].sign), readings[i].value});
     return error_of(device->device.report(set));
   });
 }

@@ -55,6 +55,12 @@ std::span<const Row> rows(const Row* first, std::size_t count, const char* what)
   return {first, count};
 }
 
+signs::SignId sign_of(const char* name) {
+  const auto id = sign_or_none(name);
+  if (id == 0) throw std::invalid_argument("A sign's name is not in the catalogue.");
+  return id;
+}
+
 }  // namespace
 
 wardlink_options default_options() {
@@ -79,10 +85,9 @@ wardlink_alarm default_alarm() {
   return {0, WARDLINK_PHYSIOLOGICAL, WARDLINK_HIGH, nullptr, nullptr, kNone, kNone, WARDLINK_NOW};
 }
 
-signs::SignId sign_of(const char* name) {
+signs::SignId sign_or_none(const char* name) {
   const auto* sign = name == nullptr ? nullptr : signs::find(name);
-  if (sign == nullptr) throw std::invalid_argument("A sign's name is not in the catalogue.");
-  return sign->id;
+  return sign == nullptr ? signs::SignId{0} : sign->id;
 }
 
 std::optional<std::uint64_t> tick_of(std::uint64_t tick_ms) {

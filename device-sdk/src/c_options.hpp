@@ -11,8 +11,8 @@ namespace wardlink::c_api {
 wardlink_options default_options();
 wardlink_alarm default_alarm();
 
-/// A sign by its name; throws std::invalid_argument with one sentence, for NULL too.
-signs::SignId sign_of(const char* name);
+/// A sign by its name; 0 where there is none, for NULL too.
+signs::SignId sign_or_none(const char* name);
 std::optional<std::uint64_t> tick_of(std::uint64_t tick_ms);
 
 /// These throw std::invalid_argument with one sentence where what is given has no counterpart. The journal is not among

@@ -108,6 +108,8 @@ const char* to_string(Refusal refusal) {
       return "unknown_alarm";
     case Refusal::unwritten:
       return "unwritten";
+    case Refusal::ahead:
+      return "ahead";
   }
   return "unknown";
 }

@@ -11,13 +11,8 @@ namespace {
 using Event = SequencedAlarm::Event;
 
 constexpr std::size_t kMaxCode = 32;
-constexpr std::uint64_t kTickEnd = std::uint64_t{1} << 53;    // what a number on the wire holds exactly
-constexpr std::uint64_t kMostAhead = 24ull * 60 * 60 * 1000;  // ms; ingest quarantines what lies further ahead
-
-/// A tick from the future (another unit, a slip) would hide all that is measured until then from the limits.
-bool plausible(std::uint64_t tick_ms, std::uint64_t clock) {
-  return tick_ms < kTickEnd && (tick_ms <= clock || tick_ms - clock <= kMostAhead);
-}
+constexpr std::uint64_t kTickEnd = std::uint64_t{1} << 53;  // what a number on the wire holds exactly
+constexpr std::uint64_t kMostAhead = 1000;                  // ms
 
 bool valid(const std::vector<Reading>& readings) {
   if (readings.empty() || readings.size() > kMostReadings) return false;
@@ -38,6 +33,11 @@ bool valid(const Alarm& alarm) {
   return !alarm.code.empty() && alarm.code.size() <= kMaxCode &&
          std::all_of(alarm.code.begin(), alarm.code.end(), plain) &&
          (!alarm.sign || signs::find(*alarm.sign) != nullptr) && finite(alarm.value) && finite(alarm.limit);
+}
+
+Refusal counted(std::uint64_t& counter, Refusal why) {
+  ++counter;
+  return why;
 }
 
 }  // namespace
@@ -65,12 +65,19 @@ void Recorder::shut() {
   close_runs();
 }
 
+/// Why what was measured at `tick_ms` is not taken.
+Refusal Recorder::admit(bool sound, std::uint64_t tick_ms, std::uint64_t clock) const {
+  if (!sound || tick_ms >= kTickEnd) return Refusal::invalid;
+  if (tick_ms > clock && tick_ms - clock > kMostAhead) return Refusal::ahead;
+  return accepting_ ? Refusal::none : Refusal::stopped;
+}
+
 Refusal Recorder::report(const MeasurementSet& set) {
-  const auto clock = tick();
-  const auto tick_ms = set.tick_ms.value_or(clock);
-  if (!valid(set.readings) || !plausible(tick_ms, clock)) return Refusal::invalid;
+  const bool sound = valid(set.readings);
   const locks::Lock lock(mutex_);
-  if (!accepting_) return Refusal::stopped;
+  const auto clock = config_.tick(), tick_ms = set.tick_ms.value_or(clock);
+  const auto refusal = admit(sound, tick_ms, clock);
+  if (refusal != Refusal::none) return counted(status_.sets_refused, refusal);
   const auto before = last_alarm_;
   SequencedSet numbered{++last_set_, tick_ms, set.readings};
   if (config_.journal && !config_.journal->generated(config_.boot, numbered)) ++journal_failures_;
@@ -95,26 +102,26 @@ Refusal Recorder::report(const MeasurementSet& set) {
 Refusal Recorder::waveform(std::string_view name, std::span<const double> samples,
                            std::optional<std::uint64_t> tick_ms) {
   const auto one = std::ranges::find(config_.waveforms, name, &WaveformOptions::name);
-  const auto clock = tick();
-  if (one == config_.waveforms.end() || !valid(samples) || !plausible(tick_ms.value_or(clock), clock))
-    return Refusal::invalid;
+  const bool sound = one != config_.waveforms.end() && valid(samples);
   const locks::Lock lock(mutex_);
-  if (!accepting_) return Refusal::stopped;
+  const auto clock = config_.tick();
+  const auto refusal = admit(sound, tick_ms.value_or(clock), clock);
+  if (refusal != Refusal::none) return counted(status_.samples_refused, refusal);
   waveforms_[static_cast<std::size_t>(one - config_.waveforms.begin())].add(samples, tick_ms, clock);
   return Refusal::none;
 }
 
 std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
-  const auto refused = [why](Refusal reason) {
-    if (why != nullptr) *why = reason;
-    return std::nullopt;
-  };
-  const auto clock = tick();
-  const auto tick_ms = alarm.tick_ms.value_or(clock);
-  if (!valid(alarm) || !plausible(tick_ms, clock)) return refused(Refusal::invalid);
+  const bool sound = valid(alarm);
   const locks::Lock lock(mutex_);
-  if (!accepting_) return refused(Refusal::stopped);
-  if (!has_room_to_raise()) return refused(Refusal::full);
+  const auto clock = config_.tick(), tick_ms = alarm.tick_ms.value_or(clock);
+  auto refusal = admit(sound, tick_ms, clock);
+  if (refusal == Refusal::none && !has_room_to_raise()) refusal = Refusal::full;
+  if (refusal != Refusal::none) {
+    ++status_.alarms_refused;
+    if (why != nullptr) *why = refusal;
+    return std::nullopt;
+  }
   const auto sequence = record(Event::raised, tick_ms, 0, alarm);
   ++reserved_;
   open_.emplace(AlarmId{sequence}, alarm);
@@ -124,12 +131,12 @@ std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
 }
 
 Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
-  const auto clock = tick();
-  if (!plausible(tick_ms.value_or(clock), clock)) return Refusal::invalid;
   const locks::Lock lock(mutex_);
-  if (!accepting_) return Refusal::stopped;
+  const auto clock = config_.tick();
+  const auto refusal = admit(true, tick_ms.value_or(clock), clock);
+  if (refusal != Refusal::none) return counted(status_.alarms_refused, refusal);
   const auto at = open_.find(alarm);
-  if (at == open_.end()) return Refusal::unknown_alarm;
+  if (at == open_.end()) return counted(status_.alarms_refused, Refusal::unknown_alarm);
   auto what = std::move(at->second);
   what.value.reset();  // nobody measured it at the end
   --reserved_;

@@ -37,7 +37,7 @@ class Recorder {
     std::uint64_t boot = 0;
     AlarmSettings alarms;
     std::size_t set_capacity = 4096, alarm_capacity = 1024;
-    std::function<std::uint64_t()> tick;  // monotonic ms, any thread
+    std::function<std::uint64_t()> tick;  // monotonic ms that count sleep; any thread, under the mutex
     std::shared_ptr<Journal> journal;     // may be nullptr; tells the debts
     std::vector<WaveformOptions> waveforms = {};
     std::size_t run_capacity = 64;        // of each waveform
@@ -112,6 +112,7 @@ class Recorder {
     std::optional<AlarmLimits::Transition> unrecorded;  // raised while there was no room
   };
 
+  Refusal admit(bool sound, std::uint64_t tick_ms, std::uint64_t clock) const REQUIRES(mutex_);
   void apply(const std::vector<AlarmLimits::Transition>& transitions) REQUIRES(mutex_);
   void apply_raised(const AlarmLimits::Transition& transition) REQUIRES(mutex_);
   void apply_ended(const AlarmLimits::Transition& transition) REQUIRES(mutex_);
@@ -162,7 +163,7 @@ class Recorder {
   std::uint64_t last_set_ GUARDED_BY(mutex_) = 0;
   std::uint64_t last_alarm_ GUARDED_BY(mutex_) = 0;
   std::uint64_t journal_failures_ GUARDED_BY(mutex_) = 0;
-  DeviceStatus status_ GUARDED_BY(mutex_);  // counts of sets and alarms
+  DeviceStatus status_ GUARDED_BY(mutex_);  // counts of sets, alarms and refusals
   LinkStatus link_ GUARDED_BY(mutex_);
 };
 

@@ -320,6 +320,36 @@ TEST(CApi, TakesNothingUnlessItRuns) {
   expect_stopped();
 }
 
+TEST(CApi, RefusesWhatIsMeasuredAheadOfTheClockAndCountsWhatItRefuses) {  // TIME-3
+  std::uint64_t clock = 90'000;
+  Options options(1);
+  const wardlink_waveform ecg{"ecg", 125, 1, 0.001, 0};
+  options.waveforms = &ecg;
+  options.waveform_count = 1;
+  options.tick = [](void* context) { return *static_cast<std::uint64_t*>(context); };
+  options.tick_context = &clock;
+  const auto device = started(options);
+  const wardlink_reading reading{"hr", 72};
+  const auto set_at = [&](std::uint64_t tick) { return wardlink_device_report(device.get(), &reading, 1, tick); };
+  EXPECT_EQ(set_at(91'000), WARDLINK_OK);
+  EXPECT_EQ(set_at(91'001), WARDLINK_AHEAD);
+  EXPECT_THAT(wardlink_error_detail(), HasSubstr("ahead of the device's clock"));
+  EXPECT_EQ(set_at(1ull << 53), WARDLINK_INVALID_ARGUMENT);
+  const double sample = 0;
+  EXPECT_EQ(wardlink_device_waveform(device.get(), "ecg", &sample, 1, 91'001), WARDLINK_AHEAD);
+  auto alarm = alarm_of("fall");
+  alarm.tick_ms = 91'001;
+  EXPECT_EQ(raise(device, alarm), WARDLINK_AHEAD);
+  EXPECT_EQ(wardlink_device_end(device.get(), 1, 91'001), WARDLINK_AHEAD);
+  EXPECT_EQ(report(device, {{"pulse", 72}}), WARDLINK_INVALID_ARGUMENT);
+  EXPECT_EQ(report(device, std::vector<wardlink_reading>(17, {"hr", 72})), WARDLINK_INVALID_ARGUMENT);
+  const auto status = status_of(device);
+  EXPECT_EQ(status.sets_generated, 1u);
+  EXPECT_EQ(status.sets_refused, 4u);
+  EXPECT_EQ(status.samples_refused, 1u);
+  EXPECT_EQ(status.alarms_refused, 2u);
+}
+
 TEST(CApi, OwesOnlySoManyAlarmsAndEndsOnlyOpenOnes) {
   Options options(1);
   options.alarm_capacity = 2;

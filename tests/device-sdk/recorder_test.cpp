@@ -29,7 +29,7 @@ struct Bench {
   }
   std::vector<OwedAlarm> owed() { return recorder.owed(~0ull, 1000).records; }
 
-  std::uint64_t clock = 0;
+  std::uint64_t clock = 100'000;
   Recorder recorder;
 };
 
@@ -48,6 +48,7 @@ TEST(Recorder, RefusesWhatIsNoMeasurement) {
   EXPECT_EQ(bench.hr(std::nan("")), Refusal::invalid);
   EXPECT_EQ(bench.hr(std::numeric_limits<double>::infinity()), Refusal::invalid);
   EXPECT_EQ(bench.recorder.status().sets_generated, 0u);
+  EXPECT_EQ(bench.recorder.status().sets_refused, 6u);
 }
 
 TEST(Recorder, RefusesAlarmsWithoutAProperCode) {
@@ -60,38 +61,77 @@ TEST(Recorder, RefusesAlarmsWithoutAProperCode) {
   EXPECT_TRUE(bench.recorder.raise(coded("lead-off-2")));
 }
 
-TEST(Recorder, RefusesATickFarAheadOfItsClock) {
-  // One such tick would hide every later sample of its sign from the limits.
-  constexpr std::uint64_t kDay = 86'400'000, kNever = ~0ull - 1;
+TEST(Recorder, RefusesWhatIsMeasuredAheadOfItsClock) {  // TIME-2, TIME-3
   Bench bench;
   bench.clock = 90'000;
-  for (const auto tick : {bench.clock + kDay + 1, std::uint64_t{1} << 53, kNever}) {
-    EXPECT_EQ(bench.hr(140, tick), Refusal::invalid) << tick;
+  const auto fall_at = [](std::uint64_t tick) {
     auto fall = coded("fall");
     fall.tick_ms = tick;
+    return fall;
+  };
+  for (const std::uint64_t tick : {bench.clock + 1001, bench.clock + 86'400'000, (std::uint64_t{1} << 53) - 1}) {
+    EXPECT_EQ(bench.hr(140, tick), Refusal::ahead) << tick;
     auto why = Refusal::none;
-    EXPECT_FALSE(bench.recorder.raise(fall, &why)) << tick;
-    EXPECT_EQ(why, Refusal::invalid) << tick;
+    EXPECT_FALSE(bench.recorder.raise(fall_at(tick), &why)) << tick;
+    EXPECT_EQ(why, Refusal::ahead) << tick;
+    EXPECT_EQ(bench.recorder.end(AlarmId{1}, tick), Refusal::ahead) << tick;
+  }
+  for (const std::uint64_t tick : {1ull << 53, ~0ull - 1}) {
+    EXPECT_EQ(bench.hr(140, tick), Refusal::invalid) << tick;
+    EXPECT_FALSE(bench.recorder.raise(fall_at(tick))) << tick;
     EXPECT_EQ(bench.recorder.end(AlarmId{1}, tick), Refusal::invalid) << tick;
   }
   EXPECT_EQ(bench.recorder.status().sets_generated, 0u);
-  EXPECT_EQ(bench.hr(140), Refusal::none);
-  ASSERT_EQ(bench.alarms().size(), 1u);
-  EXPECT_EQ(bench.alarms()[0].tick_ms, 90'000u);
-  EXPECT_EQ(bench.hr(140, bench.clock + kDay), Refusal::none) << "ingest still takes it";
-
-  bench.clock = kNever;
-  EXPECT_EQ(bench.hr(140), Refusal::invalid) << "a clock that does not count milliseconds";
+  EXPECT_EQ(bench.recorder.status().alarms_generated, 0u);
+  EXPECT_EQ(bench.hr(140, bench.clock + 1000), Refusal::none) << "clocks are read a little apart";
+  const auto fall = bench.recorder.raise(fall_at(bench.clock + 1000));
+  ASSERT_TRUE(fall);
+  EXPECT_EQ(bench.recorder.end(*fall, bench.clock + 1000), Refusal::none);
+  EXPECT_EQ(bench.hr(70, 0), Refusal::none) << "however old it is";
+  EXPECT_STREQ(to_string(Refusal::ahead), "ahead");
 }
 
-TEST(Recorder, RefusesSamplesOfATickFarAheadOfItsClock) {
+TEST(Recorder, RefusesTheTickOfAClockThatDoesNotCountMilliseconds) {
+  Bench bench;
+  bench.clock = ~0ull - 1;
+  EXPECT_EQ(bench.hr(140), Refusal::invalid);
+}
+
+TEST(Recorder, RefusesSamplesAheadOfItsClock) {  // TIME-2
   Recorder recorder(
       {1, {{}, 0, 0}, 9, 9, [] { return std::uint64_t{90'000}; }, nullptr, {{"ecg", {125, 1}, 0.001, 0}}});
   recorder.open();
   const std::vector<double> samples(4, 0.1);
-  EXPECT_EQ(recorder.waveform("ecg", samples, 90'000 + 86'400'001), Refusal::invalid);
+  EXPECT_EQ(recorder.waveform("ecg", samples, 91'001), Refusal::ahead);
   EXPECT_EQ(recorder.waveform("ecg", samples, ~0ull - 1), Refusal::invalid);
-  EXPECT_EQ(recorder.waveform("ecg", samples, 90'000 + 86'400'000), Refusal::none);
+  EXPECT_EQ(recorder.waveform("ecg", samples, 91'000), Refusal::none);
+  EXPECT_EQ(recorder.waveform("ecg", samples, 0), Refusal::none);
+  EXPECT_EQ(recorder.status().samples_refused, 2u);
+}
+
+TEST(Recorder, CountsWhatItRefusesWhateverTheReason) {  // TIME-3
+  Bench bench({{}, 0, 0}, 10, 2);
+  bench.recorder.report({});
+  bench.hr(std::nan(""));
+  bench.hr(70, bench.clock + 5000);
+  EXPECT_EQ(bench.recorder.status().sets_refused, 3u);
+  bench.recorder.raise(coded(""));
+  bench.recorder.end(AlarmId{7}, {});
+  const auto fall = bench.recorder.raise(coded("fall"));
+  EXPECT_FALSE(bench.recorder.raise(coded("another"))) << "full";
+  EXPECT_EQ(bench.recorder.status().alarms_refused, 3u);
+  bench.recorder.waveform("ecg", {}, {});
+  EXPECT_EQ(bench.recorder.status().samples_refused, 1u);
+  bench.hr(70);
+  bench.recorder.shut();
+  bench.hr(70);
+  bench.recorder.raise(coded("fall"));
+  bench.recorder.end(*fall, {});
+  const auto status = bench.recorder.status();
+  EXPECT_EQ(status.sets_refused, 4u);
+  EXPECT_EQ(status.alarms_refused, 5u);
+  EXPECT_EQ(status.sets_generated, 1u);
+  EXPECT_EQ(status.alarms_generated, 1u);
 }
 
 TEST(Recorder, TakesNothingBeforeAndAfterItIsOpen) {
@@ -296,7 +336,7 @@ class SlowDisk : public Journal {
 
 struct Journaled {
   std::shared_ptr<SlowDisk> disk = std::make_shared<SlowDisk>();
-  std::uint64_t clock = 0;
+  std::uint64_t clock = 100'000;
   Recorder recorder{{1,
                      {{{AlarmLimit::Side::high, 1, 131}, {AlarmLimit::Side::high, 2, 90}}, 0, 0},
                      1000,

@@ -61,7 +61,7 @@ struct DeviceOptions {
   /// most 4 s and has at most 460 samples.
   std::size_t run_capacity = 64;
   // The device's clock, that the integrator vouches for: monotonic ms below 2^53 that count the time in which the
-  // device sleeps. Any thread. Empty = host_tick() (clock.hpp)
+  // device sleeps. Any thread; it must not call the device. Empty = host_tick() (clock.hpp)
   std::function<std::uint64_t()> tick;
   // /alarms is sent at least so often, also when nothing is owed. 1 s to a day
   std::chrono::seconds heartbeat{30};
@@ -76,13 +76,13 @@ enum class Refusal : std::uint8_t {
   none,
   stopped,        // not started, or stopped
   invalid,        // empty set, a sign twice or unknown to the catalogue, NaN or infinity, bad code; no samples, an
-                  // infinite one, or a waveform that is not among the options; a tick more than 24 h ahead of the
-                  // device's clock, or not below 2^53
+                  // infinite one, or a waveform that is not among the options; a tick not below 2^53
   full,           // alarms: alarm_capacity records are owed, or places for the ends of open alarms are kept
   unknown_alarm,  // end(): no such open alarm
   unwritten,      // taken, but an alarm record of this call is not in the journal (a full disk, say): until it is, it
                   // is lost with the process. It is written as soon as the journal can: tried after 1 s, doubling to
                   // 8 s, and with each alarm. Do not repeat the call
+  ahead,          // measured more than a second ahead of the device's clock. What is past is taken, however old it is
 };
 const char* to_string(Refusal refusal);
 
@@ -103,6 +103,8 @@ struct DeviceStatus {
   std::uint64_t journal_kept_lines = 0;     // not understood when it was opened: kept for a version that does, not sent
   std::uint64_t alarms_unwritten = 0;       // records that are owed, but not in the journal (yet)
   std::uint64_t audit_failures = 0;         // what the audit book has not
+  // Calls that took nothing, for whatever reason: of report(), of waveform(), of raise() and end().
+  std::uint64_t sets_refused = 0, samples_refused = 0, alarms_refused = 0;
 };
 
 /// Names an alarm condition that this device raised; unique for the device's life.

@@ -22,7 +22,8 @@ inline constexpr std::size_t kMostReadings = 16;  // of a set
 /// The signs sampled together. One set becomes one record: one sequence number, one row.
 struct MeasurementSet {
   std::vector<Reading> readings;  // at most kMostReadings; each sign at most once
-  /// The device's monotonic clock when sampled, at most 24 h ahead of what it says now and below 2^53; empty = now.
+  /// The device's clock when sampled: below 2^53, at most 1,000 ms ahead of what it says now, and as far back as may
+  /// be; empty = now.
   std::optional<std::uint64_t> tick_ms;
 };
 

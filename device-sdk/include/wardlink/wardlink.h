@@ -54,7 +54,8 @@ typedef enum wardlink_error {
   WARDLINK_UNDELIVERED = 9,   /* stop: something was left */
   /* All was taken and is sent, but an alarm of this call is not in the journal (a full disk, say): until it is, it is
    * lost with the process. It is written as soon as there is room. Do not repeat the call. */
-  WARDLINK_UNWRITTEN = 10
+  WARDLINK_UNWRITTEN = 10,
+  WARDLINK_AHEAD = 11 /* measured more than a second ahead of the device's clock */
 } wardlink_error;
 
 /* One sentence about the code. Static; never NULL, also for a number that is no code. */
@@ -97,7 +98,8 @@ typedef struct wardlink_options {
   const char* journal_path;    /* NULL (default): none. A file that is there goes on, and what it owes is delivered.
                                   Bounded: 64 KiB or twice what is owed */
   /* The clock of ticks, for which you vouch: monotonic ms below 2^53 that count the time in which the device sleeps.
-   * Called from any thread, also several at once. NULL (default): the host's, since it started (CLOCK_BOOTTIME). */
+   * Called from any thread, also several at once; it must not call the device. NULL (default): the host's, since it
+   * started (CLOCK_BOOTTIME). */
   uint64_t (*tick)(void* context);
   void* tick_context;
   const wardlink_limit* limits;       /* default: a static table, the outermost bands of NEWS2 */
@@ -132,8 +134,8 @@ wardlink_error wardlink_device_start(wardlink_device* device);
  * UNDELIVERED: it is stopped, but something was left (see the status). */
 wardlink_error wardlink_device_stop(wardlink_device* device, uint64_t drain_ms);
 
-/* For a tick: now, by the device's clock. Any other tick is that clock's, in the past or at most 24 h ahead, and below
- * 2^53: else it is an INVALID_ARGUMENT. */
+/* For a tick: now, by the device's clock. Any other tick is that clock's, as far back as may be. More than 1,000 ms
+ * ahead it is refused as AHEAD, from 2^53 on as an INVALID_ARGUMENT. */
 #define WARDLINK_NOW UINT64_MAX
 
 /* A vital sign by its wire name ("hr", or the long one, "heart-rate"). */
@@ -143,12 +145,12 @@ typedef struct wardlink_reading {
 } wardlink_reading;
 
 /* One measurement set: 1 to 16 signs sampled together, each once. Alarm limits are applied before it returns.
- * INVALID_ARGUMENT, STOPPED, NO_MEMORY, UNWRITTEN. */
+ * INVALID_ARGUMENT, STOPPED, NO_MEMORY, UNWRITTEN, AHEAD. */
 wardlink_error wardlink_device_report(wardlink_device* device, const wardlink_reading* readings, size_t count,
                                       uint64_t tick_ms);
 /* The next samples of one of the options' waveforms, oldest first, at its rate; NaN: not measured. `tick_ms`: of the
  * first. WARDLINK_NOW: they follow the last ones without a gap. INVALID_ARGUMENT (also infinity, or none), STOPPED,
- * NO_MEMORY. */
+ * NO_MEMORY, AHEAD. */
 wardlink_error wardlink_device_waveform(wardlink_device* device, const char* name, const double* samples, size_t count,
                                         uint64_t tick_ms);
 
@@ -170,9 +172,9 @@ wardlink_error wardlink_alarm_init(wardlink_alarm* alarm, size_t size);
 typedef uint64_t wardlink_alarm_id;
 
 /* `id` may be NULL where the alarm never ends; it is set by OK and by UNWRITTEN. INVALID_ARGUMENT, STOPPED, FULL,
- * NO_MEMORY, UNWRITTEN. */
+ * NO_MEMORY, UNWRITTEN, AHEAD. */
 wardlink_error wardlink_device_raise(wardlink_device* device, const wardlink_alarm* alarm, wardlink_alarm_id* id);
-/* INVALID_ARGUMENT, STOPPED, UNKNOWN_ALARM, NO_MEMORY, UNWRITTEN. */
+/* INVALID_ARGUMENT, STOPPED, UNKNOWN_ALARM, NO_MEMORY, UNWRITTEN, AHEAD. */
 wardlink_error wardlink_device_end(wardlink_device* device, wardlink_alarm_id id, uint64_t tick_ms);
 /* The measuring ends: alarms raised by limits end with their last sample inside the band, runs of samples where they
  * are. Does nothing where it does not run. INVALID_ARGUMENT, NO_MEMORY, UNWRITTEN. */
@@ -192,6 +194,9 @@ typedef struct wardlink_status {
   uint64_t journal_failures, journal_damaged_lines; /* not written; found damaged when it was opened */
   uint64_t journal_kept_lines; /* not understood when it was opened: kept for a version that does, not sent */
   uint64_t alarms_unwritten;   /* records that are owed, but not in the journal (yet) */
+  /* Calls that took nothing: of report, of waveform, of raise and end. Not those with a NULL or a struct that cannot be
+   * read. */
+  uint64_t sets_refused, samples_refused, alarms_refused;
 } wardlink_status;
 
 /* Fills in `size` bytes of *status. INVALID_ARGUMENT, NO_MEMORY. */
