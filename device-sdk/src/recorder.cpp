@@ -13,6 +13,7 @@ using Event = SequencedAlarm::Event;
 constexpr std::size_t kMaxCode = 32;
 constexpr std::uint64_t kTickEnd = std::uint64_t{1} << 53;  // what a number on the wire holds exactly
 constexpr std::uint64_t kMostAhead = 1000;                  // ms
+constexpr std::uint64_t kLongestWait = 3'600'000;           // ms, until limits are asked again
 
 bool valid(const std::vector<Reading>& readings) {
   if (readings.empty() || readings.size() > kMostReadings) return false;
@@ -87,13 +88,9 @@ Refusal Recorder::report(const MeasurementSet& set) {
   retry_unrecorded();
   std::vector<AlarmLimits::Transition> transitions;
   for (const auto& reading : numbered.readings) {
-    limits_.sample(reading.sign, numbered.tick_ms, reading.value, transitions);
+    limits_.sample(reading.sign, numbered.tick_ms, reading.value, clock, transitions);
   }
   apply(transitions);
-  if (numbered.tick_ms >= newest_tick_) {
-    newest_tick_ = numbered.tick_ms;
-    reported_at_ = clock;
-  }
   latest_ = numbered;
   if (!outbox_.push(std::move(numbered))) ++status_.sets_dropped;
   return write_down(before);
@@ -151,7 +148,7 @@ Refusal Recorder::conclude() {
   if (!accepting_) return Refusal::stopped;
   const auto before = last_alarm_;
   std::vector<AlarmLimits::Transition> transitions;
-  limits_.conclude(newest_tick_, transitions);
+  limits_.conclude(latest_ ? latest_->tick_ms : 0, config_.tick(), transitions);
   apply(transitions);
   close_runs();
   return write_down(before);
@@ -188,21 +185,13 @@ bool Recorder::wait_until_drained(std::chrono::milliseconds limit) {
 std::optional<std::chrono::milliseconds> Recorder::raise_due() {
   const locks::Lock lock(mutex_);
   retry_unrecorded();
-  if (!limits_.next_due()) return std::nullopt;
+  const auto clock = config_.tick();
   std::vector<AlarmLimits::Transition> transitions;
-  const auto clock = clock_of_samples();
   limits_.due(clock, transitions);
   apply(transitions);
-  const auto next = limits_.next_due();
+  const auto next = limits_.due_in(clock);
   if (!next) return std::nullopt;
-  return std::chrono::milliseconds{*next - clock};  // due() left nothing up to `clock`
-}
-
-/// The device's clock on the scale of the samples' ticks: a device that hands its samples in late, or that replays a
-/// recording, must not raise what a sample not yet reported would contradict.
-std::uint64_t Recorder::clock_of_samples() const {
-  const auto clock = tick();
-  return newest_tick_ + (clock > reported_at_ ? clock - reported_at_ : 0);
+  return std::chrono::milliseconds{std::min(*next, kLongestWait)};
 }
 
 // -- sets ------------------------------------------------------------------------------------------------------------

@@ -131,7 +131,6 @@ class Recorder {
   std::size_t runs_left() const REQUIRES(mutex_);
   void close_runs() REQUIRES(mutex_);
   std::size_t alarms_owed() const REQUIRES(mutex_) { return outbox_.alarms_owed() + debts_.size(); }
-  std::uint64_t clock_of_samples() const REQUIRES(mutex_);
 
   const Config config_;
   mutable locks::Mutex mutex_;
@@ -156,10 +155,7 @@ class Recorder {
   std::vector<std::pair<AlarmKey, std::chrono::system_clock::time_point>> late_acks_ GUARDED_BY(mutex_);
   locks::Condition written_;
   std::vector<WaveformBuffer> waveforms_ GUARDED_BY(mutex_);  // one a waveform, in the order of the options
-  std::optional<SequencedSet> latest_ GUARDED_BY(mutex_);
-  // Of the newest sample: its tick, and the clock at its report.
-  std::uint64_t newest_tick_ GUARDED_BY(mutex_) = 0;
-  std::uint64_t reported_at_ GUARDED_BY(mutex_) = 0;
+  std::optional<SequencedSet> latest_ GUARDED_BY(mutex_);     // in the order given
   std::uint64_t last_set_ GUARDED_BY(mutex_) = 0;
   std::uint64_t last_alarm_ GUARDED_BY(mutex_) = 0;
   std::uint64_t journal_failures_ GUARDED_BY(mutex_) = 0;

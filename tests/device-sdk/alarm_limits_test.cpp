@@ -22,7 +22,13 @@ struct Bench {
 
   std::vector<Transition> hr(std::uint64_t second, double value) {
     std::vector<Transition> out;
-    limits.sample(id("hr"), second * 1000, value, out);
+    limits.sample(id("hr"), second * 1000, value, second * 1000, out);
+    return out;
+  }
+  /// Given long after it was measured, or by a counter that is not the device's clock.
+  std::vector<Transition> hr_at(std::uint64_t clock_s, std::uint64_t second, double value) {
+    std::vector<Transition> out;
+    limits.sample(id("hr"), second * 1000, value, clock_s * 1000, out);
     return out;
   }
   std::vector<Transition> due(std::uint64_t second) {
@@ -32,7 +38,7 @@ struct Bench {
   }
   std::vector<Transition> conclude(std::uint64_t second) {
     std::vector<Transition> out;
-    limits.conclude(second * 1000, out);
+    limits.conclude(second * 1000, second * 1000, out);
     return out;
   }
   AlarmLimits limits;
@@ -79,7 +85,7 @@ TEST(AlarmLimits, AMissingSampleNeitherOpensNorCloses) {
   Bench bench;
   bench.hr(1, 131);
   std::vector<Transition> out;
-  bench.limits.sample(id("spo2"), 50'000, 97, out);  // another sign: heart rate is missing in that set
+  bench.limits.sample(id("spo2"), 50'000, 97, 50'000, out);  // another sign: heart rate is missing in that set
   EXPECT_THAT(out, IsEmpty());
   EXPECT_THAT(bench.hr(100, 130), ElementsAre(ended(1, 131)));
 }
@@ -122,13 +128,13 @@ TEST(AlarmLimits, TheSampleThatEndsItMayAlsoBeWhatShowsThatItStood) {
 
 TEST(AlarmLimits, AreRaisedByTheClockBetweenSamples) {
   Bench bench(0, 10);
-  EXPECT_EQ(bench.limits.next_due(), std::nullopt);
+  EXPECT_EQ(bench.limits.due_in(3000), std::nullopt);
   bench.hr(3, 140);
-  EXPECT_EQ(bench.limits.next_due(), 13'000u);
+  EXPECT_EQ(bench.limits.due_in(4000), 9000u);
   EXPECT_THAT(bench.due(12), IsEmpty());
   EXPECT_THAT(bench.due(13), ElementsAre(raised(3, 140)));
   EXPECT_THAT(bench.due(14), IsEmpty());
-  EXPECT_EQ(bench.limits.next_due(), std::nullopt);
+  EXPECT_EQ(bench.limits.due_in(14'000), std::nullopt);
 }
 
 TEST(AlarmLimits, AJumpAcrossEndsOneAlarmBeforeItRaisesTheOther) {
@@ -146,12 +152,116 @@ TEST(AlarmLimits, EndWithTheRecordingAtTheLastSampleInside) {
   EXPECT_THAT(bench.hr(62, 140), ElementsAre(raised(62, 140)));  // and may begin again
 }
 
-TEST(AlarmLimits, ASampleOlderThanTheLastChangesNothing) {
+// -- ticks that do not rise -------------------------------------------------------------------------------------------
+
+TEST(AlarmLimits, ALateNormalValueEndsNothing) {  // TIME-3
+  Bench bench(0, 10);
+  bench.hr(100, 140);
+  EXPECT_THAT(bench.hr(110, 140), ElementsAre(raised(100, 140)));
+  EXPECT_THAT(bench.hr_at(111, 60, 70), IsEmpty());
+  EXPECT_THAT(bench.hr(112, 141), IsEmpty());
+  for (std::uint64_t second = 113; second < 123; ++second) EXPECT_THAT(bench.hr(second, 70), IsEmpty()) << second;
+  EXPECT_THAT(bench.hr(123, 70), ElementsAre(ended(112, 141))) << "10 s inside the normal band";
+}
+
+TEST(AlarmLimits, ALateNormalValueForgetsNothingThatIsPending) {  // TIME-3
+  Bench bench(0, 10);
+  for (std::uint64_t second = 100; second < 108; ++second) bench.hr(second, 140);
+  EXPECT_THAT(bench.hr_at(108, 60, 70), IsEmpty());
+  EXPECT_THAT(bench.hr(108, 140), IsEmpty()) << "how long since the last one, nobody knows";
+  bench.hr(109, 140);
+  bench.hr(110, 140);
+  EXPECT_THAT(bench.hr(111, 140), ElementsAre(raised(100, 140)));
+}
+
+TEST(AlarmLimits, ALateValueBeyondTheLimitRaisesAtOnce) {  // TIME-3
+  Bench bench(0, 10);
+  EXPECT_THAT(bench.hr(100, 70), IsEmpty());
+  EXPECT_THAT(bench.hr_at(101, 60, 140), ElementsAre(raised(60, 140)));
+  EXPECT_THAT(bench.hr(102, 70), IsEmpty()) << "one value inside is not enough";
+}
+
+TEST(AlarmLimits, ACounterThatRestartsRaisesAtOnceAndEndsAfterTheShortestDuration) {  // TIME-2, TIME-3
+  Bench bench(0, 10);
+  bench.hr_at(1000, 1000, 70);
+  EXPECT_THAT(bench.hr_at(1001, 0, 180), ElementsAre(raised(0, 180)));
+  for (std::uint64_t second = 1; second <= 30; ++second)
+    EXPECT_THAT(bench.hr_at(1001 + second, second, 180), IsEmpty());
+  for (std::uint64_t second = 31; second < 41; ++second) EXPECT_THAT(bench.hr_at(1001 + second, second, 70), IsEmpty());
+  EXPECT_THAT(bench.hr_at(1042, 41, 70), ElementsAre(ended(30, 180)));
+  bench.hr_at(1043, 42, 180);  // and all is as it was
+  EXPECT_THAT(bench.hr_at(1044, 43, 70), IsEmpty());
+  EXPECT_THAT(bench.conclude(1044), IsEmpty());
+}
+
+TEST(AlarmLimits, ATickGivenTwiceEndsNothingAndInterruptsNothing) {  // TIME-3
+  Bench bench(0, 3);
+  bench.hr(1, 70);
+  EXPECT_THAT(bench.hr(1, 140), ElementsAre(raised(1, 140)));
+  EXPECT_THAT(bench.hr(1, 70), IsEmpty());
+  for (std::uint64_t second = 2; second < 5; ++second) {
+    EXPECT_THAT(bench.hr(second, 70), IsEmpty());
+    EXPECT_THAT(bench.hr(second, 70), IsEmpty());
+  }
+  EXPECT_THAT(bench.hr(5, 70), ElementsAre(ended(1, 140)));
+}
+
+TEST(AlarmLimits, TheOnsetIsTheFirstValueGivenAndNoEndComesBeforeIt) {  // TIME-3
+  Bench bench(0, 10);
+  bench.hr(4'294'967, 140);
+  EXPECT_THAT(bench.hr_at(4'294'968, 0, 150), ElementsAre(raised(4'294'967, 140)));
+  bench.hr_at(4'294'969, 1, 150);
+  EXPECT_THAT(bench.conclude(4'294'970), ElementsAre(ended(4'294'967, 140)));
+}
+
+TEST(AlarmLimits, LateValuesBetweenThoseOfNowHideNoAlarm) {  // TIME-3
+  Bench bench(0, 10);
+  std::vector<Transition> all;
+  for (std::uint64_t second = 0; second < 5; ++second) {
+    for (const auto& [tick, value] :
+         {std::pair{1000 + second, 140.0}, {500 + 2 * second, 70.0}, {501 + 2 * second, 70.0}}) {
+      const auto some = bench.hr_at(1000 + second, tick, value);
+      all.insert(all.end(), some.begin(), some.end());
+    }
+  }
+  EXPECT_THAT(all, ElementsAre(raised(1000, 140)));
+}
+
+TEST(AlarmLimits, TheClockCountsFromWhenTheLastOneWasGivenWhateverItsTick) {  // TIME-3
+  Bench bench(0, 10);
+  bench.hr_at(1000, 3, 140);
+  EXPECT_EQ(bench.limits.due_in(1'001'000), 9000u);
+  std::vector<Transition> out;
+  bench.limits.sample(id("spo2"), 1'000'500, 97, 1'001'000, out);  // another sensor's tick
+  EXPECT_THAT(bench.due(1009), IsEmpty());
+  EXPECT_THAT(bench.due(1010), ElementsAre(raised(3, 140)));
+}
+
+TEST(AlarmLimits, TheClockCountsAfterALateValueButNotAfterOneThatContradicts) {  // TIME-3
+  Bench bench(0, 10);
+  bench.hr(100, 140);
+  bench.hr_at(101, 60, 70);
+  EXPECT_EQ(bench.limits.due_in(101'000), 10'000u);
+  bench.hr(102, 70);
+  EXPECT_EQ(bench.limits.due_in(102'000), std::nullopt);
+  EXPECT_THAT(bench.due(200), IsEmpty());
+}
+
+TEST(AlarmLimits, AShortestDurationOf0EndsAtTheFirstTickThatRises) {  // TIME-3
   Bench bench;
   bench.hr(10, 131);
   EXPECT_THAT(bench.hr(9, 100), IsEmpty());
   EXPECT_THAT(bench.hr(11, 100), ElementsAre(ended(10, 131)));
-  EXPECT_THAT(bench.hr(8, 140), IsEmpty());
+  EXPECT_THAT(bench.hr(8, 140), ElementsAre(raised(8, 140)));
+}
+
+TEST(AlarmLimits, ADurationWithoutEndIsNeverDue) {
+  AlarmLimits limits({{{Side::high, id("hr"), 131}}, 0, ~0ull});
+  std::vector<Transition> out;
+  limits.sample(id("hr"), 1000, 140, 1000, out);
+  limits.due(~0ull >> 1, out);
+  EXPECT_THAT(out, IsEmpty());
+  EXPECT_EQ(limits.due_in(2000), ~0ull - 1000);
 }
 
 }  // namespace

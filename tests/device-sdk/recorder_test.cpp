@@ -216,6 +216,52 @@ TEST(Recorder, AReplayedSampleIsNotHurriedByTheClock) {
   EXPECT_EQ(bench.alarms().size(), 0u);
 }
 
+/// Each of these hid the alarm.
+struct RecorderAnyTick : ::testing::Test {
+  Bench bench{{{{AlarmLimit::Side::high, 1, 131}}, 0, 10'000}};
+
+  /// A second of the device's clock, and its sample.
+  Refusal second(double value, std::optional<std::uint64_t> tick = {}) {
+    bench.clock += 1000;
+    const auto refusal = bench.hr(value, tick);
+    bench.recorder.raise_due();
+    return refusal;
+  }
+};
+
+TEST_F(RecorderAnyTick, OneThatIsAheadHidesNothingThatFollows) {  // TIME-2, TIME-3
+  EXPECT_EQ(second(70, bench.clock + 3'600'000), Refusal::ahead);
+  EXPECT_EQ(second(70, bench.clock + 2000), Refusal::none) << "a second ahead";
+  for (int i = 0; i < 15; ++i) EXPECT_EQ(second(190), Refusal::none);
+  ASSERT_EQ(bench.alarms().size(), 1u);
+  EXPECT_EQ(bench.alarms()[0].alarm.value, 190);
+  EXPECT_EQ(bench.recorder.status().sets_refused, 1u);
+}
+
+TEST_F(RecorderAnyTick, ASensorsCounterThatRestartsHidesNothing) {  // TIME-2, TIME-3
+  for (std::uint64_t i = 0; i < 5; ++i) second(70);
+  for (std::uint64_t i = 0; i < 30; ++i) EXPECT_EQ(second(180, i * 1000), Refusal::none);
+  ASSERT_EQ(bench.alarms().size(), 1u);
+  EXPECT_EQ(bench.alarms()[0].tick_ms, 0u);
+}
+
+TEST_F(RecorderAnyTick, ASensorsCounterThatWrapsHidesNothing) {  // TIME-2, TIME-3
+  bench.clock = 5'000'000'000;
+  for (std::uint64_t i = 0; i < 5; ++i) second(70, 4'294'963'000 + i * 1000);
+  for (std::uint64_t i = 0; i < 30; ++i) EXPECT_EQ(second(180, 704 + i * 1000), Refusal::none);
+  ASSERT_EQ(bench.alarms().size(), 1u);
+  EXPECT_EQ(bench.alarms()[0].tick_ms, 704u);
+}
+
+TEST_F(RecorderAnyTick, AWildOneOfAnotherSignHurriesNothing) {  // TIME-3
+  second(140, 3000);
+  bench.recorder.report({{{2, 97}}, bench.clock + 1000});
+  bench.recorder.raise_due();
+  EXPECT_EQ(bench.alarms().size(), 0u);
+  second(70, 4000);
+  EXPECT_EQ(bench.alarms().size(), 0u);
+}
+
 TEST(Recorder, KeepsAPlaceForTheEndOfEveryAlarm) {
   Bench bench({{}, 0, 0}, 10, 4);
   const auto first = bench.recorder.raise(coded("first"));

@@ -47,9 +47,10 @@ std::vector<Episode> alarms_of(const ward::Recording& recording) {
   AlarmLimits limits({AlarmSettings::news2_extremes(), 0, 0});
   std::vector<AlarmLimits::Transition> transitions;
   for (const auto& set : recording.sets) {
-    for (const auto& reading : set.readings) limits.sample(reading.sign, *set.tick_ms, reading.value, transitions);
+    for (const auto& reading : set.readings)
+      limits.sample(reading.sign, *set.tick_ms, reading.value, recording.length_ms, transitions);
   }
-  limits.conclude(recording.length_ms, transitions);
+  limits.conclude(recording.length_ms, recording.length_ms, transitions);
 
   std::map<std::size_t, std::string> onset;
   std::vector<Episode> episodes;

@@ -27,8 +27,12 @@ struct AlarmSettings {
   /// not end it is inside, and the last sample inside is where it ended.
   double hysteresis = 0.02;
   /// A condition that has stood uncontradicted for so long is raised; one contradicted earlier never was. A missing
-  /// value contradicts nothing. 0: raised by its first sample. Counted in ticks of the samples; between two samples, by
-  /// the device's clock since the last one was reported.
+  /// value contradicts nothing. 0: raised by its first sample. Counted in ticks of the sign's samples, in the order
+  /// given, while these rise; between two samples, by the device's clock since the sign's last one was reported.
+  /// A sample whose tick does not rise above that of the sign's sample before it (a late one, a counter that restarts)
+  /// ends nothing; at or beyond the threshold, it raises at once. Where one came while a condition stands, it is ended
+  /// only by samples with rising ticks that contradict it for so long, not by the first. The onset is the first sample
+  /// beyond the threshold, in the order given; the end the highest tick inside, never before the onset.
   std::uint64_t shortest_ms = 10'000;
 
   static std::vector<AlarmLimit> news2_extremes();
