@@ -73,7 +73,8 @@ Json counts(const wardlink::DeviceStatus& status) {
           {"audit_failures", status.audit_failures},
           {"sets_refused", status.sets_refused},
           {"samples_refused", status.samples_refused},
-          {"alarms_refused", status.alarms_refused}};
+          {"alarms_refused", status.alarms_refused},
+          {"clock_restarts", status.clock_restarts}};
 }
 
 void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
@@ -100,6 +101,7 @@ void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
   sum.sets_refused += one.sets_refused;
   sum.samples_refused += one.samples_refused;
   sum.alarms_refused += one.alarms_refused;
+  sum.clock_restarts += one.clock_restarts;
 }
 
 wardlink::DeviceOptions options_for(const Config& config, const Badge& badge) {

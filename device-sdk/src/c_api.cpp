@@ -156,6 +156,7 @@ wardlink_status status_of(const wardlink::DeviceStatus& now) {
   status.sets_refused = now.sets_refused;
   status.samples_refused = now.samples_refused;
   status.alarms_refused = now.alarms_refused;
+  status.clock_restarts = now.clock_restarts;
   return status;
 }
 

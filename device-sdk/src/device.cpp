@@ -24,7 +24,8 @@ namespace {
 constexpr std::size_t kLongestName = 63;
 constexpr std::size_t kReceiveBuffer = 256u << 10;  // bytes; a device hears little
 
-std::uint64_t draw_boot(coap::Random& random) {
+std::uint64_t draw_boot() {
+  const auto random = coap::secure_random();
   std::array<std::uint8_t, 8> bytes{};
   random(bytes);
   std::uint64_t number = 0;
@@ -156,7 +157,6 @@ struct Device::Impl : std::enable_shared_from_this<Device::Impl> {
   std::string name;
   std::shared_ptr<coap::DtlsContext> context;
   coap::Random random = coap::secure_random();
-  std::uint64_t boot;
   Recorder recorder;
   std::atomic<bool> nudged = false;
   locks::Mutex lifecycle;  // start() and stop() against each other
@@ -184,9 +184,8 @@ Device::Impl::Impl(DeviceOptions given)
     : options(std::move(given)),
       name(name_of(options.credentials)),
       context(context_of(options)),
-      boot(draw_boot(random)),
-      recorder({boot, options.alarms, options.set_capacity, options.alarm_capacity, options.tick, options.journal,
-                options.waveforms, options.run_capacity, options.audit}) {}
+      recorder({draw_boot(), options.alarms, options.set_capacity, options.alarm_capacity, options.tick,
+                options.journal, options.waveforms, options.run_capacity, options.audit, draw_boot}) {}
 
 DeviceCore::Seams Device::Impl::seams() {
   return {[this] { look_up(); }, [this](coap::Instant now) { return context->connect(now); }, random,
@@ -210,7 +209,7 @@ void Device::Impl::start() {
   const locks::Lock lock(lifecycle);
   if (stage != Stage::fresh) return;
   runtime().run([this] {
-    core = std::make_unique<DeviceCore>(DeviceCore::Config{name, boot, options.heartbeat, {}}, seams(), recorder);
+    core = std::make_unique<DeviceCore>(DeviceCore::Config{name, options.heartbeat, {}}, seams(), recorder);
     coap::UdpDriver::Config config;
     config.receive_buffer = kReceiveBuffer;
     auto opened = coap::UdpDriver::open(runtime().loop, config, *core);
@@ -300,6 +299,6 @@ Refusal Device::conclude() {
 
 DeviceStatus Device::status() const { return impl_->recorder.status(); }
 const std::string& Device::name() const { return impl_->name; }
-std::uint64_t Device::boot() const { return impl_->boot; }
+std::uint64_t Device::boot() const { return impl_->recorder.boot(); }
 
 }  // namespace wardlink

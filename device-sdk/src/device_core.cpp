@@ -335,7 +335,8 @@ void DeviceCore::register_device(coap::Instant now) {
   coap::Request request;
   request.method = coap::code::post;
   request.path = "/rd";
-  request.queries = {"ep=" + config_.name, "lt=" + std::to_string(lifetime), "boot=" + std::to_string(config_.boot)};
+  request.queries = {"ep=" + config_.name, "lt=" + std::to_string(lifetime),
+                     "boot=" + std::to_string(session_->resources.boot())};
   request.content_format = coap::content_format::link;
   const auto links = Resources::links(recorder_);
   request.payload.assign(links.begin(), links.end());
@@ -369,6 +370,9 @@ void DeviceCore::give_up(CloseReason reason, std::string problem, coap::Instant 
 /// that never asks.
 void DeviceCore::watch(coap::Instant now) {
   auto& session = *session_;
+  if (session.resources.boot() != recorder_.boot()) {
+    return give_up(CloseReason::local, "The device's clock went back: what follows is a new start of it.", now);
+  }
   if (session.stage != Session::Stage::serving) {
     if (session.set_up_by() > now) return;
     return give_up(CloseReason::handshake_deadline, describe(CloseReason::handshake_deadline, ""), now);

@@ -23,7 +23,6 @@ class DeviceCore final : public coap::Endpoint {
  public:
   struct Config {
     std::string name;  // URN of the certificate
-    std::uint64_t boot = 0;
     std::chrono::seconds heartbeat{30};
     coap::Connection::Config connection;  // detect_silence is set by the core
   };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace wardlink {
 namespace {
@@ -31,6 +32,16 @@ std::size_t Outbox::give_back(std::vector<SequencedSet> sets) {
   const auto surplus = sets_.size() - set_capacity_;
   sets_.erase(sets_.begin(), sets_.begin() + static_cast<std::ptrdiff_t>(surplus));
   return surplus;
+}
+
+std::size_t Outbox::begin_boot(std::uint64_t boot) {
+  earlier_boots_.push_back(std::exchange(boot_, boot));
+  for (auto& [key, alarm] : std::exchange(owed_, {})) {
+    const auto key_now = rank(alarm);
+    owed_.emplace(key_now, std::move(alarm));
+  }
+  carried_.clear();
+  return std::exchange(sets_, {}).size();
 }
 
 std::size_t Outbox::age(std::uint64_t boot) const {

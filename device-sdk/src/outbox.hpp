@@ -36,6 +36,9 @@ class Outbox {
   std::size_t give_back(std::vector<SequencedSet> sets);
   std::size_t sets_waiting() const { return sets_.size(); }
 
+  /// A new start without a new process: what is owed becomes an earlier start's, sets are dropped. Returns how many.
+  std::size_t begin_boot(std::uint64_t boot);
+
   // -- alarms: owed until the ACK of a delivery that carried them
   bool fits(std::size_t records) const { return owed_.size() + records <= alarm_capacity_; }
   /// Made at this start.

@@ -13,6 +13,7 @@ using Event = SequencedAlarm::Event;
 constexpr std::size_t kMaxCode = 32;
 constexpr std::uint64_t kTickEnd = std::uint64_t{1} << 53;  // what a number on the wire holds exactly
 constexpr std::uint64_t kMostAhead = 1000;                  // ms
+constexpr std::uint64_t kMostBack = 1000;                   // ms, that a clock goes back without a new start
 constexpr std::uint64_t kLongestWait = 3'600'000;           // ms, until limits are asked again
 
 bool valid(const std::vector<Reading>& readings) {
@@ -47,7 +48,8 @@ Recorder::Recorder(Config config)
     : config_(std::move(config)),
       outbox_(config_.boot, config_.set_capacity, config_.alarm_capacity),
       limits_(config_.alarms),
-      standing_(config_.alarms.limits.size()) {
+      standing_(config_.alarms.limits.size()),
+      boot_(config_.boot) {
   for (const auto& waveform : config_.waveforms) waveforms_.emplace_back(waveform, config_.run_capacity);
   if (!config_.journal) return;
   inherit(config_.journal->owed());
@@ -66,6 +68,55 @@ void Recorder::shut() {
   close_runs();
 }
 
+// -- the clock -------------------------------------------------------------------------------------------------------
+
+std::uint64_t Recorder::tick() {
+  const locks::Lock lock(mutex_);
+  return now();
+}
+
+std::uint64_t Recorder::boot() const {
+  const locks::Lock lock(mutex_);
+  return boot_;
+}
+
+/// The device's clock. Where it went back a little it stands meanwhile; where it restarted or wrapped, a new boot
+/// begins, once the journal was given all records of the old one.
+std::uint64_t Recorder::now() {
+  for (;;) {
+    const auto reading = config_.tick();
+    if (reading >= highest_tick_ || highest_tick_ - reading <= kMostBack)
+      return highest_tick_ = std::max(highest_tick_, reading);
+    if (!writing_ && offered_ == last_alarm_) {
+      begin_boot();
+      return highest_tick_ = reading;
+    }
+    writing_ ? written_.wait(mutex_) : write_all();
+  }
+}
+
+/// What is owed becomes debts of the boot that is over; what cannot be sent under it any more is dropped and counted.
+void Recorder::begin_boot() {
+  boot_ = config_.draw_boot();
+  boot_base_ = last_alarm_;
+  last_set_ = 0;
+  ++status_.clock_restarts;
+  status_.sets_dropped += outbox_.begin_boot(boot_);
+  for (auto& waveform : waveforms_) {
+    waveform.flush();
+    status_.runs_generated += waveform.generated();
+    status_.runs_dropped += waveform.dropped() + waveform.waiting();
+    waveform = WaveformBuffer(waveform.options(), config_.run_capacity);
+  }
+  for (auto& standing : standing_) status_.alarms_dropped += std::exchange(standing, {}).unrecorded ? 1 : 0;
+  limits_ = AlarmLimits(config_.alarms);
+  latest_.reset();
+  open_.clear();
+  reserved_ = 0;
+}
+
+// -- what callers report ---------------------------------------------------------------------------------------------
+
 /// Why what was measured at `tick_ms` is not taken.
 Refusal Recorder::admit(bool sound, std::uint64_t tick_ms, std::uint64_t clock) const {
   if (!sound || tick_ms >= kTickEnd) return Refusal::invalid;
@@ -76,13 +127,13 @@ Refusal Recorder::admit(bool sound, std::uint64_t tick_ms, std::uint64_t clock) 
 Refusal Recorder::report(const MeasurementSet& set) {
   const bool sound = valid(set.readings);
   const locks::Lock lock(mutex_);
-  const auto clock = config_.tick(), tick_ms = set.tick_ms.value_or(clock);
+  const auto clock = now(), tick_ms = set.tick_ms.value_or(clock);
   const auto refusal = admit(sound, tick_ms, clock);
   if (refusal != Refusal::none) return counted(status_.sets_refused, refusal);
   const auto before = last_alarm_;
   SequencedSet numbered{++last_set_, tick_ms, set.readings};
-  if (config_.journal && !config_.journal->generated(config_.boot, numbered)) ++journal_failures_;
-  if (config_.audit && !config_.audit->generated(config_.boot, numbered)) ++status_.audit_failures;
+  if (config_.journal && !config_.journal->generated(boot_, numbered)) ++journal_failures_;
+  if (config_.audit && !config_.audit->generated(boot_, numbered)) ++status_.audit_failures;
   ++status_.sets_generated;
 
   retry_unrecorded();
@@ -101,7 +152,7 @@ Refusal Recorder::waveform(std::string_view name, std::span<const double> sample
   const auto one = std::ranges::find(config_.waveforms, name, &WaveformOptions::name);
   const bool sound = one != config_.waveforms.end() && valid(samples);
   const locks::Lock lock(mutex_);
-  const auto clock = config_.tick();
+  const auto clock = now();
   const auto refusal = admit(sound, tick_ms.value_or(clock), clock);
   if (refusal != Refusal::none) return counted(status_.samples_refused, refusal);
   waveforms_[static_cast<std::size_t>(one - config_.waveforms.begin())].add(samples, tick_ms, clock);
@@ -111,7 +162,7 @@ Refusal Recorder::waveform(std::string_view name, std::span<const double> sample
 std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
   const bool sound = valid(alarm);
   const locks::Lock lock(mutex_);
-  const auto clock = config_.tick(), tick_ms = alarm.tick_ms.value_or(clock);
+  const auto clock = now(), tick_ms = alarm.tick_ms.value_or(clock);
   auto refusal = admit(sound, tick_ms, clock);
   if (refusal == Refusal::none && !has_room_to_raise()) refusal = Refusal::full;
   if (refusal != Refusal::none) {
@@ -119,17 +170,17 @@ std::optional<AlarmId> Recorder::raise(const Alarm& alarm, Refusal* why) {
     if (why != nullptr) *why = refusal;
     return std::nullopt;
   }
-  const auto sequence = record(Event::raised, tick_ms, 0, alarm);
+  const auto number = record(Event::raised, tick_ms, 0, alarm);
   ++reserved_;
-  open_.emplace(AlarmId{sequence}, alarm);
-  const auto written = write_down(sequence - 1);
+  open_.emplace(AlarmId{number}, alarm);
+  const auto written = write_down(number - 1);
   if (why != nullptr) *why = written;
-  return AlarmId{sequence};
+  return AlarmId{number};
 }
 
 Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   const locks::Lock lock(mutex_);
-  const auto clock = config_.tick();
+  const auto clock = now();
   const auto refusal = admit(true, tick_ms.value_or(clock), clock);
   if (refusal != Refusal::none) return counted(status_.alarms_refused, refusal);
   const auto at = open_.find(alarm);
@@ -137,18 +188,19 @@ Refusal Recorder::end(AlarmId alarm, std::optional<std::uint64_t> tick_ms) {
   auto what = std::move(at->second);
   what.value.reset();  // nobody measured it at the end
   --reserved_;
-  const auto sequence =
-      record(Event::ended, tick_ms.value_or(clock), static_cast<std::uint64_t>(alarm), std::move(what));
+  const auto onset = static_cast<std::uint64_t>(alarm) - boot_base_;
+  const auto number = record(Event::ended, tick_ms.value_or(clock), onset, std::move(what));
   open_.erase(at);
-  return write_down(sequence - 1);
+  return write_down(number - 1);
 }
 
 Refusal Recorder::conclude() {
   const locks::Lock lock(mutex_);
+  const auto clock = now();
   if (!accepting_) return Refusal::stopped;
   const auto before = last_alarm_;
   std::vector<AlarmLimits::Transition> transitions;
-  limits_.conclude(latest_ ? latest_->tick_ms : 0, config_.tick(), transitions);
+  limits_.conclude(latest_ ? latest_->tick_ms : 0, clock, transitions);
   apply(transitions);
   close_runs();
   return write_down(before);
@@ -185,7 +237,7 @@ bool Recorder::wait_until_drained(std::chrono::milliseconds limit) {
 std::optional<std::chrono::milliseconds> Recorder::raise_due() {
   const locks::Lock lock(mutex_);
   retry_unrecorded();
-  const auto clock = config_.tick();
+  const auto clock = now();
   std::vector<AlarmLimits::Transition> transitions;
   limits_.due(clock, transitions);
   apply(transitions);
@@ -196,8 +248,9 @@ std::optional<std::chrono::milliseconds> Recorder::raise_due() {
 
 // -- sets ------------------------------------------------------------------------------------------------------------
 
-std::vector<SequencedSet> Recorder::take_sets(std::size_t most) {
+std::vector<SequencedSet> Recorder::take_sets(std::uint64_t boot, std::size_t most) {
   const locks::Lock lock(mutex_);
+  if (boot != boot_) return {};
   auto sets = outbox_.take_sets(most);
   sets_taken_ += sets.size();
   return sets;
@@ -209,11 +262,11 @@ void Recorder::sets_sent(std::size_t count) {
   sets_taken_ -= count;
 }
 
-void Recorder::give_back(std::vector<SequencedSet> sets) {
+void Recorder::give_back(std::uint64_t boot, std::vector<SequencedSet> sets) {
   if (sets.empty()) return;
   const locks::Lock lock(mutex_);
   sets_taken_ -= sets.size();
-  status_.sets_dropped += outbox_.give_back(std::move(sets));
+  status_.sets_dropped += boot == boot_ ? outbox_.give_back(std::move(sets)) : sets.size();
 }
 
 std::size_t Recorder::sets_waiting() const {
@@ -221,15 +274,16 @@ std::size_t Recorder::sets_waiting() const {
   return outbox_.sets_waiting();
 }
 
-std::optional<SequencedSet> Recorder::latest_set() const {
+std::optional<SequencedSet> Recorder::latest_set(std::uint64_t boot) const {
   const locks::Lock lock(mutex_);
-  return latest_;
+  return boot == boot_ ? latest_ : std::nullopt;
 }
 
 // -- waveforms -------------------------------------------------------------------------------------------------------
 
-std::vector<SequencedRun> Recorder::take_runs(std::size_t waveform, std::size_t most) {
+std::vector<SequencedRun> Recorder::take_runs(std::uint64_t boot, std::size_t waveform, std::size_t most) {
   const locks::Lock lock(mutex_);
+  if (boot != boot_) return {};
   auto runs = waveforms_[waveform].take(most);
   runs_taken_ += runs.size();
   return runs;
@@ -241,11 +295,15 @@ void Recorder::runs_sent(std::size_t count) {
   runs_taken_ -= count;
 }
 
-void Recorder::give_back(std::size_t waveform, std::vector<SequencedRun> runs) {
+void Recorder::give_back(std::uint64_t boot, std::size_t waveform, std::vector<SequencedRun> runs) {
   if (runs.empty()) return;
   const locks::Lock lock(mutex_);
   runs_taken_ -= runs.size();
-  waveforms_[waveform].give_back(std::move(runs));
+  if (boot != boot_) {
+    status_.runs_dropped += runs.size();
+  } else {
+    waveforms_[waveform].give_back(std::move(runs));
+  }
 }
 
 std::size_t Recorder::runs_waiting(std::size_t waveform) const {
@@ -258,9 +316,9 @@ std::size_t Recorder::runs_waiting() const {
   return runs_left();
 }
 
-std::optional<SequencedRun> Recorder::latest_run(std::size_t waveform) const {
+std::optional<SequencedRun> Recorder::latest_run(std::uint64_t boot, std::size_t waveform) const {
   const locks::Lock lock(mutex_);
-  return waveforms_[waveform].latest();
+  return boot == boot_ ? waveforms_[waveform].latest() : std::nullopt;
 }
 
 std::size_t Recorder::runs_left() const {
@@ -282,7 +340,7 @@ std::size_t Recorder::alarms_to_send() const {
 
 Recorder::OwedAlarms Recorder::owed(std::uint64_t through, std::size_t most) const {
   const locks::Lock lock(mutex_);
-  return {alarms_owed(), outbox_.owed(through, most)};
+  return {alarms_owed(), outbox_.owed(through > boot_base_ ? through - boot_base_ : 0, most)};
 }
 
 void Recorder::carry(coap::DeliveryId delivery, const std::vector<OwedAlarm>& records) {
@@ -295,8 +353,8 @@ std::vector<AlarmKey> Recorder::release(coap::DeliveryId delivery) {
   auto released = outbox_.release(delivery);
   status_.alarms_acknowledged += released.size();
   // What the journal refused need not be in it any more; what a thread is about to write is that thread's.
-  std::erase_if(unjournaled_, [&](const SequencedAlarm& alarm) REQUIRES(mutex_) {
-    return alarm.sequence <= offered_ && std::ranges::count(released, AlarmKey{config_.boot, alarm.sequence}) > 0;
+  std::erase_if(unjournaled_, [&](const Unjournaled& one) REQUIRES(mutex_) {
+    return one.number <= offered_ && std::ranges::count(released, AlarmKey{one.boot, one.record.sequence}) > 0;
   });
   take_debts_in();
   return released;
@@ -349,9 +407,11 @@ void Recorder::note_acknowledged(const std::vector<AlarmKey>& records, std::chro
 /// True where the record itself is on its way into the journal: an ACK before it would settle nothing.
 bool Recorder::leave_to_the_writer(const AlarmKey& record, std::chrono::system_clock::time_point at) {
   const locks::Lock lock(mutex_);
-  if (record.boot != config_.boot ||
-      !std::ranges::binary_search(batch_, record.sequence, {}, &SequencedAlarm::sequence))
-    return false;
+  const auto holds = [&](const Batch& batch) {
+    return batch.boot == record.boot &&
+           std::ranges::binary_search(batch.records, record.sequence, {}, &SequencedAlarm::sequence);
+  };
+  if (std::ranges::none_of(batches_, holds)) return false;
   late_acks_.emplace_back(record, at);
   return true;
 }
@@ -376,7 +436,7 @@ void Recorder::note_late_acks() {
 
 /// Records that the journal was not given yet.
 std::size_t Recorder::not_offered() const {
-  const auto first = std::ranges::upper_bound(unjournaled_, offered_, {}, &SequencedAlarm::sequence);
+  const auto first = std::ranges::upper_bound(unjournaled_, offered_, {}, &Unjournaled::number);
   return static_cast<std::size_t>(unjournaled_.end() - first);
 }
 
@@ -388,29 +448,33 @@ Refusal Recorder::write_down(std::uint64_t after) {
   while (offered_ < last) {
     writing_ ? written_.wait(mutex_) : write_all();
   }
-  const auto refused = std::ranges::upper_bound(unjournaled_, after, {}, &SequencedAlarm::sequence);
-  return refused != unjournaled_.end() && refused->sequence <= last ? Refusal::unwritten : Refusal::none;
+  const auto refused = std::ranges::upper_bound(unjournaled_, after, {}, &Unjournaled::number);
+  return refused != unjournaled_.end() && refused->number <= last ? Refusal::unwritten : Refusal::none;
 }
 
 void Recorder::write_all() {
   const auto fresh = offered_, last = last_alarm_;
-  std::size_t durable = 0;
   writing_ = true;
   try {
-    batch_.assign(unjournaled_.begin(), unjournaled_.end());
-    const std::span<const SequencedAlarm> batch(batch_);
+    for (const auto& one : unjournaled_) {
+      if (batches_.empty() || batches_.back().boot != one.boot) batches_.push_back({one.boot, {}});
+      batches_.back().records.push_back(one.record);
+    }
+    const std::span<Batch> batches(batches_);
     const locks::Unlock unlock(mutex_);
-    durable = config_.journal->generated_all(config_.boot, batch);
-  } catch (...) {
-    durable = 0;  // out of memory: as if the journal had refused
+    for (auto& batch : batches) batch.durable = config_.journal->generated_all(batch.boot, batch.records);
+  } catch (...) {  // out of memory: as if the journal had refused
   }
   note_late_acks();
   writing_ = false;
   offered_ = last;
-  const auto through = durable > 0 ? batch_[durable - 1].sequence : 0;
-  batch_.clear();
-  std::erase_if(unjournaled_, [&](const SequencedAlarm& alarm) { return alarm.sequence <= through; });
-  for (const auto& alarm : unjournaled_) journal_failures_ += alarm.sequence > fresh && alarm.sequence <= last ? 1 : 0;
+  for (const auto& batch : batches_) {
+    const auto through = batch.durable > 0 ? batch.records[batch.durable - 1].sequence : 0;
+    std::erase_if(unjournaled_,
+                  [&](const Unjournaled& one) { return one.boot == batch.boot && one.record.sequence <= through; });
+  }
+  batches_.clear();
+  for (const auto& one : unjournaled_) journal_failures_ += one.number > fresh && one.number <= last ? 1 : 0;
   written_.notify_all();
 }
 
@@ -451,7 +515,7 @@ void Recorder::apply_raised(const AlarmLimits::Transition& transition) {
     return;
   }
   standing.unrecorded.reset();
-  standing.onset_sequence = record(Event::raised, transition.tick_ms, 0, describe(transition));
+  standing.onset_sequence = record(Event::raised, transition.tick_ms, 0, describe(transition)) - boot_base_;
   ++reserved_;
 }
 
@@ -473,13 +537,15 @@ void Recorder::retry_unrecorded() {
   }
 }
 
+/// Returns the record's number.
 std::uint64_t Recorder::record(Event event, std::uint64_t tick_ms, std::uint64_t onset_sequence, Alarm alarm) {
   alarm.tick_ms = tick_ms;
-  SequencedAlarm numbered{++last_alarm_, tick_ms, event, onset_sequence, std::move(alarm)};
+  ++last_alarm_;
+  SequencedAlarm numbered{last_alarm_ - boot_base_, tick_ms, event, onset_sequence, std::move(alarm)};
   ++status_.alarms_generated;
-  if (config_.audit && !config_.audit->generated(config_.boot, numbered)) ++status_.audit_failures;
+  if (config_.audit && !config_.audit->generated(boot_, numbered)) ++status_.audit_failures;
   if (config_.journal) {
-    unjournaled_.push_back(numbered);
+    unjournaled_.push_back({last_alarm_, boot_, numbered});
   } else {
     offered_ = last_alarm_;
   }

@@ -34,7 +34,7 @@ struct LinkStatus {
 class Recorder {
  public:
   struct Config {
-    std::uint64_t boot = 0;
+    std::uint64_t boot = 0;  // the first
     AlarmSettings alarms;
     std::size_t set_capacity = 4096, alarm_capacity = 1024;
     std::function<std::uint64_t()> tick;  // monotonic ms that count sleep; any thread, under the mutex
@@ -42,6 +42,8 @@ class Recorder {
     std::vector<WaveformOptions> waveforms = {};
     std::size_t run_capacity = 64;        // of each waveform
     std::shared_ptr<Journal> audit = {};  // may be nullptr
+    /// Of each further start, 1 to 2^53 − 1; any thread. Needed where the clock may go back.
+    std::function<std::uint64_t()> draw_boot = {};
   };
   explicit Recorder(Config config);
 
@@ -64,8 +66,9 @@ class Recorder {
     std::vector<OwedAlarm> records;  // first in rank
   };
 
-  std::uint64_t tick() const { return config_.tick(); }
-  std::uint64_t boot() const { return config_.boot; }
+  std::uint64_t tick();
+  /// Of the start that is: the clock may begin another one at any time.
+  std::uint64_t boot() const;
   /// Gives the journal the records that it was not given yet, unless another thread is at it. Returns the number up to
   /// which records may be sent.
   std::uint64_t write_pending();
@@ -79,23 +82,24 @@ class Recorder {
   std::optional<std::chrono::milliseconds> raise_due();
 
   /// What is taken out counts as unsent in status(), and nothing is drained, until it is sent or given back;
-  /// sets_waiting() is what can be taken.
-  std::vector<SequencedSet> take_sets(std::size_t most);
+  /// sets_waiting() is what can be taken. `boot`: of the session. Once it is over, there is nothing to be taken, and
+  /// what is given back is dropped.
+  std::vector<SequencedSet> take_sets(std::uint64_t boot, std::size_t most);
   void sets_sent(std::size_t count);
-  void give_back(std::vector<SequencedSet> sets);
+  void give_back(std::uint64_t boot, std::vector<SequencedSet> sets);
   std::size_t sets_waiting() const;
-  std::optional<SequencedSet> latest_set() const;
+  std::optional<SequencedSet> latest_set(std::uint64_t boot) const;
 
   // A waveform by its place among the options.
   std::size_t waveform_count() const { return config_.waveforms.size(); }
   const WaveformOptions& waveform_options(std::size_t waveform) const { return config_.waveforms[waveform]; }
-  std::vector<SequencedRun> take_runs(std::size_t waveform, std::size_t most);
+  std::vector<SequencedRun> take_runs(std::uint64_t boot, std::size_t waveform, std::size_t most);
   void runs_sent(std::size_t count);
-  void give_back(std::size_t waveform, std::vector<SequencedRun> runs);
+  void give_back(std::uint64_t boot, std::size_t waveform, std::vector<SequencedRun> runs);
   std::size_t runs_waiting(std::size_t waveform) const;
   /// Of all waveforms.
   std::size_t runs_waiting() const;
-  std::optional<SequencedRun> latest_run(std::size_t waveform) const;
+  std::optional<SequencedRun> latest_run(std::uint64_t boot, std::size_t waveform) const;
 
   /// Those that owed() would give now, with what write_pending() returned, were they asked for.
   std::size_t alarms_to_send() const;
@@ -112,6 +116,8 @@ class Recorder {
     std::optional<AlarmLimits::Transition> unrecorded;  // raised while there was no room
   };
 
+  std::uint64_t now() REQUIRES(mutex_);
+  void begin_boot() REQUIRES(mutex_);
   Refusal admit(bool sound, std::uint64_t tick_ms, std::uint64_t clock) const REQUIRES(mutex_);
   void apply(const std::vector<AlarmLimits::Transition>& transitions) REQUIRES(mutex_);
   void apply_raised(const AlarmLimits::Transition& transition) REQUIRES(mutex_);
@@ -132,6 +138,18 @@ class Recorder {
   void close_runs() REQUIRES(mutex_);
   std::size_t alarms_owed() const REQUIRES(mutex_) { return outbox_.alarms_owed() + debts_.size(); }
 
+  /// A record that is not in the journal. Numbers go on where a new boot begins: AlarmId is one.
+  struct Unjournaled {
+    std::uint64_t number, boot;
+    SequencedAlarm record;
+  };
+  /// Records of one boot, for the journal.
+  struct Batch {
+    std::uint64_t boot;
+    std::vector<SequencedAlarm> records;
+    std::size_t durable = 0;  // so many, from the first on
+  };
+
   const Config config_;
   mutable locks::Mutex mutex_;
   locks::Condition drained_;
@@ -142,22 +160,25 @@ class Recorder {
   std::size_t runs_taken_ GUARDED_BY(mutex_) = 0;
   AlarmLimits limits_ GUARDED_BY(mutex_);
   std::vector<Standing> standing_ GUARDED_BY(mutex_);  // one a limit
-  std::map<AlarmId, Alarm> open_ GUARDED_BY(mutex_);   // raised by the caller; the id is the record's number
+  std::map<AlarmId, Alarm> open_ GUARDED_BY(mutex_);   // raised by the caller
   std::size_t reserved_ GUARDED_BY(mutex_) = 0;        // places in the outbox for the ends of what is open
   /// Of earlier starts, for which the outbox has no room yet: highest priority first.
   std::deque<OwedAlarm> debts_ GUARDED_BY(mutex_);
-  std::deque<SequencedAlarm> unjournaled_ GUARDED_BY(mutex_);  // in order; those up to offered_ were refused
-  std::uint64_t offered_ GUARDED_BY(mutex_) = 0;               // records up to here were given to the journal
-  bool writing_ GUARDED_BY(mutex_) = false;  // a thread is in the journal with batch_, all of unjournaled_
-  /// Changed by that thread only, which reads it without the mutex.
-  std::vector<SequencedAlarm> batch_ GUARDED_BY(mutex_);
-  /// Of batch_, for that thread.
+  std::deque<Unjournaled> unjournaled_ GUARDED_BY(mutex_);  // in order; those up to offered_ were refused
+  std::uint64_t offered_ GUARDED_BY(mutex_) = 0;            // records up to here were given to the journal
+  bool writing_ GUARDED_BY(mutex_) = false;  // a thread is in the journal with batches_, all of unjournaled_
+  /// Changed by that thread only, which reads them, and notes what is durable, without the mutex.
+  std::vector<Batch> batches_ GUARDED_BY(mutex_);
+  /// Of batches_, for that thread.
   std::vector<std::pair<AlarmKey, std::chrono::system_clock::time_point>> late_acks_ GUARDED_BY(mutex_);
   locks::Condition written_;
   std::vector<WaveformBuffer> waveforms_ GUARDED_BY(mutex_);  // one a waveform, in the order of the options
   std::optional<SequencedSet> latest_ GUARDED_BY(mutex_);     // in the order given
-  std::uint64_t last_set_ GUARDED_BY(mutex_) = 0;
-  std::uint64_t last_alarm_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t boot_ GUARDED_BY(mutex_);
+  std::uint64_t highest_tick_ GUARDED_BY(mutex_) = 0;  // that the clock said during this boot
+  std::uint64_t last_set_ GUARDED_BY(mutex_) = 0;      // sequence
+  std::uint64_t last_alarm_ GUARDED_BY(mutex_) = 0;    // number
+  std::uint64_t boot_base_ GUARDED_BY(mutex_) = 0;     // the last number before this boot: sequences count from it
   std::uint64_t journal_failures_ GUARDED_BY(mutex_) = 0;
   DeviceStatus status_ GUARDED_BY(mutex_);  // counts of sets, alarms and refusals
   LinkStatus link_ GUARDED_BY(mutex_);

@@ -57,7 +57,12 @@ void AlarmLog::acknowledged(const std::vector<AlarmKey>& records) {
 // -- requests --------------------------------------------------------------------------------------------------------
 
 Resources::Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, NotificationCounters& counters)
-    : recorder_(recorder), log_(log), heartbeat_(heartbeat), counters_(counters), waveforms_(recorder, counters) {}
+    : recorder_(recorder),
+      log_(log),
+      boot_(recorder.boot()),
+      heartbeat_(heartbeat),
+      counters_(counters),
+      waveforms_(recorder, boot_, counters) {}
 
 std::string Resources::links(const Recorder& recorder) {
   const auto link = [](const char* path, const char* type) {
@@ -87,7 +92,7 @@ void Resources::handle(coap::Connection& connection, const coap::event::RequestR
 void Resources::get_vitals(coap::Connection& connection, const coap::event::RequestReceived& request,
                            coap::Instant now) {
   if (request.observe != 0u) {
-    const auto latest = recorder_.latest_set();
+    const auto latest = recorder_.latest_set(boot_);
     const auto one = latest ? std::vector{*latest} : std::vector<SequencedSet>{};
     return connection.respond(request.exchange, content(payload::vitals(one).bytes), now);
   }
@@ -160,7 +165,7 @@ void Resources::abandon() {
 }
 
 void Resources::take_back() {
-  recorder_.give_back(std::exchange(vitals_.unconfirmed, {}));
+  recorder_.give_back(boot_, std::exchange(vitals_.unconfirmed, {}));
   vitals_.confirmable.reset();
 }
 
@@ -264,10 +269,10 @@ std::optional<coap::Instant> Resources::next_deadline(const coap::Connection& co
 // -- payloads --------------------------------------------------------------------------------------------------------
 
 Resources::WaitingSets Resources::take_waiting() {
-  auto sets = recorder_.take_sets(kMostSets);
+  auto sets = recorder_.take_sets(boot_, kMostSets);
   auto fitted = payload::vitals(sets);
   const auto rest = sets.begin() + static_cast<std::ptrdiff_t>(fitted.count);
-  recorder_.give_back({std::make_move_iterator(rest), std::make_move_iterator(sets.end())});
+  recorder_.give_back(boot_, {std::make_move_iterator(rest), std::make_move_iterator(sets.end())});
   sets.erase(rest, sets.end());
   return {content(std::move(fitted.bytes)), std::move(sets)};
 }
@@ -275,7 +280,7 @@ Resources::WaitingSets Resources::take_waiting() {
 Resources::OwedRecords Resources::owed() {
   const auto through = log_.write_pending();
   auto [total, records] = recorder_.owed(through, kMostAlarms);
-  auto fitted = payload::alarms(total, records, recorder_.boot());
+  auto fitted = payload::alarms(total, records, boot_);
   records.resize(fitted.count);
   return {content(std::move(fitted.bytes)), std::move(records), through};
 }

@@ -40,7 +40,9 @@ class AlarmLog {
 
 class Resources {
  public:
+  /// Serves the boot that is now, and nothing of a later one.
   Resources(Recorder& recorder, AlarmLog& log, coap::Duration heartbeat, NotificationCounters& counters);
+  std::uint64_t boot() const { return boot_; }
 
   /// What registration advertises (RFC 6690).
   static std::string links(const Recorder& recorder);
@@ -104,6 +106,7 @@ class Resources {
 
   Recorder& recorder_;
   AlarmLog& log_;
+  std::uint64_t boot_;
   coap::Duration heartbeat_;
   NotificationCounters& counters_;
   WaveformResources waveforms_;

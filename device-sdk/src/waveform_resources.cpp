@@ -19,8 +19,8 @@ coap::Response content(coap::Bytes payload) {
 
 }  // namespace
 
-WaveformResources::WaveformResources(Recorder& recorder, NotificationCounters& counters)
-    : recorder_(recorder), counters_(counters) {
+WaveformResources::WaveformResources(Recorder& recorder, std::uint64_t boot, NotificationCounters& counters)
+    : recorder_(recorder), boot_(boot), counters_(counters) {
   for (std::size_t i = 0; i < recorder.waveform_count(); ++i) {
     all_.push_back({i, path_of(recorder.waveform_options(i)), {}, {}, {}, {}});
   }
@@ -44,7 +44,7 @@ bool WaveformResources::get(coap::Connection& connection, const coap::event::Req
                             coap::Instant now) {
   auto& one = *std::ranges::find(all_, request.path, &One::path);
   if (request.observe != 0u) {
-    const auto latest = recorder_.latest_run(one.index);
+    const auto latest = recorder_.latest_run(boot_, one.index);
     const auto runs = latest ? std::vector{*latest} : std::vector<SequencedRun>{};
     const auto fitted = payload::waveform(recorder_.waveform_options(one.index), runs);
     connection.respond(request.exchange, content(fitted.bytes), now);
@@ -83,7 +83,7 @@ void WaveformResources::abandon() {
 }
 
 void WaveformResources::take_back(One& one) {
-  recorder_.give_back(one.index, std::exchange(one.unconfirmed, {}));
+  recorder_.give_back(boot_, one.index, std::exchange(one.unconfirmed, {}));
   one.confirmable.reset();
 }
 
@@ -118,10 +118,10 @@ void WaveformResources::notify(One& one, coap::Connection& connection, coap::Ins
 }
 
 WaveformResources::Waiting WaveformResources::take_waiting(const One& one) {
-  auto runs = recorder_.take_runs(one.index, kMostRuns);
+  auto runs = recorder_.take_runs(boot_, one.index, kMostRuns);
   auto fitted = payload::waveform(recorder_.waveform_options(one.index), runs);
   const auto rest = runs.begin() + static_cast<std::ptrdiff_t>(fitted.count);
-  recorder_.give_back(one.index, {std::make_move_iterator(rest), std::make_move_iterator(runs.end())});
+  recorder_.give_back(boot_, one.index, {std::make_move_iterator(rest), std::make_move_iterator(runs.end())});
   runs.erase(rest, runs.end());
   return {content(std::move(fitted.bytes)), std::move(runs)};
 }

@@ -15,7 +15,7 @@ namespace wardlink {
 
 class WaveformResources {
  public:
-  WaveformResources(Recorder& recorder, NotificationCounters& counters);
+  WaveformResources(Recorder& recorder, std::uint64_t boot, NotificationCounters& counters);
 
   /// What registration advertises: nothing where the device has no waveform.
   static std::vector<coap::Link> links(const Recorder& recorder);
@@ -58,6 +58,7 @@ class WaveformResources {
   void take_back(One& one);
 
   Recorder& recorder_;
+  std::uint64_t boot_;  // of the session
   NotificationCounters& counters_;
   std::vector<One> all_;
   std::size_t turn_ = 0;

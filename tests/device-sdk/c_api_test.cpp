@@ -350,6 +350,25 @@ TEST(CApi, RefusesWhatIsMeasuredAheadOfTheClockAndCountsWhatItRefuses) {  // TIM
   EXPECT_EQ(status.alarms_refused, 2u);
 }
 
+TEST(CApi, BeginsANewStartWhereTheClockGoesBack) {  // TIME-2
+  std::uint64_t clock = 90'000;
+  Options options(1);
+  options.tick = [](void* context) { return *static_cast<std::uint64_t*>(context); };
+  options.tick_context = &clock;
+  const auto device = make(options);
+  const auto boot = wardlink_device_boot(device.get());
+  ASSERT_EQ(wardlink_device_start(device.get()), WARDLINK_OK);
+  const auto alarm = alarm_of("fall");
+  wardlink_alarm_id id = 0;
+  ASSERT_EQ(wardlink_device_raise(device.get(), &alarm, &id), WARDLINK_OK);
+  ASSERT_EQ(wardlink_device_stop(device.get(), 0), WARDLINK_UNDELIVERED);  // no thread reads the clock any more
+  clock = 0;
+  EXPECT_EQ(wardlink_device_end(device.get(), id, WARDLINK_NOW), WARDLINK_STOPPED);
+  EXPECT_EQ(status_of(device).clock_restarts, 1u);
+  EXPECT_EQ(status_of(device).alarms_owed, 1u);
+  EXPECT_NE(wardlink_device_boot(device.get()), boot);
+}
+
 TEST(CApi, OwesOnlySoManyAlarmsAndEndsOnlyOpenOnes) {
   Options options(1);
   options.alarm_capacity = 2;

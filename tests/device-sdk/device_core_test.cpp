@@ -693,5 +693,49 @@ TEST(DeviceCore, ThousandsOfDebtsGoOneDatagramAfterTheOther) {  // I8
   EXPECT_EQ(world.recorder.status().alarms_owed, 0u);
 }
 
+// -- a clock that goes back -------------------------------------------------------------------------------------------
+
+TEST(DeviceCore, AClockThatGoesBackEndsTheSessionAndRegistersANewBoot) {  // TIME-2, TIME-5
+  World world(no_limits());
+  world.clock_offset = 4'294'000'000;
+  world.start();
+  world.commits = false;
+  world.report("hr", 70);
+  world.raise("fall");
+  world.pass(1s);
+  world.requests.clear();
+  world.seen.clear();
+  world.clock_offset = 0;  // it wraps
+  world.commits = true;
+  world.report("hr", 80);
+  EXPECT_FALSE(world.recorder.status().connected);
+  EXPECT_THAT(world.of("/vitals"), IsEmpty()) << "nothing of the new boot in the old one's session";
+  world.pass(30s);
+  ASSERT_EQ(world.requests.size(), 2u);
+  EXPECT_THAT(world.requests[1].queries[2], "boot=" + std::to_string(kBoot + 1));
+  EXPECT_EQ(world.recorder.boot(), kBoot + 1);
+  const auto vitals = world.of("/vitals");
+  ASSERT_FALSE(vitals.empty());
+  EXPECT_THAT(vitals[0].sequences(), ElementsAre(1));
+  EXPECT_LT(vitals[0].value("tk"), 60'000);
+  const auto alarms = world.of("/alarms");
+  ASSERT_FALSE(alarms.empty());
+  EXPECT_EQ(alarms[0].value("boot"), kBoot) << "a debt of the boot that made it";
+  EXPECT_GT(alarms[0].value("tk"), 4'294'000'000);
+  EXPECT_EQ(world.recorder.status().alarms_owed, 0u);
+  EXPECT_EQ(world.recorder.status().clock_restarts, 1u);
+}
+
+TEST(DeviceCore, AClockThatGoesBackIsSeenWhereNothingIsReported) {  // TIME-2
+  World world(no_limits());
+  world.clock_offset = 7'200'000;
+  world.start();
+  world.clock_offset = 3'600'000;
+  world.pass(60s);
+  EXPECT_EQ(world.recorder.boot(), kBoot + 1);
+  EXPECT_EQ(world.requests.size(), 4u);
+  EXPECT_TRUE(world.recorder.status().connected);
+}
+
 }  // namespace
 }  // namespace wardlink

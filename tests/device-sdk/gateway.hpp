@@ -55,9 +55,9 @@ class World {
  public:
   explicit World(AlarmSettings alarms = {}, std::shared_ptr<Journal> journal = nullptr, std::size_t capacity = 4096,
                  std::vector<WaveformOptions> waveforms = {}, std::size_t run_capacity = 64)
-      : recorder({kBoot, std::move(alarms), capacity, 1024, [this] { return milliseconds(now); }, journal,
-                  std::move(waveforms), run_capacity}),
-        core({kName, kBoot, std::chrono::seconds{30}, {}}, seams(), recorder) {
+      : recorder({kBoot, std::move(alarms), capacity, 1024, [this] { return milliseconds(now) + clock_offset; },
+                  journal, std::move(waveforms), run_capacity, nullptr, [this] { return ++last_boot; }}),
+        core({kName, std::chrono::seconds{30}, {}}, seams(), recorder) {
     recorder.open();
   }
 
@@ -78,6 +78,8 @@ class World {
   std::vector<coap::event::ResponseReceived> responses;
 
   Instant now{};
+  std::uint64_t clock_offset = 0;  // ms, of the device's clock
+  std::uint64_t last_boot = kBoot;
   std::optional<coap::Connection> gateway;
   std::map<coap::ObservationId, std::string> observations;
   Recorder recorder;

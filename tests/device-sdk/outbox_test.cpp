@@ -131,5 +131,22 @@ TEST(Outbox, CountsTheRoomForAlarms) {
   EXPECT_FALSE(outbox.fits(2));
 }
 
+TEST(Outbox, ANewBootMakesDebtsOfWhatIsOwedAndDropsSets) {  // TIME-2
+  Outbox outbox(kBoot, 9, 9);
+  outbox.add_earlier_boot(99);
+  outbox.inherit({99, alarm(5)});
+  outbox.owe(alarm(1));
+  outbox.owe(alarm(2));
+  outbox.push(set(1));
+  outbox.carry(DeliveryId{1}, outbox.owed(9, 9));
+  EXPECT_EQ(outbox.begin_boot(7), 1u);
+  EXPECT_EQ(outbox.sets_waiting(), 0u);
+  outbox.owe(alarm(1));
+  EXPECT_THAT(keys(outbox.owed(0, 9)), ElementsAre(AlarmKey{99, 5}, AlarmKey{kBoot, 1}, AlarmKey{kBoot, 2}));
+  EXPECT_THAT(keys(outbox.owed(1, 9)),
+              ElementsAre(AlarmKey{99, 5}, AlarmKey{kBoot, 1}, AlarmKey{kBoot, 2}, AlarmKey{7, 1}));
+  EXPECT_THAT(outbox.release(DeliveryId{1}), IsEmpty()) << "it goes once more, in the next session";
+}
+
 }  // namespace
 }  // namespace wardlink

@@ -18,7 +18,16 @@ using Event = SequencedAlarm::Event;
 struct Bench {
   explicit Bench(AlarmSettings alarms = {{{AlarmLimit::Side::high, 1, 131}}, 0, 0}, std::size_t sets = 100,
                  std::size_t owed = 100)
-      : recorder({1, std::move(alarms), sets, owed, [this] { return clock; }, nullptr}) {
+      : recorder({1,
+                  std::move(alarms),
+                  sets,
+                  owed,
+                  [this] { return clock; },
+                  nullptr,
+                  {},
+                  64,
+                  nullptr,
+                  [this] { return ++boots; }}) {
     recorder.open();
   }
   Refusal hr(double value, std::optional<std::uint64_t> tick = {}) { return recorder.report({{{1, value}}, tick}); }
@@ -29,7 +38,7 @@ struct Bench {
   }
   std::vector<OwedAlarm> owed() { return recorder.owed(~0ull, 1000).records; }
 
-  std::uint64_t clock = 100'000;
+  std::uint64_t clock = 100'000, boots = 1;
   Recorder recorder;
 };
 
@@ -147,7 +156,7 @@ TEST(Recorder, NumbersSetsFromOneAndStampsThemWithTheTick) {
   bench.clock = 500;
   bench.hr(70);
   bench.hr(71, 42);
-  const auto sets = bench.recorder.take_sets(9);
+  const auto sets = bench.recorder.take_sets(1, 9);
   ASSERT_EQ(sets.size(), 2u);
   EXPECT_EQ(sets[0].sequence, 1u);
   EXPECT_EQ(sets[0].tick_ms, 500u);
@@ -593,12 +602,194 @@ TEST(RecorderJournal, TellsTheAuditBookOfEachRecordOnce) {
   EXPECT_EQ(recorder.status().journal_failures, 1u);
 }
 
+// -- a clock that goes back -------------------------------------------------------------------------------------------
+
+TEST(RecorderClock, ThatGoesBackUpToASecondStandsMeanwhile) {  // TIME-2
+  Bench bench;
+  bench.hr(70);
+  for (const std::uint64_t clock : {99'999u, 99'500u, 99'000u}) {
+    bench.clock = clock;
+    EXPECT_EQ(bench.hr(70), Refusal::none);
+    EXPECT_EQ(bench.recorder.tick(), 100'000u);
+  }
+  for (const auto& set : bench.recorder.take_sets(1, 9)) EXPECT_EQ(set.tick_ms, 100'000u);
+  EXPECT_EQ(bench.recorder.boot(), 1u);
+  EXPECT_EQ(bench.recorder.status().clock_restarts, 0u);
+}
+
+/// From, to: restarted, wrapped, set back.
+struct RecorderClockBack : ::testing::TestWithParam<std::pair<std::uint64_t, std::uint64_t>> {
+  Bench bench{{{{AlarmLimit::Side::high, 1, 131}}, 0, 10'000}};
+
+  RecorderClockBack() { bench.clock = GetParam().first; }
+  void go_back() { bench.clock = GetParam().second; }
+};
+
+TEST_P(RecorderClockBack, BeginsANewBootWithSequencesFromOne) {  // TIME-2
+  for (int i = 0; i < 3; ++i) bench.hr(70);
+  EXPECT_EQ(bench.recorder.take_sets(1, 1).size(), 1u);
+  go_back();
+  EXPECT_EQ(bench.hr(71), Refusal::none);
+  EXPECT_EQ(bench.recorder.boot(), 2u);
+  bench.recorder.give_back(1, {{1, 0, {{1, 70}}}});
+  EXPECT_TRUE(bench.recorder.take_sets(1, 9).empty()) << "the session of the old boot";
+  EXPECT_FALSE(bench.recorder.latest_set(1));
+  const auto sets = bench.recorder.take_sets(2, 9);
+  ASSERT_EQ(sets.size(), 1u);
+  EXPECT_EQ(sets[0].sequence, 1u);
+  EXPECT_EQ(sets[0].tick_ms, bench.clock);
+  const auto status = bench.recorder.status();
+  EXPECT_EQ(status.clock_restarts, 1u);
+  EXPECT_EQ(status.sets_generated, 4u);
+  EXPECT_EQ(status.sets_dropped, 3u);
+  EXPECT_EQ(status.sets_waiting, 1u);
+}
+
+TEST_P(RecorderClockBack, MakesWhatIsOwedADebtOfTheOldBoot) {  // TIME-2, I5
+  const auto fall = bench.recorder.raise(coded("fall"));
+  go_back();
+  EXPECT_EQ(bench.recorder.end(*fall, {}), Refusal::unknown_alarm);
+  const auto button = bench.recorder.raise(coded("button"));
+  ASSERT_TRUE(button);
+  EXPECT_NE(*button, *fall);
+  EXPECT_EQ(bench.recorder.end(*fall, {}), Refusal::unknown_alarm);
+  EXPECT_EQ(bench.recorder.end(*button, {}), Refusal::none);
+  const auto owed = bench.owed();
+  ASSERT_EQ(owed.size(), 3u);
+  EXPECT_EQ(owed[0].boot, 1u);
+  EXPECT_EQ(owed[0].record.alarm.code, "fall");
+  EXPECT_EQ(owed[1].boot, 2u);
+  EXPECT_EQ(owed[1].record.sequence, 1u);
+  EXPECT_EQ(owed[2].record.onset_sequence, 1u);
+  bench.recorder.carry(coap::DeliveryId{1}, owed);
+  EXPECT_THAT(bench.recorder.release(coap::DeliveryId{1}),
+              ::testing::ElementsAre(AlarmKey{1, 1}, AlarmKey{2, 1}, AlarmKey{2, 2}));
+  EXPECT_EQ(bench.recorder.status().alarms_owed, 0u);
+}
+
+TEST_P(RecorderClockBack, MakesTheLimitsForget) {  // TIME-2
+  bench.hr(140);
+  go_back();
+  bench.recorder.raise_due();
+  bench.clock += 9000;
+  bench.hr(140);
+  EXPECT_EQ(bench.alarms().size(), 0u);
+  bench.clock += 10'000;
+  bench.recorder.raise_due();
+  ASSERT_EQ(bench.owed().size(), 1u);
+  EXPECT_EQ(bench.owed()[0].boot, 2u);
+  EXPECT_EQ(bench.owed()[0].record.tick_ms, GetParam().second + 9000);
+}
+
+INSTANTIATE_TEST_SUITE_P(, RecorderClockBack,
+                         ::testing::Values(std::pair{100'000u, 0u}, std::pair{4'294'967'290u, 5u},
+                                           std::pair{7'200'000u, 3'600'000u}, std::pair{2000u, 999u}));
+
+TEST(RecorderClock, ThatGoesBackDropsRunsAndCountsThem) {  // TIME-2
+  std::uint64_t clock = 100'000;
+  Recorder recorder({1,
+                     {{}, 0, 0},
+                     9,
+                     9,
+                     [&] { return clock; },
+                     nullptr,
+                     {{"resp", {10, 1}, 0.001, 0}},
+                     64,
+                     nullptr,
+                     [] { return 2ull; }});
+  recorder.open();
+  recorder.waveform("resp", std::vector<double>(95), {});  // two whole runs, and one under way
+  EXPECT_EQ(recorder.take_runs(1, 0, 1).size(), 1u);
+  clock = 0;
+  recorder.waveform("resp", std::vector<double>(40), {});
+  recorder.give_back(1, 0, {{1, 0, {0}}});
+  const auto status = recorder.status();
+  EXPECT_EQ(status.runs_generated, 4u);
+  EXPECT_EQ(status.runs_dropped, 3u);
+  EXPECT_EQ(status.runs_waiting, 1u);
+  EXPECT_TRUE(recorder.take_runs(1, 0, 9).empty());
+  EXPECT_FALSE(recorder.latest_run(1, 0));
+  ASSERT_EQ(recorder.take_runs(2, 0, 9).size(), 1u);
+}
+
+/// Notes under which boot each record came.
+struct BootsDisk : SlowDisk {
+  std::size_t generated_all(std::uint64_t boot, std::span<const SequencedAlarm> alarms) override {
+    const auto written = SlowDisk::generated_all(boot, alarms);
+    for (const auto& alarm : alarms.first(written)) keys.push_back({boot, alarm.sequence});
+    return written;
+  }
+  std::vector<AlarmKey> keys;
+};
+
+struct RecorderClockJournal : ::testing::Test {
+  std::shared_ptr<BootsDisk> disk = std::make_shared<BootsDisk>();
+  std::uint64_t clock = 100'000;
+  Recorder recorder{{1,
+                     {{{AlarmLimit::Side::high, 1, 131}}, 0, 10'000},
+                     100,
+                     100,
+                     [this] { return clock; },
+                     disk,
+                     {},
+                     64,
+                     nullptr,
+                     [] { return std::uint64_t{2}; }}};
+};
+
+TEST_F(RecorderClockJournal, HasWhatNoCallWaitsForBeforeAnotherBootBegins) {  // TIME-2, DUR-2
+  recorder.open();
+  recorder.report({{{1, 140}}, {}});
+  clock += 10'000;
+  recorder.raise_due();
+  EXPECT_TRUE(disk->keys.empty());
+  EXPECT_EQ(recorder.alarms_to_send(), 0u);
+  clock = 0;
+  recorder.report({{{1, 70}}, {}});
+  EXPECT_EQ(recorder.boot(), 2u);
+  EXPECT_THAT(disk->keys, ::testing::ElementsAre(AlarmKey{1, 1}));
+  EXPECT_EQ(recorder.alarms_to_send(), 1u);
+}
+
+TEST_F(RecorderClockJournal, KeepsWhatItRefusedUnderItsBoot) {  // TIME-2, DUR-2
+  recorder.open();
+  disk->room = 0;
+  ASSERT_TRUE(recorder.raise(coded("fall")));
+  clock = 0;
+  Refusal why = Refusal::none;
+  ASSERT_TRUE(recorder.raise(coded("button"), &why));
+  EXPECT_EQ(why, Refusal::unwritten);
+  EXPECT_EQ(recorder.status().alarms_unwritten, 2u);
+  EXPECT_EQ(recorder.alarms_to_send(), 2u);
+  EXPECT_EQ(recorder.write_pending(), 2u) << "numbers go on";
+  disk->room = 9;
+  recorder.write_again();
+  EXPECT_THAT(disk->keys, ::testing::ElementsAre(AlarmKey{1, 1}, AlarmKey{2, 1}));
+  EXPECT_FALSE(recorder.unwritten());
+}
+
+TEST_F(RecorderClockJournal, HasAllOfABootBeforeAnotherOneBegins) {  // TIME-2, DUR-2
+  recorder.open();
+  disk->hold(true);
+  std::thread raises([&] { EXPECT_TRUE(recorder.raise(coded("fall"))); });
+  disk->wait_for_a_write();
+  clock = 0;
+  std::thread reports([&] { EXPECT_EQ(recorder.report({{{1, 70}}, {}}), Refusal::none); });
+  EXPECT_EQ(recorder.boot(), 1u);
+  disk->hold(false);
+  raises.join();
+  reports.join();
+  EXPECT_EQ(recorder.boot(), 2u);
+  EXPECT_THAT(disk->keys, ::testing::ElementsAre(AlarmKey{1, 1}));
+  EXPECT_EQ(recorder.take_sets(2, 9).size(), 1u);
+}
+
 TEST(Recorder, WaitsUntilTheLoopHasSentAll) {
   Bench bench;
   EXPECT_TRUE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
   bench.hr(70);
   EXPECT_FALSE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
-  EXPECT_EQ(bench.recorder.take_sets(9).size(), 1u);
+  EXPECT_EQ(bench.recorder.take_sets(1, 9).size(), 1u);
   EXPECT_EQ(bench.recorder.sets_waiting(), 0u);
   EXPECT_EQ(bench.recorder.status().sets_waiting, 1u) << "it may yet be given back";
   EXPECT_FALSE(bench.recorder.wait_until_drained(std::chrono::milliseconds{0}));
@@ -628,7 +819,7 @@ TEST(Recorder, TakesReportsFromManyThreadsInOneOrder) {
   }
   std::uint64_t expected = 0;
   const auto drain = [&] {
-    for (const auto& set : bench.recorder.take_sets(100)) EXPECT_EQ(set.sequence, ++expected);
+    for (const auto& set : bench.recorder.take_sets(1, 100)) EXPECT_EQ(set.sequence, ++expected);
     bench.recorder.raise_due();
   };
   while (bench.recorder.status().sets_generated < kThreads * kEach) drain();

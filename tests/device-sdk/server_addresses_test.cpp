@@ -95,7 +95,7 @@ class ServerAddresses : public ::testing::Test {
   bool repeats_ = false;  // flights
   Instant now_{};
   Recorder recorder_{{1, {{}, 0, 0}, 10, 8, [] { return 0ull; }, nullptr}};
-  DeviceCore core_{{"urn:dev:os:32473-a", 1, std::chrono::seconds{30}, {}},
+  DeviceCore core_{{"urn:dev:os:32473-a", std::chrono::seconds{30}, {}},
                    {[this] { ++look_ups_; }, [this](Instant now) { return std::make_unique<Flight>(now, repeats_); },
                     coap::testing::seeded(7), [] { return std::chrono::system_clock::time_point{}; }},
                    recorder_};

@@ -41,7 +41,7 @@ struct Wearable::Start {
                   waveforms(device.samples_),
                   16,
                   device.book_}),
-        core({device.urn(), boot, std::chrono::seconds{30}, {}}, seams(device), recorder),
+        core({device.urn(), std::chrono::seconds{30}, {}}, seams(device), recorder),
         timer(device.shared_.clock, [&device] {
           device.with([&](Start& start) { start.core.handle_timeout(device.shared_.clock.now()); });
         }) {}

@@ -62,6 +62,10 @@ struct DeviceOptions {
   std::size_t run_capacity = 64;
   // The device's clock, that the integrator vouches for: monotonic ms below 2^53 that count the time in which the
   // device sleeps. Any thread; it must not call the device. Empty = host_tick() (clock.hpp)
+  // Where it goes back by up to a second it is held where it was. By more, it has wrapped or restarted, and the SDK
+  // begins a new start of the device: a boot and a session of its own, sequences from 1, limits that remember nothing.
+  // What waits unsent is dropped and counted, the caller's open alarms are unknown_alarm from then on; alarms that are
+  // owed stay so, under the boot that made them, as after a reboot. A jump ahead cannot be told from sleep.
   std::function<std::uint64_t()> tick;
   // /alarms is sent at least so often, also when nothing is owed. 1 s to a day
   std::chrono::seconds heartbeat{30};
@@ -78,7 +82,7 @@ enum class Refusal : std::uint8_t {
   invalid,        // empty set, a sign twice or unknown to the catalogue, NaN or infinity, bad code; no samples, an
                   // infinite one, or a waveform that is not among the options; a tick not below 2^53
   full,           // alarms: alarm_capacity records are owed, or places for the ends of open alarms are kept
-  unknown_alarm,  // end(): no such open alarm
+  unknown_alarm,  // end(): no such open alarm, or the device's clock went back since
   unwritten,      // taken, but an alarm record of this call is not in the journal (a full disk, say): until it is, it
                   // is lost with the process. It is written as soon as the journal can: tried after 1 s, doubling to
                   // 8 s, and with each alarm. Do not repeat the call
@@ -105,6 +109,7 @@ struct DeviceStatus {
   std::uint64_t audit_failures = 0;         // what the audit book has not
   // Calls that took nothing, for whatever reason: of report(), of waveform(), of raise() and end().
   std::uint64_t sets_refused = 0, samples_refused = 0, alarms_refused = 0;
+  std::uint64_t clock_restarts = 0;  // the device's clock went back by more than a second: a new boot each
 };
 
 /// Names an alarm condition that this device raised; unique for the device's life.
@@ -159,7 +164,8 @@ class Device {
   DeviceStatus status() const;
   /// The URN of the certificate's SAN.
   const std::string& name() const;
-  /// Drawn at construction, 1 to 2^53 − 1.
+  /// Of the start that is: 1 to 2^53 − 1. Drawn at construction, and each time when the device's clock goes back by
+  /// more than a second.
   std::uint64_t boot() const;
 
  private:

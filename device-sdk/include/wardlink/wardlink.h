@@ -99,7 +99,9 @@ typedef struct wardlink_options {
                                   Bounded: 64 KiB or twice what is owed */
   /* The clock of ticks, for which you vouch: monotonic ms below 2^53 that count the time in which the device sleeps.
    * Called from any thread, also several at once; it must not call the device. NULL (default): the host's, since it
-   * started (CLOCK_BOOTTIME). */
+   * started (CLOCK_BOOTTIME). Where it goes back
+   * by more than a second (it wraps or restarts), a new start of the device begins: sequences and limits begin anew,
+   * what waits unsent is dropped and counted, open alarms are unknown; alarms that are owed stay so. */
   uint64_t (*tick)(void* context);
   void* tick_context;
   const wardlink_limit* limits;       /* default: a static table, the outermost bands of NEWS2 */
@@ -197,13 +199,15 @@ typedef struct wardlink_status {
   /* Calls that took nothing: of report, of waveform, of raise and end. Not those with a NULL or a struct that cannot be
    * read. */
   uint64_t sets_refused, samples_refused, alarms_refused;
+  uint64_t clock_restarts; /* the device's clock went back by more than a second: a new start of the device each */
 } wardlink_status;
 
 /* Fills in `size` bytes of *status. INVALID_ARGUMENT, NO_MEMORY. */
 wardlink_error wardlink_device_status(const wardlink_device* device, wardlink_status* status, size_t size);
 /* The URN of its certificate. Lives as long as the device. NULL of NULL. */
 const char* wardlink_device_name(const wardlink_device* device);
-/* Drawn by create: 1 to 2^53 − 1. 0 of NULL. */
+/* Of the start that is: 1 to 2^53 − 1. Drawn by create, and each time when the clock goes back by more than a second. 0
+ * of NULL. */
 uint64_t wardlink_device_boot(const wardlink_device* device);
 
 #ifdef __cplusplus
