@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "contract/tenant.hpp"
 
 namespace wardlink::storage::test {
