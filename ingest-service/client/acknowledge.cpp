@@ -21,9 +21,11 @@ int acknowledge(Session& session, const std::vector<std::string>& names) {
   for (const auto& name : names) request.add_names(name.starts_with("urn:") ? "devices/" + name : name);
   const auto stub = v1::AlarmService::NewStub(session.connection.channel());
   const auto response = session.connection.call(*stub, &v1::AlarmService::Stub::Acknowledge, request);
+  const auto others = response.acknowledged_by_others_size();
+  const auto code = others > 0 && others == response.alarms_size() ? exit_nothing : exit_ok;
   if (session.json) {
     print_json(session.out, response);
-    return exit_ok;
+    return code;
   }
   Table table({{"ACKNOWLEDGED"}, {"BY"}, {"STATE"}, {"CODE"}, {"PATIENT"}, {"DEVICE"}});
   for (const auto& alarm : response.alarms()) {
@@ -33,7 +35,10 @@ int acknowledge(Session& session, const std::vector<std::string>& names) {
                device_urn(alarm.device())});
   }
   table.print(session.out);
-  return exit_ok;
+  if (others > 0)
+    session.err << "wardlink: Somebody else had acknowledged " << others << " of " << response.alarms_size()
+                << " before: that stays, and of you nothing was noted there.\n";
+  return code;
 }
 
 }  // namespace

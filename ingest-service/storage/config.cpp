@@ -137,6 +137,10 @@ Grant parse_grant(const std::string& text) {
     }
     grant.role.resize(at);
   }
+  if (grant.role == "ingest" && !grant.ward.empty()) {
+    throw std::runtime_error("The grant " + text +
+                             " names a ward, but ingest writes what devices of all wards say: leave it out.");
+  }
   const auto subject = names::name_among(std::array{grant.subject}, "urn:wardlink:");
   if (!subject) {
     throw std::runtime_error("The grant " + text +

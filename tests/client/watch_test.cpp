@@ -114,6 +114,25 @@ TEST_F(WatchCommand, AcknowledgesByName) {
   EXPECT_THAT(answer.out, HasSubstr("urn:wardlink:client:admin  acknowledged  spo2-low"));
 }
 
+// LIFE-3
+TEST_F(WatchCommand, AnAcknowledgementThatIsSomebodyElsesIsNoSuccess) {
+  const std::string mine = "devices/urn:dev:os:32473-a/alarms/5-2-3",
+                    theirs = "devices/urn:dev:os:32473-a/alarms/5-2-4";
+  alarms_.acknowledge = [&](const v1::AcknowledgeRequest& request, v1::AcknowledgeResponse& response) {
+    for (const auto& name : request.names()) {
+      response.add_alarms()->set_name(name);
+      if (name == theirs) response.add_acknowledged_by_others(name);
+    }
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(ask({"alarms", "ack", mine}).err, "");
+  const Answer both = ask({"alarms", "ack", mine, theirs});
+  EXPECT_EQ(both.code, 0);
+  EXPECT_THAT(both.err, HasSubstr("Somebody else had acknowledged 1 of 2 before"));
+  EXPECT_EQ(ask({"alarms", "ack", theirs}).code, 1);
+  EXPECT_EQ(ask({"alarms", "ack", theirs, "--json"}).code, 1);
+}
+
 TEST_F(WatchCommand, AggregatesByBuckets) {
   v1::AggregateReadingsRequest asked;
   vitals_.aggregates = [&](const v1::AggregateReadingsRequest& request, v1::AggregateReadingsResponse& response) {

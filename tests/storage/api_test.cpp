@@ -374,6 +374,43 @@ TEST_F(ApiTest, AssignedReadingsAreThePatients) {
   EXPECT_EQ(database.ask("SELECT recorded_by FROM assignment"), "urn:wardlink:client:nurse");
 }
 
+// LIFE-3
+TEST_F(ApiTest, WhatACallDoesNotDoItRefuses) {
+  const auto ann = create_patient("Ann").name();
+  v1::CreateDeviceRequest worn;
+  worn.mutable_device()->set_name(std::string("devices/") + device);
+  worn.mutable_device()->set_patient(ann);
+  v1::Device made;
+  auto refused = call<v1::DeviceService>(as("admin"), &v1::DeviceService::Stub::CreateDevice, worn, made);
+  EXPECT_EQ(refused.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.error_message(), HasSubstr("device.patient: is not put on by this call"));
+  const auto refusal = [&](const v1::Patient& wish) {
+    v1::CreatePatientRequest request;
+    *request.mutable_patient() = wish;
+    v1::Patient patient;
+    return call<v1::PatientService>(as("admin"), &v1::PatientService::Stub::CreatePatient, request, patient)
+        .error_message();
+  };
+  v1::Patient named, wearing;
+  named.set_display_name("Bob");
+  named.set_name(ann);
+  EXPECT_THAT(refusal(named), HasSubstr("patient.name: is drawn by the server"));
+  wearing.set_display_name("Bob");
+  wearing.add_devices(std::string("devices/") + device);
+  EXPECT_THAT(refusal(wearing), HasSubstr("patient.devices: are not put on by this call"));
+  EXPECT_EQ(database.ask("SELECT (SELECT count(*) FROM device) || ' ' || (SELECT count(*) FROM patient)"), "0 1");
+  fill();
+  ASSERT_TRUE(assign("nurse", ann, start).ok());
+  v1::ReleaseDeviceRequest release;
+  release.set_device(std::string("devices/") + device);
+  release.mutable_held_until()->set_seconds(start + 10);
+  v1::Assignment assignment;
+  ASSERT_TRUE(call<v1::DeviceService>(as("nurse"), &v1::DeviceService::Stub::ReleaseDevice, release, assignment).ok());
+  refused = assign("nurse", ann, start + 5);
+  EXPECT_EQ(refused.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(refused.error_message(), HasSubstr("nothing was assigned"));
+}
+
 TEST_F(ApiTest, AGrantForAWardReachesItsPatientsOnly) {
   fill();
   const auto ann = create_patient("Ann", "wards/icu").name(), bob = create_patient("Bob").name();

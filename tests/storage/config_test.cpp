@@ -18,13 +18,15 @@
 namespace wardlink::storage {
 namespace {
 
+// LIFE-3: a ward would confine no ingest.
 TEST(Config, GrantsAreSubjectRoleAndPerhapsWard) {
   const auto grant = parse_grant("urn:wardlink:client:a=viewer");
   EXPECT_EQ(grant.subject, "urn:wardlink:client:a");
   EXPECT_EQ(grant.role, "viewer");
   EXPECT_EQ(parse_grant("urn:wardlink:client:a=clinician@icu").ward, "icu");
   for (const auto* wrong : {"", "urn:wardlink:client:a", "urn:wardlink:client:a=king", "urn:other:a=viewer",
-                            "urn:wardlink:client:a=viewer@", "urn:wardlink:client:a=viewer@I C U"}) {
+                            "urn:wardlink:client:a=viewer@", "urn:wardlink:client:a=viewer@I C U",
+                            "urn:wardlink:service:ingest=ingest@icu"}) {
     EXPECT_THROW(parse_grant(wrong), std::runtime_error) << wrong;
   }
 }

@@ -661,6 +661,22 @@ TEST_F(WatchTest, AnAcknowledgementOutlivesThatTheOnsetComesBehindItsEnd) {
   EXPECT_EQ(database.ask("SELECT count(*) FROM alarm_acknowledgement"), "1");
 }
 
+// LIFE-3
+TEST_F(WatchTest, ASecondAcknowledgementIsToldToBeNone) {
+  append_alarm(1, 1, v1::AlarmFact::RAISED);
+  append_alarm(1, 2, v1::AlarmFact::RAISED);
+  const auto first = std::string("devices/") + device_a + "/alarms/7-2-1";
+  const auto second = std::string("devices/") + device_a + "/alarms/7-2-2";
+  v1::AcknowledgeResponse response;
+  ASSERT_TRUE(acknowledge("nurse", {first}, response).ok());
+  EXPECT_EQ(response.acknowledged_by_others_size(), 0);
+  ASSERT_TRUE(acknowledge("nurse", {first}, response).ok()) << "said again by the same is said";
+  EXPECT_EQ(response.acknowledged_by_others_size(), 0);
+  ASSERT_TRUE(acknowledge("admin", {second, first}, response).ok());
+  ASSERT_EQ(response.acknowledged_by_others_size(), 1);
+  EXPECT_EQ(response.acknowledged_by_others(0), first);
+}
+
 TEST_F(WatchTest, AcknowledgingIsForCarersOfTheWardAllOrNone) {
   assign(create_patient("Bob", "west"), device_b);
   append_alarm(2, 1, v1::AlarmFact::RAISED);

@@ -81,8 +81,11 @@ grpc::Status AlarmApi::Acknowledge(grpc::ServerContext* context, const v1::Ackno
     if (names.empty() || names.size() > 100) throw InvalidArgument("names", "must be 1 to 100 alarms");
     std::vector<AlarmKey> alarms;
     for (const auto& name : names) alarms.push_back(parse_alarm("names", name));
-    for (const auto& alarm : store_.acknowledge(scope, alarms, subject_of(*context))) {
-      *response->add_alarms() = to_proto(alarm);
+    const auto subject = subject_of(*context);
+    for (const auto& alarm : store_.acknowledge(scope, alarms, subject)) {
+      auto& told = *response->add_alarms();
+      told = to_proto(alarm);
+      if (alarm.acknowledged_by != subject) response->add_acknowledged_by_others(told.name());
     }
   });
 }

@@ -34,6 +34,8 @@ grpc::Status DeviceApi::CreateDevice(grpc::ServerContext* context, const v1::Cre
   return answered([&] {
     const auto admission =
         guard_.admit(*context, "DeviceService.CreateDevice", roles::admins, {request->device().name()});
+    if (!request->device().patient().empty())
+      throw InvalidArgument("device.patient", "is not put on by this call: AssignDevice does it");
     *response = to_proto(store_.create_device(parse_device("device.name", request->device().name())));
   });
 }

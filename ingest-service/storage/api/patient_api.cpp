@@ -41,6 +41,9 @@ grpc::Status PatientApi::CreatePatient(grpc::ServerContext* context, const v1::C
     const auto& wish = request->patient();
     const auto admission = guard_.admit(*context, "PatientService.CreatePatient", roles::admins,
                                         {wish.ward().empty() ? "wards/" : wish.ward()});
+    if (!wish.name().empty()) throw InvalidArgument("patient.name", "is drawn by the server: leave it out");
+    if (wish.devices_size() > 0)
+      throw InvalidArgument("patient.devices", "are not put on by this call: AssignDevice does it");
     require_text("patient.display_name", wish.display_name());
     std::vector<Identifier> identifiers;
     if (wish.identifiers_size() > 100) throw InvalidArgument("patient.identifiers", "must be 100 at most");

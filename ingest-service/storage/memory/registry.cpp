@@ -6,6 +6,7 @@
 #include "storage/memory/memory_store.hpp"
 #include "storage/memory/page.hpp"
 #include "storage/port/store_error.hpp"
+#include "storage/rules/assignment.hpp"
 
 namespace wardlink::storage {
 namespace {
@@ -110,8 +111,7 @@ AssignmentRow MemoryStore::assign(const Scope& scope, const std::string& device,
   require_patient(*tables_, scope, patient);
   const auto now = tables_->now(), at = from.value_or(now);
   if (const auto* worn = worn_at(*tables_, id, at)) {
-    if (worn->patient != patient)
-      throw StoreError(Kind::precondition, "devices/" + device + " is worn by another patient then");
+    require_stands(*worn, patient, next_start(*tables_, id, at));
     return *worn;
   }
   ++tables_->transactions;

@@ -48,8 +48,9 @@ class RegistryStore {
 
   /// What is meant by now.
   virtual Instant calendar() = 0;
-  /// Until the device's next assignment begins, or open. Nothing = now. The same patient already wearing it then:
-  /// that assignment.
+
+  /// Until the device's next assignment begins, or open. Nothing = now. The same patient already wearing it then, and
+  /// until then: that assignment. precondition: another patient wears it then; the same one does, but it was released.
   virtual AssignmentRow assign(const Scope& scope, const std::string& device, const std::string& patient,
                                std::optional<Instant> from, const std::string& by) = 0;
   /// Ends the assignment that holds at `until`; at its very start: it never was.

@@ -1,6 +1,8 @@
 #include "storage/rules/text.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <limits>
 
 namespace wardlink::storage {
@@ -54,6 +56,24 @@ std::string cleaned(std::string text) {
 
 std::int64_t capped(std::uint64_t value) {
   return static_cast<std::int64_t>(std::min<std::uint64_t>(value, std::numeric_limits<std::int64_t>::max()));
+}
+
+std::string to_text_of_instant(Instant at) {
+  const auto day = std::chrono::floor<std::chrono::days>(at);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss time(at - day);
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                static_cast<int>(time.seconds().count()));
+  std::string whole = text.data();
+  if (const auto micros = time.subseconds().count(); micros != 0) {
+    std::snprintf(text.data(), text.size(), ".%06d", static_cast<int>(micros));
+    whole += text.data();
+    whole.erase(whole.find_last_not_of('0') + 1);
+  }
+  return whole + "Z";
 }
 
 std::string to_text_of_bytes(std::string_view bytes) {

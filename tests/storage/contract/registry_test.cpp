@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "contract/tenant.hpp"
+#include "storage/rules/text.hpp"
 
 namespace wardlink::storage::test {
 namespace {
@@ -31,6 +32,15 @@ class RegistryContract : public ContractTest {
     return registry.assign({}, device_a, patient, anchor + at, nurse);
   }
   AssignmentRow release(std::chrono::minutes at) { return registry.release({}, device_a, anchor + at, nurse); }
+
+  static std::string refusal_of(const std::function<void()>& call) {
+    try {
+      call();
+    } catch (const StoreError& error) {
+      return error.what();
+    }
+    return "was not refused";
+  }
 
   /// The minutes whose readings are the patient's, as first-last and how many.
   std::string minutes_of(const std::string& patient, const Scope& scope = {}) {
@@ -104,6 +114,36 @@ TEST_P(RegistryContract, ADeviceIsWornByOnePatientAtATime) {
   EXPECT_EQ(again.held_from, anchor + 10min);
   EXPECT_EQ(again.recorded_at, worn.recorded_at);
   EXPECT_EQ(again.recorded_by, nurse);
+}
+
+// LIFE-3
+TEST_P(RegistryContract, AnAssignmentThatAReleaseCutIsNoAnswer) {
+  assign(ann, 10min);
+  release(20min);
+  const auto why = refusal_of([&] { assign(ann, 15min); });
+  EXPECT_THAT(why, testing::HasSubstr("from " + to_text_of_instant(anchor + 10min) + " until " +
+                                      to_text_of_instant(anchor + 20min) + " and no longer"));
+  EXPECT_THAT(why, testing::HasSubstr("assign it from " + to_text_of_instant(anchor + 20min) + " on"));
+  EXPECT_EQ(kind_of([&] { assign(ann, 10min); }), Kind::precondition) << "from its very start";
+  EXPECT_EQ(kind_of([&] { registry.assign({}, device_a, ann, anchor + 20min - 1us, nurse); }), Kind::precondition);
+  EXPECT_EQ(minutes_of(ann), "10-19 (10)") << "nothing was assigned";
+  // What the sentence says to do.
+  EXPECT_FALSE(assign(ann, 20min).held_until);
+  EXPECT_EQ(minutes_of(ann), "10-59 (50)");
+}
+
+// LIFE-3
+TEST_P(RegistryContract, AnAssignmentThatLastsUntilTheNextIsAllThatCanBeAskedFor) {
+  assign(bob, 30min);
+  assign(ann, 10min);
+  EXPECT_EQ(assign(ann, 15min).held_until, anchor + 30min);
+  // Released before the next one begins: no longer.
+  release(20min);
+  EXPECT_EQ(kind_of([&] { assign(ann, 15min); }), Kind::precondition);
+  EXPECT_EQ(assign(ann, 20min).held_until, anchor + 30min);
+  // The next one never was: what lasted until then has an end that nothing follows.
+  release(30min);
+  EXPECT_EQ(kind_of([&] { assign(ann, 25min); }), Kind::precondition);
 }
 
 TEST_P(RegistryContract, WhatIsNotThereIsNotFound) {

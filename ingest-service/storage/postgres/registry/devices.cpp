@@ -4,6 +4,7 @@
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
+#include "storage/rules/assignment.hpp"
 
 namespace wardlink::storage {
 namespace {
@@ -154,10 +155,10 @@ AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& devic
     require_patient(tx, scope, patient);
     const Instant now = read_calendar(tx), at = from.value_or(now);
     if (const auto standing = holding_at(tx, device_id, at)) {
-      if (standing->patient != patient) {
-        throw StoreError(Kind::precondition, "devices/" + device + " is worn by another patient then");
-      }
-      return AssignmentRow{device, patient, standing->from, standing->until, standing->recorded_at, standing->by};
+      const AssignmentRow row{device,          standing->patient,     standing->from,
+                              standing->until, standing->recorded_at, standing->by};
+      require_stands(row, patient, next_start(tx, device_id, at));
+      return row;
     }
     return believe(tx, device_id, device,
                    {patient, at, next_start(tx, device_id, at), instant_of_change(tx, device_id, now), by});
