@@ -47,8 +47,7 @@ void add_acknowledge(CLI::App& alarms, Command& chosen) {
   Verb verb(alarms, "ack",
             "Says that you have seen these alarms. Who you are, the certificate says; the first to say so stands.");
   auto names = std::make_shared<std::vector<std::string>>();
-  verb.add("NAME", *names, "devices/URN/alarms/ID, as `alarms watch` and `alarms list --json` print it",
-           {.required = true});
+  verb.add("NAME", *names, "devices/URN/alarms/ID, as `alarms list` and `alarms watch` print it", {.required = true});
   verb.runs(chosen, [names](Session& session) { return acknowledge(session, *names); });
 }
 

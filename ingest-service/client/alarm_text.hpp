@@ -46,4 +46,15 @@ inline std::string state_text(v1::AlarmState state) {
   }
 }
 
+/// raised, ended, acknowledged by …, or ended, acknowledged by ….
+inline std::string state_text(const v1::Alarm& alarm) {
+  const auto text = state_text(alarm.state());
+  return alarm.acknowledged_by().empty() ? text : text + " by " + alarm.acknowledged_by();
+}
+
+/// ", acknowledged by …" of an alarm that somebody has acknowledged, else nothing.
+inline std::string seen_text(const v1::Alarm& alarm) {
+  return alarm.acknowledged_by().empty() ? std::string() : ", acknowledged by " + alarm.acknowledged_by();
+}
+
 }  // namespace wardlink::command_line

@@ -18,7 +18,7 @@ namespace {
 
 struct AlarmArguments {
   std::string parent;
-  bool open = false, system = false;
+  bool open = false, in_sight = false, system = false;
   std::string from, to;
   std::uint64_t limit = 0;
 };
@@ -26,6 +26,7 @@ struct AlarmArguments {
 std::vector<std::string> row_of(const v1::Alarm& alarm, Zone zone) {
   return {alarm.has_start_time() ? to_text(from_proto(alarm.start_time()), zone) : "unknown",
           alarm.has_end_time() ? to_text(from_proto(alarm.end_time()), zone) : "open",
+          state_text(alarm),
           priority_text(alarm.priority()),
           kind_text(alarm.kind()),
           alarm.code(),
@@ -33,11 +34,12 @@ std::vector<std::string> row_of(const v1::Alarm& alarm, Zone zone) {
           alarm.has_value() ? number_text(alarm.value()) : "",
           alarm.has_limit() ? number_text(alarm.limit()) : "",
           alarm.patient_display_name().empty() ? alarm.patient() : alarm.patient_display_name(),
-          device_urn(alarm.device())};
+          device_urn(alarm.device()),
+          alarm.name()};
 }
 
 int list_system_alarms(Session& session, const AlarmArguments& arguments) {
-  if (!arguments.parent.empty() || !arguments.from.empty() || !arguments.to.empty()) {
+  if (!arguments.parent.empty() || !arguments.from.empty() || !arguments.to.empty() || arguments.in_sight) {
     throw Failure{exit_usage, "--system takes --open and --limit only: these are nobody's alarms."};
   }
   v1::ListSystemAlarmsRequest request;
@@ -74,6 +76,9 @@ int list_alarms(Session& session, const AlarmArguments& arguments) {
   v1::ListAlarmsRequest request;
   request.set_parent(parent_name(session, arguments.parent));
   request.set_open_only(arguments.open);
+  if (arguments.in_sight)
+    for (const auto state : {v1::ALARM_STATE_RAISED, v1::ALARM_STATE_ENDED, v1::ALARM_STATE_ACKNOWLEDGED})
+      request.add_states(state);
   apply_time("--from", arguments.from, session.now, [&](auto time) { *request.mutable_start_time() = time; });
   apply_time("--to", arguments.to, session.now, [&](auto time) { *request.mutable_end_time() = time; });
   const auto stub = v1::AlarmService::NewStub(session.connection.channel());
@@ -92,6 +97,7 @@ int list_alarms(Session& session, const AlarmArguments& arguments) {
   }
   Table table({{"ONSET"},
                {"END"},
+               {"STATE"},
                {"PRIORITY"},
                {"KIND"},
                {"CODE"},
@@ -99,7 +105,8 @@ int list_alarms(Session& session, const AlarmArguments& arguments) {
                {"VALUE", Align::right},
                {"LIMIT", Align::right},
                {"PATIENT"},
-               {"DEVICE"}});
+               {"DEVICE"},
+               {"NAME"}});
   const auto count = walk([&](const v1::Alarm& alarm) { table.add(row_of(alarm, session.zone)); });
   if (count == 0) {
     session.err << "wardlink: No alarm matches.\n";
@@ -112,11 +119,14 @@ int list_alarms(Session& session, const AlarmArguments& arguments) {
 }  // namespace
 
 void add_alarms(CLI::App& alarms, Command& chosen) {
-  Verb verb(alarms, "list",
-            "Alarm conditions, newest onset first. VALUE is the sign's at onset, LIMIT the one in force.");
+  Verb verb(
+      alarms, "list",
+      "Alarm conditions, newest onset first. STATE says who has acknowledged it; VALUE is the sign's at onset, LIMIT "
+      "the\none in force; `alarms ack` takes the NAME.");
   auto arguments = std::make_shared<AlarmArguments>();
   verb.add("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody");
-  verb.add("--open", arguments->open, "only those that have not ended");
+  verb.add("--open", arguments->open, "only those that have not ended, acknowledged or not");
+  verb.add("--in-sight", arguments->in_sight, "only those that have not ended, or that nobody has acknowledged");
   verb.add("--system", arguments->system, "what is wrong with the system itself, instead of patients' alarms");
   verb.add("--from", arguments->from, "begun then or later", {.type = "TIME"});
   verb.add("--to", arguments->to, "begun before then", {.type = "TIME"});

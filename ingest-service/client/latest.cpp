@@ -48,6 +48,7 @@ std::string alarms_text(const v1::LatestVitals& vitals, Instant now) {
     if (!text.empty()) text += ", ";
     text += alarm.code();
     if (alarm.has_start_time()) text += " " + age_text(from_proto(alarm.start_time()), now);
+    if (!alarm.acknowledged_by().empty()) text += " (acknowledged by " + alarm.acknowledged_by() + ")";
   }
   const auto unnamed = static_cast<int>(vitals.open_alarms()) - vitals.alarms_size();
   if (unnamed > 0) text += (text.empty() ? "" : " and ") + std::to_string(unnamed) + " more";
@@ -121,7 +122,9 @@ void add_latest(CLI::App& vitals, Command& chosen) {
   Verb verb(
       vitals, "latest",
       "The newest value of every sign with its age: patients first, then devices that nobody wears. A value with\n"
-      "'?' is outside what is plausible. HEARD: how long ago the device last got through.");
+      "'?' is outside what is plausible. HEARD: how long ago the device last got through. OPEN ALARMS: "
+      "those that\nhave not ended, acknowledged or not; `alarms list --in-sight` has those too that ended before "
+      "anybody saw.");
   auto parent = std::make_shared<std::string>();
   verb.add("WHO", *parent, "PATIENT or DEVICE; none = everybody");
   verb.runs(chosen, [parent](Session& session) { return show_latest(session, *parent); });

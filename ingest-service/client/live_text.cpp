@@ -38,6 +38,11 @@ std::string alarm_text(const v1::Alarm& alarm) {
   return text;
 }
 
+/// Of the present state.
+std::string open_text(const v1::Alarm& alarm) {
+  return "ALARM open" + seen_text(alarm) + ": " + alarm_text(alarm) + "  " + alarm.name();
+}
+
 const char* change_text(v1::AlarmEvent::Change change) {
   switch (change) {
     case v1::AlarmEvent::RAISED:
@@ -58,7 +63,7 @@ std::string line_of(const v1::LatestVitals& latest, const v1::WatchResponse& res
     add(values, value_text(sign.sign(), sign.value(), sign.unit(), sign.implausible()));
     newest = std::max(newest, from_proto(sign.measured_at()));
   }
-  for (const auto& alarm : latest.alarms()) add(values, "ALARM open: " + alarm_text(alarm));
+  for (const auto& alarm : latest.alarms()) add(values, open_text(alarm));
   const auto time = latest.signs().empty() ? "never" : to_text(newest, zone, 3);
   return line(time, who(response, latest.device()), values.empty() ? "nothing yet" : values);
 }
@@ -94,7 +99,7 @@ std::string event_line(const v1::WatchResponse& response, Zone zone) {
     case v1::WatchResponse::kOpenAlarm: {
       const auto& alarm = response.open_alarm();
       const auto begun = alarm.has_start_time() ? to_text(from_proto(alarm.start_time()), zone, 3) : "unknown";
-      return line(begun, who(response, alarm.device()), "ALARM open: " + alarm_text(alarm) + "  " + alarm.name());
+      return line(begun, who(response, alarm.device()), open_text(alarm));
     }
     case v1::WatchResponse::kMeasurementSet:
       return line_of(response.measurement_set(), response, zone);

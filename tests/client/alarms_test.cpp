@@ -20,8 +20,12 @@ class Alarms : public ClientTest {
       open.set_sign("spo2");
       open.set_value(88);
       open.set_limit(91);
+      open.set_state(v1::ALARM_STATE_ACKNOWLEDGED);
+      open.set_acknowledged_by("urn:wardlink:client:nurse");
       *open.mutable_start_time() = before_noon(60);
       v1::Alarm& ended = *response.add_alarms();
+      ended.set_name("devices/urn:dev:os:32473-b/alarms/6-2-1");
+      ended.set_state(v1::ALARM_STATE_ENDED);
       ended.set_device("devices/urn:dev:os:32473-b");
       ended.set_kind(v1::ALARM_KIND_TECHNICAL);
       ended.set_priority(v1::ALARM_PRIORITY_LOW);
@@ -33,17 +37,27 @@ class Alarms : public ClientTest {
   v1::ListAlarmsRequest request_;
 };
 
+// LIFE-2: who has seen it, and the name that `alarms ack` takes.
 TEST_F(Alarms, PrintsOneLineEach) {
   const Answer answer = ask({"alarms", "list"});
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_EQ(
       answer.out,
-      "ONSET                 END                   PRIORITY  KIND           CODE      SIGN  VALUE  LIMIT  PATIENT  "
-      "DEVICE\n"
-      "2026-03-01T11:59:00Z  open                  high      physiological  spo2-low  spo2     88     91  Bed 1    "
-      "urn:dev:os:32473-a\n"
-      "unknown               2026-03-01T12:00:00Z  low       technical      lead-off  -         -      -  -        "
-      "urn:dev:os:32473-b\n");
+      "ONSET                 END                   STATE                                      PRIORITY  KIND         "
+      "  CODE      SIGN  VALUE  LIMIT  PATIENT  DEVICE              NAME\n"
+      "2026-03-01T11:59:00Z  open                  acknowledged by urn:wardlink:client:nurse  high      physiological"
+      "  spo2-low  spo2     88     91  Bed 1    urn:dev:os:32473-a  devices/urn:dev:os:32473-a/alarms/5-alarms-3\n"
+      "unknown               2026-03-01T12:00:00Z  ended                                      low       technical    "
+      "  lead-off  -         -      -  -        urn:dev:os:32473-b  devices/urn:dev:os:32473-b/alarms/6-2-1\n");
+}
+
+// LIFE-2
+TEST_F(Alarms, InSightIsWhatHasNotEndedOrIsNotAcknowledged) {
+  ask({"alarms", "list", "--in-sight"});
+  EXPECT_FALSE(request_.open_only());
+  EXPECT_THAT(request_.states(),
+              testing::ElementsAre(v1::ALARM_STATE_RAISED, v1::ALARM_STATE_ENDED, v1::ALARM_STATE_ACKNOWLEDGED));
+  EXPECT_EQ(ask({"alarms", "list", "--system", "--in-sight"}).code, 2) << "nobody acknowledges these";
 }
 
 TEST_F(Alarms, PassesTheQuestionOn) {

@@ -30,6 +30,7 @@ class Latest : public ClientTest {
       v1::Alarm& alarm = *worn.add_alarms();
       alarm.set_code("temp-high");
       *alarm.mutable_start_time() = before_noon(65);
+      alarm.set_acknowledged_by(seen_by_);
       *worn.mutable_last_received_at() = before_noon(1);
       v1::LatestVitals& unassigned = *response.add_vitals();
       unassigned.set_device("devices/urn:dev:os:32473-b");
@@ -37,8 +38,14 @@ class Latest : public ClientTest {
       return grpc::Status::OK;
     };
   }
-  std::string parent_ = "?";
+  std::string parent_ = "?", seen_by_;
 };
+
+// LIFE-2
+TEST_F(Latest, SaysWhoHasSeenAnAlarm) {
+  seen_by_ = "urn:wardlink:client:nurse";
+  EXPECT_THAT(ask({"vitals", "latest"}).out, HasSubstr("temp-high 1m (acknowledged by urn:wardlink:client:nurse)\n"));
+}
 
 TEST_F(Latest, PrintsALineForEachWearerWithValuesAgesAndAlarms) {
   const Answer answer = ask({"vitals", "latest"});

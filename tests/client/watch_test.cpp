@@ -71,6 +71,36 @@ TEST_F(WatchCommand, StopsWhereTheServerSaysNo) {
   EXPECT_THAT(answer.err, HasSubstr("of another database"));
 }
 
+// LIFE-2
+TEST_F(WatchCommand, ThePresentStateSaysWhoHasSeenAnAlarmAndWhatItIsCalled) {
+  const std::string name = "devices/urn:dev:os:32473-a/alarms/5-2-3";
+  const auto tell = [&](v1::Alarm& alarm) {
+    alarm.set_name(name);
+    alarm.set_device("devices/urn:dev:os:32473-a");
+    alarm.set_priority(v1::ALARM_PRIORITY_HIGH);
+    alarm.set_code("spo2-low");
+    alarm.set_state(v1::ALARM_STATE_ACKNOWLEDGED);
+    alarm.set_acknowledged_by("urn:wardlink:client:nurse");
+  };
+  const std::string told = "ALARM open, acknowledged by urn:wardlink:client:nurse: high spo2-low  " + name + "\n";
+  const grpc::Status over(grpc::StatusCode::OUT_OF_RANGE, "over");
+  vitals_.watch = [&](const auto&, auto& stream) {
+    v1::WatchResponse response;
+    response.mutable_latest()->set_device("devices/urn:dev:os:32473-a");
+    tell(*response.mutable_latest()->add_alarms());
+    stream.Write(response);
+    return over;
+  };
+  alarms_.watch = [&](const auto&, auto& stream) {
+    v1::WatchResponse response;
+    tell(*response.mutable_open_alarm());
+    stream.Write(response);
+    return over;
+  };
+  EXPECT_THAT(ask({"vitals", "watch"}).out, HasSubstr(told));
+  EXPECT_THAT(ask({"alarms", "watch"}).out, HasSubstr(told));
+}
+
 TEST_F(WatchCommand, AsksForWaveformsWhereItIsToldTo) {
   std::vector<bool> asked;
   vitals_.watch = [&](const v1::WatchRequest& request, grpc::ServerWriter<v1::WatchResponse>& stream) {
