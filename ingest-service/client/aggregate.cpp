@@ -48,6 +48,29 @@ std::string mean_text(double mean) {
   return text.data();
 }
 
+/// Of all values; with '?' where only an implausible one says so. An older server tells of the plausible ones alone.
+std::string least_text(const v1::Aggregate& each) {
+  if (!each.has_all_min()) return each.has_min() ? number_text(each.min()) : "";
+  return number_text(each.all_min()) + (each.has_min() && each.min() == each.all_min() ? "" : "?");
+}
+
+std::string greatest_text(const v1::Aggregate& each) {
+  if (!each.has_all_max()) return each.has_max() ? number_text(each.max()) : "";
+  return number_text(each.all_max()) + (each.has_max() && each.max() == each.all_max() ? "" : "?");
+}
+
+std::string middle_text(const v1::Aggregate& each) {
+  if (!each.has_all_mean()) return each.has_mean() ? mean_text(each.mean()) : "";
+  return mean_text(each.all_mean()) + (each.implausible_count() > 0 ? "?" : "");
+}
+
+/// What is left without the implausible values, where there are any.
+std::string plausible_text(const v1::Aggregate& each) {
+  if (each.implausible_count() == 0) return "";
+  if (each.count() == 0) return "none";
+  return number_text(each.min()) + " / " + mean_text(each.mean()) + " / " + number_text(each.max());
+}
+
 int show_aggregates(Session& session, const AggregateArguments& arguments) {
   const auto stub = v1::VitalsService::NewStub(session.connection.channel());
   v1::AggregateReadingsResponse response;
@@ -70,11 +93,14 @@ int show_aggregates(Session& session, const AggregateArguments& arguments) {
                {"MEAN", Align::right},
                {"MAX", Align::right},
                {"COUNT", Align::right},
-               {"COVERAGE", Align::right}});
+               {"IMPLAUSIBLE", Align::right},
+               {"COVERAGE", Align::right},
+               {"PLAUSIBLE"}});
   for (const auto& each : response.aggregates()) {
     table.add({to_text(from_proto(each.start_time()), session.zone), each.sign() + " [" + each.unit() + "]",
-               each.has_min() ? number_text(each.min()) : "", each.has_mean() ? mean_text(each.mean()) : "",
-               each.has_max() ? number_text(each.max()) : "", std::to_string(each.count()), percent(each.coverage())});
+               least_text(each), middle_text(each), greatest_text(each),
+               std::to_string(each.count() + each.implausible_count()), std::to_string(each.implausible_count()),
+               percent(each.has_all_coverage() ? each.all_coverage() : each.coverage()), plausible_text(each)});
   }
   table.print(session.out);
   return code;
@@ -84,8 +110,8 @@ int show_aggregates(Session& session, const AggregateArguments& arguments) {
 
 void add_aggregate(CLI::App& vitals, Command& chosen) {
   Verb verb(vitals, "aggregate",
-            "Least, mean and greatest value of each sign in buckets of time. "
-            "COVERAGE: in how many of its seconds there is one.");
+            "Least, mean and greatest of all values of each sign in buckets of time, with '?' where implausible ones "
+            "make\nit so; PLAUSIBLE: the same without these. COVERAGE: in how many of its seconds there is a value.");
   auto arguments = std::make_shared<AggregateArguments>();
   verb.add("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE",
            {.required = true});

@@ -184,9 +184,38 @@ TEST_F(WatchCommand, AggregatesByBuckets) {
   EXPECT_EQ(asked.bucket().seconds(), 90);
   EXPECT_EQ(asked.end_time().seconds(), before_noon(0).seconds());
   EXPECT_EQ(answer.out,
-            "FROM                  SIGN       MIN    MEAN  MAX  COUNT  COVERAGE\n"
-            "2026-03-01T11:00:00Z  hr [/min]   60  23.333   80      3      5.0%\n");
+            "FROM                  SIGN       MIN    MEAN  MAX  COUNT  IMPLAUSIBLE  COVERAGE  PLAUSIBLE\n"
+            "2026-03-01T11:00:00Z  hr [/min]   60  23.333   80      3            0      5.0%  -\n")
+      << "of a server that tells of plausible values alone";
   EXPECT_EQ(ask({"vitals", "aggregate", "urn:dev:os:32473-a", "--from", "-1h", "--bucket", "soon"}).code, 2);
+}
+
+// A flag hides no value.
+TEST_F(WatchCommand, AnAggregateShowsWhatIsImplausibleWithAMark) {
+  vitals_.aggregates = [&](const auto&, v1::AggregateReadingsResponse& response) {
+    for (const bool any_plausible : {true, false}) {
+      auto& row = *response.add_aggregates();
+      row.set_sign("hr");
+      row.set_unit("/min");
+      *row.mutable_start_time() = before_noon(3600);
+      row.set_implausible_count(1);
+      row.set_all_min(0);
+      row.set_all_mean(any_plausible ? 40 : 0);
+      row.set_all_max(any_plausible ? 80 : 0);
+      row.set_all_coverage(any_plausible ? 0.1 : 0.05);
+      if (!any_plausible) continue;
+      row.set_count(1);
+      row.set_min(80);
+      row.set_mean(80);
+      row.set_max(80);
+      row.set_coverage(0.05);
+    }
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(ask({"vitals", "aggregate", "urn:dev:os:32473-a", "--from", "-1h"}).out,
+            "FROM                  SIGN       MIN     MEAN  MAX  COUNT  IMPLAUSIBLE  COVERAGE  PLAUSIBLE\n"
+            "2026-03-01T11:00:00Z  hr [/min]   0?  40.000?   80      2            1     10.0%  80 / 80.000 / 80\n"
+            "2026-03-01T11:00:00Z  hr [/min]   0?   0.000?   0?      1            1      5.0%  none\n");
 }
 
 }  // namespace

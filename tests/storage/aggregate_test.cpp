@@ -85,10 +85,13 @@ TEST_F(AggregateTest, AreWhatAPlainOracleSays) {
   ASSERT_EQ(static_cast<std::size_t>(response.aggregates_size()), expected.size());
   auto got = response.aggregates().begin();
   for (const auto& [key, all] : expected) {
-    std::vector<double> plausible;
-    std::set<std::uint64_t> seconds;
-    double sum = 0;
+    std::vector<double> plausible, every;
+    std::set<std::uint64_t> seconds, all_seconds;
+    double sum = 0, all_sum = 0;
     for (const auto& each : all) {
+      every.push_back(each.value);
+      all_sum += each.value;
+      all_seconds.insert((each.tick_ms - static_cast<std::uint64_t>(key.first * bucket * 1000)) / 1000);
       if (!each.plausible) continue;
       plausible.push_back(each.value);
       sum += each.value;
@@ -100,6 +103,10 @@ TEST_F(AggregateTest, AreWhatAPlainOracleSays) {
     EXPECT_EQ(got->count(), plausible.size());
     EXPECT_EQ(got->implausible_count(), all.size() - plausible.size());
     EXPECT_DOUBLE_EQ(got->coverage(), static_cast<double>(seconds.size()) / static_cast<double>(length));
+    EXPECT_EQ(got->all_min(), *std::ranges::min_element(every));
+    EXPECT_EQ(got->all_max(), *std::ranges::max_element(every));
+    EXPECT_NEAR(got->all_mean(), all_sum / static_cast<double>(every.size()), 1e-9);
+    EXPECT_DOUBLE_EQ(got->all_coverage(), static_cast<double>(all_seconds.size()) / static_cast<double>(length));
     ASSERT_EQ(got->has_min(), !plausible.empty());
     if (!plausible.empty()) {
       EXPECT_EQ(got->min(), *std::ranges::min_element(plausible));

@@ -93,6 +93,10 @@ v1::Aggregate to_proto(const AggregateRow& row, const AggregatesQuery& query) {
   aggregate.set_implausible_count(row.implausible);
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(length).count();
   aggregate.set_coverage(static_cast<double>(row.seconds) / static_cast<double>(seconds));
+  aggregate.set_all_min(row.all_min);
+  aggregate.set_all_mean(row.all_mean);
+  aggregate.set_all_max(row.all_max);
+  aggregate.set_all_coverage(static_cast<double>(row.all_seconds) / static_cast<double>(seconds));
   return aggregate;
 }
 

@@ -69,24 +69,39 @@ bool has_sign_of(const MeasurementSet& set, const std::vector<std::uint16_t>& si
 
 struct Sums {
   double min = std::numeric_limits<double>::infinity(), sum = 0, max = -std::numeric_limits<double>::infinity();
-  std::uint64_t count = 0, implausible = 0;
+  std::uint64_t count = 0;
   std::set<std::int64_t> seconds;  // of the bucket
+
+  void add(double value, std::int64_t second) {
+    min = std::min(min, value);
+    max = std::max(max, value);
+    sum += value;
+    ++count;
+    seconds.insert(second);
+  }
+  double mean() const { return sum / static_cast<double>(count); }
 };
 
-void add(Sums& sums, double value, std::int64_t second) {
-  sums.min = std::min(sums.min, value);
-  sums.max = std::max(sums.max, value);
-  sums.sum += value;
-  ++sums.count;
-  sums.seconds.insert(second);
-}
+struct SumsOfSign {
+  Sums plausible, all;
+};
 
-AggregateRow aggregate_of(std::uint64_t bucket, std::uint16_t sign, const Sums& sums) {
-  AggregateRow row{bucket, sign, {}, {}, {}, sums.count, sums.implausible, sums.seconds.size()};
-  if (sums.count == 0) return row;
-  row.min = sums.min;
-  row.mean = sums.sum / static_cast<double>(sums.count);
-  row.max = sums.max;
+AggregateRow aggregate_of(std::uint64_t bucket, std::uint16_t sign, const SumsOfSign& sums) {
+  const auto& [plausible, all] = sums;
+  AggregateRow row;
+  row.bucket = bucket;
+  row.sign = sign;
+  row.count = plausible.count;
+  row.implausible = all.count - plausible.count;
+  row.seconds = plausible.seconds.size();
+  row.all_min = all.min;
+  row.all_mean = all.mean();
+  row.all_max = all.max;
+  row.all_seconds = all.seconds.size();
+  if (plausible.count == 0) return row;
+  row.min = plausible.min;
+  row.mean = plausible.mean();
+  row.max = plausible.max;
   return row;
 }
 
@@ -124,7 +139,7 @@ Page<AggregateRow, std::uint64_t> MemoryStore::aggregates(const AggregatesQuery&
   const std::lock_guard lock(tables_->mutex);
   require_known(*tables_, query.subject);
   const auto from = query.start + query.bucket * static_cast<std::int64_t>(query.first_bucket);
-  std::map<std::pair<std::uint64_t, std::uint16_t>, Sums> buckets;
+  std::map<std::pair<std::uint64_t, std::uint16_t>, SumsOfSign> buckets;
   for (const auto* row : rows_for(*tables_, tables_->sets, query.scope, query.subject,
                                   [&](const Row& each) { return within(from, query.end, each.measured_at); })) {
     const auto since = row->measured_at - query.start;
@@ -132,10 +147,9 @@ Page<AggregateRow, std::uint64_t> MemoryStore::aggregates(const AggregatesQuery&
     for (std::size_t i = 0; i < set.signs.size(); ++i) {
       if (!query.signs.empty() && std::ranges::find(query.signs, set.signs[i]) == query.signs.end()) continue;
       auto& sums = buckets[{static_cast<std::uint64_t>(since / query.bucket), set.signs[i]}];
-      if ((set.qualities[i] & 1) != 0)
-        ++sums.implausible;
-      else
-        add(sums, set.values[i], since % query.bucket / std::chrono::seconds{1});
+      const auto second = since % query.bucket / std::chrono::seconds{1};
+      sums.all.add(set.values[i], second);
+      if ((set.qualities[i] & 1) == 0) sums.plausible.add(set.values[i], second);
     }
   }
   Page<AggregateRow, std::uint64_t> page;

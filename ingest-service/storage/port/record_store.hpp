@@ -165,13 +165,15 @@ struct AggregatesQuery {
   std::size_t limit = 1000;        // rows; a bucket is never divided
 };
 
-/// One sign in one bucket. What is implausible is counted, and nothing else.
+/// One sign in one bucket: of the plausible values, and of all.
 struct AggregateRow {
   std::uint64_t bucket = 0;  // from 0
   std::uint16_t sign = 0;
   std::optional<double> min, mean, max;
   std::uint64_t count = 0, implausible = 0;
-  std::uint64_t seconds = 0;  // of the bucket, with a plausible value
+  std::uint64_t seconds = 0;                      // of the bucket, with a plausible value
+  double all_min = 0, all_mean = 0, all_max = 0;  // of count + implausible values
+  std::uint64_t all_seconds = 0;                  // of the bucket, with a value
 };
 
 struct AlarmsQuery {

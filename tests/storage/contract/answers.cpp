@@ -60,7 +60,8 @@ std::string told(const AggregateRow& row) {
   std::ostringstream out;
   out << "bucket " << row.bucket << " sign " << row.sign << " min " << text(row.min) << " mean " << text(row.mean)
       << " max " << text(row.max) << " count " << row.count << " implausible " << row.implausible << " seconds "
-      << row.seconds << "\n";
+      << row.seconds << " of all " << row.all_min << " " << row.all_mean << " " << row.all_max << " " << row.all_seconds
+      << "\n";
   return out.str();
 }
 

@@ -174,20 +174,29 @@ TEST_P(ReadingContract, AggregatesAreByBucketThenSign) {
   EXPECT_EQ(page[0].count, 2U);
   EXPECT_EQ(page[0].implausible, 1U);
   EXPECT_EQ(page[0].seconds, 1U);
+  EXPECT_EQ(page[0].all_min, 60);
+  EXPECT_EQ(page[0].all_mean, 68);
+  EXPECT_EQ(page[0].all_max, 80);
+  EXPECT_EQ(page[0].all_seconds, 2U);
   EXPECT_EQ(std::tuple(page[1].bucket, page[1].sign), std::tuple(1U, 1));
   EXPECT_EQ(std::tuple(page[2].bucket, page[2].sign), std::tuple(1U, 2));
   EXPECT_EQ(page[3].bucket, 2U);
 }
 
-TEST_P(ReadingContract, ABucketOfImplausibleValuesHasCountsAlone) {
-  append(set(1, 1000, 300, nullptr, 1, 1));
+// A flag hides no value: a heart rate of 0 for as long as the bucket lasts.
+TEST_P(ReadingContract, ABucketOfImplausibleValuesShowsThem) {
+  append({set(1, 1000, 300, nullptr, 1, 1), set(2, 2000, 0, nullptr, 1, 1)});
   const auto row = records.aggregates(buckets(10s, 10s)).at(0);
   EXPECT_FALSE(row.min);
   EXPECT_FALSE(row.mean);
   EXPECT_FALSE(row.max);
   EXPECT_EQ(row.count, 0U);
-  EXPECT_EQ(row.implausible, 1U);
+  EXPECT_EQ(row.implausible, 2U);
   EXPECT_EQ(row.seconds, 0U);
+  EXPECT_EQ(row.all_min, 0);
+  EXPECT_EQ(row.all_mean, 150);
+  EXPECT_EQ(row.all_max, 300);
+  EXPECT_EQ(row.all_seconds, 2U);
 }
 
 TEST_P(ReadingContract, APageOfAggregatesDividesNoBucket) {

@@ -26,7 +26,8 @@ const std::string buckets =
     "SELECT v.since / $7::bigint, v.sign, min(v.value) FILTER (WHERE v.plausible),"
     " sum(v.value) FILTER (WHERE v.plausible), max(v.value) FILTER (WHERE v.plausible),"
     " count(*) FILTER (WHERE v.plausible), count(*) FILTER (WHERE NOT v.plausible),"
-    " count(DISTINCT (v.since % $7::bigint) / 1000000) FILTER (WHERE v.plausible)"
+    " count(DISTINCT (v.since % $7::bigint) / 1000000) FILTER (WHERE v.plausible),"
+    " min(v.value), sum(v.value), max(v.value), count(DISTINCT (v.since % $7::bigint) / 1000000)"
     " FROM (SELECT micros(x.measured_at) - $6::bigint AS since, u.sign, u.value, u.quality & 1 = 0 AS plausible" +
     std::string(from_spans) +
     "   JOIN measurement_set x ON x.device_id = k.device_id AND x.measured_at >= k.since AND x.measured_at < k.until"
@@ -35,10 +36,25 @@ const std::string buckets =
     "   AND ($8 = '' OR u.sign = ANY (NULLIF($8, '')::smallint[]))) v"
     " GROUP BY 1, 2";
 
-/// What is known of a sign in a bucket so far. Stretches divide no second of a bucket, so that seconds add up.
 struct Sums {
   double min = std::numeric_limits<double>::infinity(), sum = 0, max = -std::numeric_limits<double>::infinity();
-  std::uint64_t count = 0, implausible = 0, seconds = 0;
+  std::uint64_t count = 0, seconds = 0;
+
+  void add(const pqxx::field& least, const pqxx::field& total, const pqxx::field& greatest, std::uint64_t values,
+           const pqxx::field& covered) {
+    if (values == 0) return;
+    min = std::min(min, read_double(least.c_str()));
+    sum += read_double(total.c_str());
+    max = std::max(max, read_double(greatest.c_str()));
+    count += values;
+    seconds += covered.as<std::uint64_t>();
+  }
+  double mean() const { return sum / static_cast<double>(count); }
+};
+
+/// What is known of a sign in a bucket so far. Stretches divide no second of a bucket, so that seconds add up.
+struct SumsOfSign {
+  Sums plausible, all;
 };
 
 class Aggregation {
@@ -61,14 +77,8 @@ class Aggregation {
     for (const auto row : found) {
       auto& sums = sums_[{row[0].as<std::uint64_t>(), row[1].as<std::uint16_t>()}];
       const auto count = row[5].as<std::uint64_t>(), implausible = row[6].as<std::uint64_t>();
-      if (count > 0) {
-        sums.min = std::min(sums.min, read_double(row[2].c_str()));
-        sums.sum += read_double(row[3].c_str());
-        sums.max = std::max(sums.max, read_double(row[4].c_str()));
-      }
-      sums.count += count;
-      sums.implausible += implausible;
-      sums.seconds += row[7].as<std::uint64_t>();
+      sums.plausible.add(row[2], row[3], row[4], count, row[7]);
+      sums.all.add(row[8], row[9], row[10], count + implausible, row[11]);
       values += count + implausible;
     }
     return values;
@@ -84,11 +94,13 @@ class Aggregation {
         rows.next = bucket;
         return rows;
       }
-      AggregateRow row{bucket, sign, {}, {}, {}, sums.count, sums.implausible, sums.seconds};
-      if (sums.count > 0) {
-        row.min = sums.min, row.max = sums.max;
-        row.mean = sums.sum / static_cast<double>(sums.count);
-      }
+      const auto& [plausible, every] = sums;
+      AggregateRow row;
+      row.bucket = bucket, row.sign = sign;
+      row.count = plausible.count, row.implausible = every.count - plausible.count;
+      row.seconds = plausible.seconds, row.all_seconds = every.seconds;
+      row.all_min = every.min, row.all_mean = every.mean(), row.all_max = every.max;
+      if (plausible.count > 0) row.min = plausible.min, row.mean = plausible.mean(), row.max = plausible.max;
       rows.push_back(row);
     }
     rows.next = end;
@@ -98,7 +110,7 @@ class Aggregation {
 
  private:
   const AggregatesQuery& query_;
-  std::map<std::pair<std::uint64_t, std::uint16_t>, Sums> sums_;
+  std::map<std::pair<std::uint64_t, std::uint16_t>, SumsOfSign> sums_;
 };
 
 }  // namespace
