@@ -103,21 +103,22 @@ void Batch::quarantine(const Record& record, const Unusable& why) {
   const auto [row, is_new] = tables_.quarantine.try_emplace({key, cleaned(why.reason), why.payload},
                                                             Quarantined{cleaned(why.resource), record.received_at});
   ++row->second.seen;
-  raise_quarantine_alarm(record);
+  raise_quarantine_alarm(record, quarantine_priority(record, why));
   const auto& device = record.session->device;
   tables_.add_audit(
       {.subject = device, .method = "quarantine", .resources = {"devices/" + device}, .reason = why.reason});
 }
 
-/// One says it all for a start; more would only tire who has to look.
-void Batch::raise_quarantine_alarm(const Record& record) {
+/// One that stands unacknowledged, and is as high, says it all for a start; more would only tire who has to look.
+void Batch::raise_quarantine_alarm(const Record& record, AlarmPriority priority) {
   const StreamKey stream{record.session->device_id, record.session->boot, Stream::storage};
   auto& high = tables_.streams[stream].high;
   for (std::uint64_t sequence = 1; sequence <= high; ++sequence) {
-    const auto& raised = tables_.alarms.at({stream.device_id, stream.boot, stream.stream, sequence});
-    if (std::get<AlarmFact>(raised.record.body).code == "quarantine") return;
+    const RecordKey key{stream.device_id, stream.boot, stream.stream, sequence};
+    const auto& raised = std::get<AlarmFact>(tables_.alarms.at(key).record.body);
+    if (raised.code == "quarantine" && raised.priority >= priority && !tables_.acknowledgements.contains(key)) return;
   }
-  tables_.add({quarantine_alarm(record, ++high), false, tables_.transactions});
+  tables_.add({quarantine_alarm(record, priority, ++high), false, tables_.transactions});
 }
 
 }  // namespace wardlink::storage::memory

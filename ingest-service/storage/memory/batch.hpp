@@ -21,7 +21,7 @@ class Batch {
   void advance_latest();
   void advance_streams();
   void quarantine(const Record& record, const Unusable& why);
-  void raise_quarantine_alarm(const Record& record);
+  void raise_quarantine_alarm(const Record& record, AlarmPriority priority);
   std::uint64_t watermark(const Record& record) const;
 
   Tables& tables_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/port/numbers.hpp"
+
 namespace wardlink::storage {
 namespace {
 
@@ -47,7 +49,14 @@ AlarmCondition condition_of(const ConditionParts& parts) {
   return condition;
 }
 
-DatedRecord quarantine_alarm(const Record& quarantined, std::uint64_t sequence) {
+AlarmPriority quarantine_priority(const Record& quarantined, const Unusable& why) {
+  if (const auto* fact = std::get_if<AlarmFact>(&quarantined.body))
+    return known(fact->priority) ? fact->priority : AlarmPriority::high;
+  const bool of_alarms = quarantined.stream == Stream::alarms || why.resource.find("alarms") != std::string::npos;
+  return of_alarms ? AlarmPriority::high : AlarmPriority::low;
+}
+
+DatedRecord quarantine_alarm(const Record& quarantined, AlarmPriority priority, std::uint64_t sequence) {
   const auto since =
       std::chrono::duration_cast<std::chrono::milliseconds>(quarantined.received_at - quarantined.session->anchor);
   Record record;
@@ -58,6 +67,7 @@ DatedRecord quarantine_alarm(const Record& quarantined, std::uint64_t sequence) 
   record.received_at = quarantined.received_at;
   AlarmFact fact;
   fact.kind = AlarmKind::technical;
+  fact.priority = priority;
   fact.code = "quarantine";
   record.body = std::move(fact);
   return {std::move(record), quarantined.received_at};

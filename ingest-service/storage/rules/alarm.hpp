@@ -26,8 +26,13 @@ struct ConditionParts {
 /// Without a patient.
 AlarmCondition condition_of(const ConditionParts& parts);
 
-/// What storage raises where it quarantines the first record of a start: the alarm's record, under the next sequence of
-/// the start's storage stream. It is measured when the quarantined record was received.
-DatedRecord quarantine_alarm(const Record& quarantined, std::uint64_t sequence);
+/// How loud the quarantine of a record has to be: as high as the alarm in it, high where an alarm cannot be read, low
+/// where it is none.
+AlarmPriority quarantine_priority(const Record& quarantined, const Unusable& why);
+
+/// What storage raises where it quarantines a record, unless one at least as high of that start stands unacknowledged:
+/// the alarm's record, under the next sequence of the start's storage stream. It is measured when the quarantined
+/// record was received.
+DatedRecord quarantine_alarm(const Record& quarantined, AlarmPriority priority, std::uint64_t sequence);
 
 }  // namespace wardlink::storage

@@ -68,7 +68,9 @@ decltype(Record::body) body_of(const v1::Record& message) {
 
 }  // namespace
 
-Unusable as_it_came(const v1::Record& message, const char* reason) { return {reason, "", message.SerializeAsString()}; }
+Unusable as_it_came(const v1::Record& message, const char* reason) {
+  return {reason, message.has_alarm() ? "alarms" : "", message.SerializeAsString()};
+}
 
 std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Record& record) {
   if (message.boot() >= (1ULL << 53) || message.tick_ms() > longest_ticks_ms) return std::nullopt;

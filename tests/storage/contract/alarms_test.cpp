@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "contract/tenant.hpp"
 
 namespace wardlink::storage::test {
@@ -101,6 +103,50 @@ TEST_P(AlarmContract, WhatIsQuarantinedOpensAndEndsNothing) {
   AlarmsQuery open;
   open.open_only = true;
   EXPECT_THAT(sequences(alarms(open)), testing::UnorderedElementsAre(1, 2, 1)) << "the last is the quarantine's own";
+}
+
+// LIFE-2
+TEST_P(AlarmContract, AQuarantinedOneIsAsLoudAsItWouldHaveBeen) {
+  const auto raised_by = [&](std::vector<Record> batch) {
+    append(std::move(batch));
+    std::vector<AlarmPriority> priorities;
+    AlarmsQuery unseen;
+    unseen.states = {static_cast<std::uint16_t>(AlarmState::raised)};
+    for (const auto& each : alarms(unseen))
+      if (each.code == "quarantine") priorities.push_back(each.priority);
+    std::ranges::sort(priorities);
+    return priorities;
+  };
+  const auto acknowledge_all = [&] {
+    std::vector<AlarmKey> keys;
+    for (const auto& each : alarms())
+      if (each.stream == Stream::storage) keys.push_back({each.device, each.boot, each.stream, each.sequence});
+    records.acknowledge({}, keys, nurse);
+  };
+  const auto conflict = [&](AlarmPriority priority, const char* code) { return alarm(1, raised(code, priority)); };
+  constexpr auto low = AlarmPriority::low, medium = AlarmPriority::medium, high = AlarmPriority::high;
+  append(alarm(1, raised("hr-high")));
+  EXPECT_THAT(raised_by({conflict(low, "a")}), ElementsAre(low));
+  EXPECT_THAT(raised_by({conflict(low, "b")}), ElementsAre(low)) << "one as high stands";
+  EXPECT_THAT(raised_by({conflict(high, "c"), conflict(medium, "d")}), ElementsAre(low, high));
+  EXPECT_THAT(raised_by({conflict(medium, "e"), conflict(high, "f")}), ElementsAre(low, high));
+  acknowledge_all();
+  EXPECT_THAT(raised_by({conflict(medium, "g")}), ElementsAre(medium))
+      << "what was seen hides nothing that comes later";
+  EXPECT_THAT(raised_by({conflict(low, "h")}), ElementsAre(medium));
+  auto unreadable = alarm(9, {});
+  unreadable.body = Unusable{"undecodable", "", "?"};
+  EXPECT_THAT(raised_by({unreadable}), ElementsAre(medium, high));
+  acknowledge_all();
+  EXPECT_THAT(raised_by({set(1, 1, std::numeric_limits<double>::quiet_NaN())}), ElementsAre(low)) << "no alarm at all";
+  auto unknown = alarm(10, {});
+  unknown.stream = Stream::vitals;
+  unknown.body = Unusable{"wrong_stream", "alarms", "?"};
+  EXPECT_THAT(raised_by({unknown}), ElementsAre(low, high));
+  // Of another start: that has none yet.
+  auto other = alarm(1, AlarmFact{}, attach(device_a, 8));
+  other.body = Unusable{"undecodable", "", "?"};
+  EXPECT_THAT(raised_by({other}), ElementsAre(low, high, high));
 }
 
 TEST_P(AlarmContract, AreIdempotentToo) {

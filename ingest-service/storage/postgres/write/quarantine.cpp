@@ -36,13 +36,14 @@ const Columns<Row> columns({column<Row>("device_id", [](const Row& row) { return
                             column<Row>("received_at", [](const Row& row) { return record_of(row).received_at; }),
                             column<Row>("seen", [](const Row& row) { return row.second.times; })});
 
-/// A start of a device, with a record that tells of it.
 using Start = std::pair<std::int64_t, std::int64_t>;  // device, boot
-using Starts = std::map<Start, const Record*>;
+/// An alarm that a start needs, with the first record that is so high.
+using Wanted = std::map<std::pair<Start, AlarmPriority>, const Record*>;
 
-const Columns<Starts::value_type> start_columns(
-    {column<Starts::value_type>("device_id", [](const auto& row) { return row.first.first; }),
-     column<Starts::value_type>("boot_id", [](const auto& row) { return row.first.second; })});
+const Columns<Wanted::value_type> wanted_columns(
+    {column<Wanted::value_type>("device_id", [](const auto& row) { return row.first.first.first; }),
+     column<Wanted::value_type>("boot_id", [](const auto& row) { return row.first.first.second; }),
+     column<Wanted::value_type>("priority", [](const auto& row) { return row.first.second; })});
 
 const AlarmFact& fact_of(const DatedRecord& row) { return std::get<AlarmFact>(row.record.body); }
 
@@ -66,16 +67,19 @@ const Statement insert_quarantine{
         ") SELECT sha256(k.payload || convert_to(k.reason, 'UTF8')), " + columns.values() + " FROM " + columns.rows() +
         " ORDER BY k.device_id, k.boot_id, k.stream, k.sequence, 1"
         " ON CONFLICT (device_id, boot_id, stream, sequence, digest) DO UPDATE SET seen = q.seen + excluded.seen"};
-// One open condition a boot says it all; more would only tire who has to look.
+// One that stands unacknowledged, and is as high, says it all for a boot; more would only tire who has to look.
 const Statement without_quarantine_alarm{
-    "without_quarantine_alarm", "SELECT k.device_id, k.boot_id FROM " + start_columns.rows() +
-                                    " WHERE NOT EXISTS (SELECT FROM alarm_event a WHERE a.device_id = k.device_id"
-                                    " AND a.boot_id = k.boot_id AND a.stream = 4 AND a.code = 'quarantine')"};
+    "without_quarantine_alarm",
+    "SELECT k.device_id, k.boot_id, k.priority FROM " + wanted_columns.rows() +
+        " WHERE NOT EXISTS (SELECT FROM alarm_event a WHERE a.device_id = k.device_id AND a.boot_id = k.boot_id"
+        " AND a.stream = 4 AND a.code = 'quarantine' AND a.priority >= k.priority"
+        " AND NOT EXISTS (SELECT FROM alarm_acknowledgement s WHERE s.device_id = a.device_id AND s.boot_id = a.boot_id"
+        " AND s.stream = a.stream AND s.sequence = a.sequence))"};
 const Statement lock_storage_streams{
     "lock_storage_streams",
     "INSERT INTO stream_state AS s (device_id, boot_id, stream, high_sequence)"
-    " SELECT k.device_id, k.boot_id, 4, 0 FROM " +
-        start_columns.rows() +
+    " SELECT DISTINCT k.device_id, k.boot_id, 4, 0 FROM " +
+        wanted_columns.rows() +
         " ORDER BY 1, 2"
         " ON CONFLICT (device_id, boot_id, stream) DO UPDATE SET high_sequence = s.high_sequence"
         " RETURNING device_id, boot_id, high_sequence"};
@@ -83,8 +87,11 @@ const Statement raise_quarantine_alarms{
     "raise_quarantine_alarms", "INSERT INTO alarm_event (source, " + alarm_columns.names() + ") SELECT 'storage', " +
                                    alarm_columns.values() + " FROM " + alarm_columns.rows()};
 const Statement advance_storage_streams{
-    "advance_storage_streams", "UPDATE stream_state s SET high_sequence = k.sequence FROM " + alarm_columns.rows() +
-                                   " WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"};
+    "advance_storage_streams",
+    "UPDATE stream_state s SET high_sequence = k.sequence FROM (SELECT k.device_id, k.boot_id,"
+    " k.stream, max(k.sequence) AS sequence FROM " +
+        alarm_columns.rows() +
+        " GROUP BY 1, 2, 3) k WHERE (s.device_id, s.boot_id, s.stream) = (k.device_id, k.boot_id, k.stream)"};
 }  // namespace sql
 
 void insert_rows(pqxx::work& tx, std::span<const SetAside> aside) {
@@ -101,33 +108,46 @@ void insert_rows(pqxx::work& tx, std::span<const SetAside> aside) {
 Start start_of(const pqxx::row& row) { return {row[0].as<std::int64_t>(), row[1].as<std::int64_t>()}; }
 
 /// Those of them for which no alarm stands.
-Starts without_alarm(pqxx::work& tx, const Starts& starts) {
-  Starts left;
-  for (const auto row : run(tx, sql::without_quarantine_alarm, start_columns.arrays(starts)))
-    left.insert(*starts.find(start_of(row)));
+Wanted without_alarm(pqxx::work& tx, const Wanted& wanted) {
+  Wanted left;
+  for (const auto row : run(tx, sql::without_quarantine_alarm, wanted_columns.arrays(wanted)))
+    left.insert(*wanted.find({start_of(row), read_enum<AlarmPriority>(row[2])}));
   return left;
 }
 
-void insert_alarms(pqxx::work& tx, const Starts& starts, const std::map<Start, std::uint64_t>& last) {
+void insert_alarms(pqxx::work& tx, const Wanted& wanted, std::map<Start, std::uint64_t> last) {
   std::vector<DatedRecord> alarms;
-  for (const auto& [start, record] : starts) alarms.push_back(quarantine_alarm(*record, last.at(start) + 1));
+  for (const auto& [key, record] : wanted)
+    alarms.push_back(quarantine_alarm(*record, key.second, ++last.at(key.first)));
   const auto parameters = alarm_columns.arrays(alarms);
   run(tx, sql::raise_quarantine_alarms, parameters);
   run(tx, sql::advance_storage_streams, parameters);
 }
 
+/// Of each start the first record, and each that is higher than all before it: as if each had come alone.
+Wanted wanted_for(std::span<const SetAside> aside) {
+  Wanted wanted;
+  std::map<Start, AlarmPriority> highest;
+  for (const auto& each : aside) {
+    const Start start{each.record->session->device_id, capped(each.record->session->boot)};
+    const auto priority = quarantine_priority(*each.record, *each.why);
+    const auto [before, is_first] = highest.try_emplace(start, priority);
+    if (!is_first && priority <= before->second) continue;
+    before->second = priority;
+    wanted.emplace(std::pair(start, priority), each.record);
+  }
+  return wanted;
+}
+
 void raise_alarms(pqxx::work& tx, std::span<const SetAside> aside) {
-  Starts starts;
-  for (const auto& each : aside)
-    starts.try_emplace({each.record->session->device_id, capped(each.record->session->boot)}, each.record);
-  starts = without_alarm(tx, starts);
-  if (starts.empty()) return;
+  auto wanted = without_alarm(tx, wanted_for(aside));
+  if (wanted.empty()) return;
   std::map<Start, std::uint64_t> last;
-  for (const auto row : run(tx, sql::lock_storage_streams, start_columns.arrays(starts)))
+  for (const auto row : run(tx, sql::lock_storage_streams, wanted_columns.arrays(wanted)))
     last.emplace(start_of(row), row[2].as<std::uint64_t>());
   // Another stream of the same device may have raised one while we waited for the lock.
-  starts = without_alarm(tx, starts);
-  if (!starts.empty()) insert_alarms(tx, starts, last);
+  wanted = without_alarm(tx, wanted);
+  if (!wanted.empty()) insert_alarms(tx, wanted, std::move(last));
 }
 
 /// Inside a savepoint, in halves where the audit refuses a row: what it refuses is logged and takes no other along.
