@@ -261,7 +261,12 @@ class Bench {
 
 int main(int count, char** words) {
   const auto number = [&](int at, int otherwise) { return count > at ? std::atoi(words[at]) : otherwise; };
-  Bench bench(number(1, 1'000'000), number(2, 750), number(3, 9600));
+  const int alarms = number(1, 1'000'000), days = number(2, 750), devices = number(3, 9600);
+  if (count > 4 || alarms < 1 || days < 1 || devices < 1) {
+    std::fputs("api_bench [ALARMS [DAYS [DEVICES]]]: each at least 1.\n", stderr);
+    return 2;
+  }
+  Bench bench(alarms, days, devices);
   bench.calls();
   std::printf("\n");
   bench.watch("alarm to watcher");

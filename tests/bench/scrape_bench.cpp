@@ -44,7 +44,11 @@ Milliseconds scrape(const Shard& shard) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const unsigned sessions = argc > 1 ? static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10)) : 5000;
+  const int sessions = argc > 1 ? std::atoi(argv[1]) : 5000;
+  if (argc > 2 || sessions < 1 || sessions > 65'535) {
+    std::fputs("scrape_bench [SESSIONS]: 1 to 65535 sessions.\n", stderr);
+    return 2;
+  }
   const coap::Instant now{std::chrono::seconds{100}};
   testing::MemorySink sink([](const auto&) {});
   Owners owners;
@@ -53,7 +57,7 @@ int main(int argc, char** argv) {
   Shard shard(std::make_unique<testing::MemorySessions>(), {}, coap::testing::seeded(1), sink, owners, environment);
   const auto words = first_words();
   coap::Address address{.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}, .port = 0};
-  for (unsigned i = 1; i <= sessions; ++i) {
+  for (int i = 1; i <= sessions; ++i) {
     address.port = static_cast<std::uint16_t>(i);
     shard.handle_datagram(address, words, now);
     while (shard.poll_datagram()) {

@@ -113,7 +113,9 @@ std::optional<Schedule> read_schedule(std::string_view text) {
     std::int64_t at = 0, lasts = 0;
     std::string name;
     Fault fault;
-    if (!(words >> at >> name >> fault.device >> lasts >> fault.amount)) return std::nullopt;
+    std::string more;
+    if (!(words >> at >> name >> fault.device >> lasts >> fault.amount) || words >> more || at < 0 || lasts < 0)
+      return std::nullopt;
     const auto row = std::ranges::find_if(table, [&](const Row& one) { return one.name == name; });
     if (row == table.end()) return std::nullopt;
     fault.at = std::chrono::milliseconds{at};

@@ -27,10 +27,10 @@ constexpr const char* usage =
     "[--trace]\n"
     "  simulation_seeds_test --first SEED --schedule TEXT [--minutes M] [--devices D]\n"
     "\n"
-    "  --seeds COUNT    1 by default; WARDLINK_SIMULATION_SEEDS, where it is set, is the most\n"
-    "  --minutes M      of virtual time a seed, 30 by default\n"
-    "  --devices D      8 by default\n"
-    "  --jobs J         threads, 1 by default\n"
+    "  --seeds COUNT    from 1, 1 by default; WARDLINK_SIMULATION_SEEDS, where it is set, is the most\n"
+    "  --minutes M      of virtual time a seed, 1 to 10080, 30 by default\n"
+    "  --devices D      1 to 1000, 8 by default\n"
+    "  --jobs J         threads, 1 to 64, 1 by default\n"
     "  --reach-all      fails where a kind of fault, or what it leads to, was never reached\n"
     "  --counts         prints how often each was\n"
     "  --trace          prints each run's fingerprint\n"
@@ -47,8 +47,9 @@ struct Options {
 
 std::optional<std::uint64_t> number(const char* text) {
   char* end = nullptr;
-  const auto value = text == nullptr ? 0 : std::strtoull(text, &end, 10);
-  return end == nullptr || *end != 0 || end == text ? std::nullopt : std::optional<std::uint64_t>(value);
+  if (text == nullptr || *text < '0' || *text > '9') return std::nullopt;
+  const auto value = std::strtoull(text, &end, 10);
+  return *end != 0 ? std::nullopt : std::optional<std::uint64_t>(value);
 }
 
 std::optional<Options> read(int count, char** words) {
@@ -82,7 +83,10 @@ std::optional<Options> read(int count, char** words) {
   }
   if (const auto most = number(std::getenv("WARDLINK_SIMULATION_SEEDS")))
     options.seeds = std::min(options.seeds, *most);
-  return options;
+  const bool usable = options.seeds >= 1 && options.run.devices >= 1 && options.run.devices <= 1000 &&
+                      options.run.length >= std::chrono::minutes{1} &&
+                      options.run.length <= std::chrono::minutes{10'080} && options.jobs >= 1 && options.jobs <= 64;
+  return usable ? std::optional(options) : std::nullopt;
 }
 
 /// "I5"
@@ -166,6 +170,10 @@ class Player {
 }  // namespace wardlink::simulation
 
 int main(int count, char** words) {
+  if (count == 2 && std::string(words[1]) == "--help") {
+    std::fputs(wardlink::simulation::usage, stdout);
+    return 0;
+  }
   const auto options = wardlink::simulation::read(count, words);
   if (!options) {
     std::fputs(wardlink::simulation::usage, stderr);

@@ -54,7 +54,8 @@ TEST(Schedule, ReadsWhatItWrites) {
   const auto schedule = draw_schedule(Chance(3), std::chrono::minutes{60}, 8);
   EXPECT_GT(schedule.size(), 4u);
   EXPECT_EQ(read_schedule(to_text(schedule)), schedule);
-  EXPECT_FALSE(read_schedule("12 no_such_fault 0 1 1"));
+  for (const char* text : {"12 no_such_fault 0 1 1", "12 loss 0 1 1 more", "-5 loss 0 1 1", "12 loss 0 1"})
+    EXPECT_FALSE(read_schedule(text)) << text;
   EXPECT_EQ(read_schedule(""), Schedule{});
 }
 

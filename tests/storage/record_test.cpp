@@ -64,6 +64,20 @@ TEST_F(RecordStoreTest, AlarmsAreIdempotentToo) {
   EXPECT_NE(database.ask("SELECT pg_xact_commit_timestamp(xmin) FROM alarm_event WHERE source = 'device'"), "");
 }
 
+TEST_F(RecordStoreTest, ARowOfANewerVersionHoldsUpNoOther) {
+  EXPECT_THAT(append({alarm(1, raised("hr-high")), alarm(2, raised("hr-high")), alarm(3, raised("hr-high"))}),
+              ElementsAre(committed, committed, committed));
+  database.ask("ALTER TABLE alarm_event DISABLE TRIGGER alarm_event_append_only");
+  for (const char* column : {"priority", "kind", "event"})
+    database.ask("ALTER TABLE alarm_event DROP CONSTRAINT alarm_event_" + std::string(column) + "_check");
+  database.ask(
+      "UPDATE alarm_event SET priority = CASE sequence WHEN 1 THEN 4 ELSE priority END,"
+      " kind = CASE sequence WHEN 2 THEN 9 ELSE kind END, event = CASE sequence WHEN 3 THEN 3 ELSE event END");
+  EXPECT_THAT(append({alarm(6, raised("hr-low")), alarm(1, raised("hr-high")), alarm(2, raised("hr-high")),
+                      alarm(3, raised("hr-high"))}),
+              ElementsAre(committed, quarantined, quarantined, quarantined));
+}
+
 TEST_F(RecordStoreTest, ABackendThatIsKilledMidwayLeavesExactlyOneRow) {  // I1, I2
   Sql blocker(database.connection()), watcher(database.connection());
   blocker.begin();

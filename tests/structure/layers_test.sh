@@ -70,7 +70,7 @@ rooms storage postgres/kinds 'port/|rules/|postgres/link/'
 rooms storage postgres/write 'port/|rules/|postgres/(link|schema|kinds)/'
 rooms storage postgres/read 'port/|postgres/(link/|kinds/|store_impl)'
 rooms storage postgres/live 'port/|postgres/(link/|read/|store_impl)'
-rooms storage postgres/registry 'port/|postgres/(link/|read/|store_impl)'
+rooms storage postgres/registry 'port/|rules/|postgres/(link/|read/|store_impl)'
 
 # A log call that has arguments compiles all of fmt's formatting into its file: two seconds and 88 KB. fmt::format() is
 # in the library.

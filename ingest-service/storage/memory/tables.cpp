@@ -1,6 +1,7 @@
 #include "storage/memory/tables.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "storage/rules/text.hpp"
 
@@ -15,9 +16,14 @@ const Device& Tables::device(const std::string& urn) {
 }
 
 Rows& Tables::rows_of(const Record& record) {
-  if (std::holds_alternative<AlarmFact>(record.body)) return alarms;
-  if (std::holds_alternative<WaveformRun>(record.body)) return runs;
-  return sets;
+  struct Of {
+    Tables& tables;
+    Rows& operator()(const MeasurementSet&) const { return tables.sets; }
+    Rows& operator()(const AlarmFact&) const { return tables.alarms; }
+    Rows& operator()(const WaveformRun&) const { return tables.runs; }
+    Rows& operator()(const Unusable&) const { throw std::logic_error("what is unusable is no record of a table"); }
+  };
+  return std::visit(Of{*this}, record.body);
 }
 
 void Tables::add(Row row) {

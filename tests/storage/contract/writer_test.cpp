@@ -54,6 +54,18 @@ TEST_P(WriterContract, ResultsComeInTheOrderOfTheRecords) {
   EXPECT_TRUE(append(std::vector<Record>()).empty());
 }
 
+TEST_P(WriterContract, NumbersBeyondTheDatabasesHoldUpNoOther) {
+  const auto beyond = [&](std::uint64_t sequence) {
+    auto record = set(1, 1000, 72);
+    record.sequence = sequence;
+    record.body = Unusable{"undecodable", "/vitals", "?"};
+    return record;
+  };
+  EXPECT_THAT(append({set(1, 1000, 72), beyond(1ULL << 63), beyond((1ULL << 63) + 1), beyond(~0ULL)}),
+              ElementsAre(committed, quarantined, quarantined, quarantined));
+  EXPECT_EQ(tenant->rows().quarantine.size(), 1U);
+}
+
 TEST_P(WriterContract, OtherContentUnderAUsedKeyGoesToQuarantine) {
   append(set(1, 1000, 72));
   EXPECT_THAT(append({set(1, 1000, 71), set(2, 2000, 73)}), ElementsAre(quarantined, committed));

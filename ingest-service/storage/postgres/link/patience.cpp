@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "storage/port/store_error.hpp"
+
 namespace wardlink::storage::postgres {
 
 Patience::Patience(std::chrono::seconds limit) : limit_(limit), thread_([this] { run(); }) {}
@@ -48,9 +50,20 @@ void Patience::end(Waits::iterator wait) {
   close(socket);
 }
 
+namespace {
+
+int duplicate_of(int socket) {
+  const int made = dup(socket);
+  if (made < 0) throw StoreError(StoreError::Kind::away, "this process has no file descriptor left");
+  return made;
+}
+
+}  // namespace
+
 // A descriptor of its own: libpq closes the other when the connection fails, and its number may come back as another's.
 Patience::Turn::Turn(Patience& patience, int socket)
-    : patience_(patience), wait_(patience.begin({dup(socket), std::chrono::steady_clock::now() + patience.limit_})) {}
+    : patience_(patience),
+      wait_(patience.begin({duplicate_of(socket), std::chrono::steady_clock::now() + patience.limit_})) {}
 
 Patience::Turn::~Turn() { patience_.end(wait_); }
 

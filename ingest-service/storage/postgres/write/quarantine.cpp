@@ -15,7 +15,7 @@ namespace wardlink::storage::postgres {
 namespace {
 
 /// What is the same row: the statement's digest is that of the payload with the reason behind it.
-using Key = std::tuple<std::int64_t, std::uint64_t, Stream, std::uint64_t, std::string>;
+using Key = std::tuple<std::int64_t, std::int64_t, Stream, std::int64_t, std::string>;
 struct Kept {
   SetAside first;
   std::int64_t times = 0;
@@ -98,7 +98,7 @@ void insert_rows(pqxx::work& tx, std::span<const SetAside> aside) {
   std::map<Key, Kept> rows;
   for (const auto& each : aside) {
     const auto& record = *each.record;
-    Key key{record.session->device_id, record.session->boot, record.stream, record.sequence,
+    Key key{record.session->device_id, capped(record.session->boot), record.stream, capped(record.sequence),
             each.why->payload + cleaned(each.why->reason)};
     ++rows.try_emplace(std::move(key), Kept{each}).first->second.times;
   }
