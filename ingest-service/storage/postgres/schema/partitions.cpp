@@ -24,17 +24,21 @@ std::chrono::sys_days Partitions::first_day(std::span<const Instant> begun, std:
 }
 
 void Partitions::ensure(pqxx::connection& connection, std::span<const Instant> begun) {
-  pqxx::work tx(connection);
-  const auto today = std::chrono::floor<days>(read_calendar(tx));
   ArrayText wanted;
   std::set<std::chrono::sys_days> missing;
   const locks::Lock lock(mutex_);
-  for (auto day = first_day(begun, today); day <= today + days{days_ahead}; day += days{1}) {
+  if (begun.empty() || !today_) {
+    pqxx::nontransaction tx(connection);
+    today_ = std::chrono::floor<days>(read_calendar(tx));
+  }
+  for (auto day = first_day(begun, *today_); day <= *today_ + days{days_ahead}; day += days{1}) {
     if (known_.contains(day)) continue;
     missing.insert(day);
     wanted.add(std::int64_t{day.time_since_epoch().count()});
   }
   if (missing.empty()) return;
+
+  pqxx::work tx(connection);
   tx.exec0("SET LOCAL lock_timeout = '2s'");
   tx.exec1("SELECT pg_advisory_xact_lock(2002874981)");
   const auto made = tx.exec_params(

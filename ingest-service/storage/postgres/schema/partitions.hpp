@@ -3,6 +3,7 @@
 // partition.
 
 #include <chrono>
+#include <optional>
 #include <pqxx/pqxx>
 #include <set>
 #include <span>
@@ -19,7 +20,8 @@ class Partitions {
   explicit Partitions(int days_back) : days_back_(days_back) {}
 
   /// From the day of the earliest of `begun`, or yesterday where that is more than days_back ago, to a week ahead of
-  /// today. Asks the database only for days that are not known. Throws what pqxx throws.
+  /// today. Asks the database only for days that are not known, and for the calendar where nothing has begun: else
+  /// today is what it was then. Throws what pqxx throws.
   void ensure(pqxx::connection& connection, std::span<const Instant> begun = {});
 
  private:
@@ -28,6 +30,7 @@ class Partitions {
   const int days_back_;
   locks::Mutex mutex_;
   std::set<std::chrono::sys_days> known_ GUARDED_BY(mutex_);
+  std::optional<std::chrono::sys_days> today_ GUARDED_BY(mutex_);
 };
 
 }  // namespace wardlink::storage::postgres
