@@ -15,21 +15,55 @@ may_not() {
 }
 
 products='coap locks names signs device-sdk ingest-service'
-may_not coap '(wardlink|signs|grpc|google|pqxx)/' 'coap knows nothing of hospitals, gRPC or databases'
-may_not locks '(coap|names|signs|wardlink|grpc|google|pqxx|nlohmann|openssl|boost)/' 'locks sees nobody'
-may_not names '(coap|signs|wardlink|grpc|google|pqxx|nlohmann|openssl|boost)/' 'names sees nobody'
-may_not signs '(coap|wardlink|grpc|google|pqxx|nlohmann|openssl|boost)/' 'signs sees nobody'
-may_not device-sdk '(wardlink/v1|grpc|google|pqxx)' 'the device SDK sees neither gRPC nor databases'
-may_not ingest-service/storage 'coap/' 'storage never sees coap'
-may_not ingest-service/client '(coap|signs|pqxx)/' 'the command line sees the client library and proto only'
-may_not ingest-service/client-library '((coap|signs|names|pqxx|CLI|nlohmann|spdlog|client|daemon|ingest|storage)/|iostream|cstdio)' \
-  'the client library sees gRPC and proto only, and prints nothing' '^ingest-service/client-library/examples/'
-may_not ingest-service/ingest '(pqxx|.*storage/)' 'ingest and storage meet only in the .proto'
+
+# room PATH ALLOWED: whatever a file below PATH includes, of this project or of a library, is its own room's or ALLOWED. The
+# standard library and the system's headers are free.
+ours='coap|locks|names|signs|wardlink|ingest|storage|client|daemon'
+libraries='grpc|grpcpp|google|pqxx|nlohmann|spdlog|prometheus|openssl|boost|CLI|cbor\.h'
+room() {
+  local found
+  [ -d "$1" ] || { echo "$1 is not there"; bad=1; return; }
+  found=$(grep -rnE "#include *(\"|<(($ours|$libraries)[/.>]|cbor\.h))" "$1" --include='*.cpp' --include='*.hpp' --include='*.c' \
+    --include='*.h' | grep -vE "#include *[\"<]($2)")
+  [ -z "$found" ] && return
+  echo "$1 sees too much:"
+  echo "$found"
+  bad=1
+}
+own='[a-z0-9_]+\.hpp"'  # beside the file
+room locks 'locks/'
+room names 'names/|'"$own"
+room signs 'signs/|'"$own"
+room coap "coap/|names/|locks/|$own|(boost|openssl|nlohmann)/|cbor\.h"
+room device-sdk "coap/|signs/|names/|locks/|wardlink/[a-z_]+\.(hpp|h)[\">]|$own|(CLI|nlohmann)/"
+room ingest-service/ingest/payload 'ingest/payload/|coap/|signs/'
+room ingest-service/ingest/sink 'ingest/(sink/|payload/record\.hpp)|coap/instant\.hpp|locks/|wardlink/v1/|(grpc|grpcpp)/'
+room ingest-service/ingest/session 'ingest/(session/|payload/|sink/record_sink\.hpp)|coap/|names/|daemon/latency\.hpp'
+room ingest-service/ingest/shard 'ingest/(shard/|session/|sink/record_sink\.hpp)|coap/|locks/'
+room ingest-service/ingest 'ingest/|coap/|signs/|names/|locks/|daemon/|wardlink/v1/|(grpc|grpcpp|nlohmann|spdlog|prometheus|CLI)/'
+room ingest-service/storage/port 'storage/port/'
+room ingest-service/storage/rules 'storage/(rules|port)/|signs/|nlohmann/'
+room ingest-service/storage/memory 'storage/(memory|port|rules)/'
+room ingest-service/storage/wire 'storage/(wire|port)/|signs/|names/|wardlink/v1/|(google|grpcpp|spdlog)/'
+room ingest-service/storage/access 'storage/(access|port|wire)/|names/|locks/|(grpc|grpcpp|openssl|spdlog)/'
+room ingest-service/storage/live 'storage/(live|port|wire)/|locks/|wardlink/v1/|spdlog/'
+room ingest-service/storage/api 'storage/(api|port|wire|access|live)/|signs/|locks/|daemon/latency\.hpp|wardlink/v1/|(grpc|grpcpp|spdlog)/'
+room ingest-service/storage/postgres 'storage/(postgres|port|rules)/|locks/|(pqxx|spdlog)/'
+for one in 'link ' 'schema link/' 'kinds link/' 'write (link|schema|kinds)/' 'read (link/|kinds/|store_impl)' \
+  'live (link/|read/|store_impl)' 'registry (link/|read/|store_impl)'; do
+  read -r name seen <<<"$one"
+  room "ingest-service/storage/postgres/$name" "storage/(port/|rules/|postgres/$name/${seen:+|postgres/$seen})|locks/|(pqxx|spdlog)/"
+done
+room ingest-service/storage 'storage/|signs/|names/|locks/|daemon/|wardlink/v1/|(grpc|grpcpp|google|openssl|pqxx|nlohmann|spdlog|prometheus|CLI)/'
+room ingest-service/daemon 'daemon/|(openssl|prometheus|spdlog|CLI)/'
+room ingest-service/client-library "wardlink/(client|v1)/|$own|(google|grpc|grpcpp)/"
+room ingest-service/client 'client/|wardlink/(client|v1)/|(google|grpc|CLI|nlohmann)/'
+may_not ingest-service/client-library '(iostream|cstdio)' 'the client library prints nothing' '^ingest-service/client-library/examples/'
+
 may_not "$products" '(boost|asio)' 'Boost.Asio has one home' '^coap/src/(udp_driver|event_loop|udp_[a-z]+)\.(c|h)pp:'
 may_not "$products" 'openssl/ssl' "OpenSSL's TLS has one home" '^coap/src/dtls_[a-z]+\.(c|h)pp:'
 may_not "$products" 'CLI/' 'CLI11, which is slow to compile, has few homes' \
   '^(ingest-service/(daemon/settings|client/(run|verb))|device-sdk/simulator/config)\.cpp:'
-may_not 'ingest-service/storage/rules ingest-service/storage/memory' '(wardlink/v1|grpc|google|spdlog)' 'rules and the store in memory know only records'
 may_not "$products" 'pqxx' 'libpqxx has one home' '^ingest-service/storage/postgres'
 may_not "$products" '(mutex|shared_mutex|condition_variable)>' 'a mutex says what it guards (locks/mutex.hpp)' \
   '^(locks/include/locks/mutex\.hpp|ingest-service/(client-library|storage/memory)/)'
@@ -40,37 +74,6 @@ while IFS=: read -r file mutex; do
   echo "$file: ${mutex##* } guards nothing"
   bad=1
 done < <(grep -rohHE 'locks::Mutex [a-z_]+' $products --include='*.cpp' --include='*.hpp')
-
-# rooms PREFIX ROOM PATTERN: what of PREFIX/ a file of that room may include beside its own room's. A file that lies in no
-# room stands above them all.
-rooms() {
-  local found
-  found=$(grep -rnE "#include *[<\"]$1/" "ingest-service/$1/$2" --include='*.cpp' --include='*.hpp' |
-    grep -vE "\"$1/($2/${3:+|$3})")
-  [ -z "$found" ] && return
-  echo "$1/$2 sees too much:"
-  echo "$found"
-  bad=1
-}
-rooms ingest payload ''
-rooms ingest sink 'payload/record\.hpp'
-rooms ingest session 'payload/|sink/record_sink\.hpp'
-rooms ingest shard 'session/|sink/record_sink\.hpp'
-rooms storage port ''
-rooms storage wire 'port/'
-rooms storage access 'port/|wire/'
-rooms storage live 'port/|wire/'
-rooms storage api 'port/|wire/|access/|live/'
-rooms storage rules 'port/'
-rooms storage memory 'port/|rules/'
-rooms storage postgres 'port/|rules/'
-rooms storage postgres/link 'port/|rules/'
-rooms storage postgres/schema 'port/|postgres/link/'
-rooms storage postgres/kinds 'port/|rules/|postgres/link/'
-rooms storage postgres/write 'port/|rules/|postgres/(link|schema|kinds)/'
-rooms storage postgres/read 'port/|postgres/(link/|kinds/|store_impl)'
-rooms storage postgres/live 'port/|postgres/(link/|read/|store_impl)'
-rooms storage postgres/registry 'port/|rules/|postgres/(link/|read/|store_impl)'
 
 # A log call that has arguments compiles all of fmt's formatting into its file: two seconds and 88 KB. fmt::format() is
 # in the library.
