@@ -3,7 +3,6 @@
 #include "ingest/sink/grpc_sink.hpp"
 
 #include <gmock/gmock.h>
-#include <grpc/grpc.h>
 #include <gtest/gtest.h>
 
 #include <future>
@@ -37,13 +36,6 @@ Record vitals(std::uint64_t sequence, SinkSession session = one) {
 Record alarm(std::uint64_t sequence, SinkSession session = one) {
   return {session, Ticket{sequence}, WallTime{}, {Stream::alarms, sequence, 0, AlarmFact{}}};
 }
-
-/// gRPC's threads end before the process takes its own globals apart.
-struct GrpcLibrary final : ::testing::Environment {
-  void SetUp() override { grpc_init(); }
-  void TearDown() override { grpc_shutdown_blocking(); }
-};
-[[maybe_unused]] const auto* const grpc_library = ::testing::AddGlobalTestEnvironment(new GrpcLibrary);
 
 class GrpcSinkTest : public ::testing::Test {
  protected:
