@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <vector>
 
+#include "coap/clock.hpp"
 #include "udp_socket.hpp"
 
 namespace coap {
@@ -36,10 +37,7 @@ void EventLoop::run() { impl_->context.run(); }
 void EventLoop::stop() { impl_->context.stop(); }
 void EventLoop::post(std::function<void()> work) { asio::post(impl_->context, std::move(work)); }
 
-Instant EventLoop::now() {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return Instant{std::chrono::duration_cast<Duration>(since)};
-}
+Instant EventLoop::now() { return host_now(); }
 
 // -- the driver -------------------------------------------------------------------------------------------------------
 
@@ -113,7 +111,7 @@ void UdpDriver::Impl::arm() {
   const auto deadline = endpoint.next_deadline();
   if (!deadline || (armed && *armed <= *deadline)) return;
   armed = *deadline;
-  timer.expires_at(std::chrono::steady_clock::time_point{deadline->time_since_epoch()});
+  timer.expires_after(*deadline - EventLoop::now());
   timer.async_wait([held = std::weak_ptr(self)](const Failure& failure) {
     const auto alive = held.lock();
     if (alive && failure != asio::error::operation_aborted) (*alive)->expire();

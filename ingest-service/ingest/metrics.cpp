@@ -128,9 +128,9 @@ void add_sink(MetricFamilies& to, const ServiceStats& s) {
   to.counter("attaches_refused", "Times that storage would not attach a session")
       .sample(readings.attaches_refused, {{"stream", "vitals"}})
       .sample(alarms.attaches_refused, {{"stream", "alarms"}});
-  to.counter("attaches_ignored", "Batches that storage refused whole, for it does not know AttachAll: upgrade it")
-      .sample(readings.attaches_ignored, {{"stream", "vitals"}})
-      .sample(alarms.attaches_ignored, {{"stream", "alarms"}});
+  to.counter("stamps_ignored", "Streams on which storage did not answer the first stamp: it is too old, or hangs")
+      .sample(readings.stamps_ignored, {{"stream", "vitals"}})
+      .sample(alarms.stamps_ignored, {{"stream", "alarms"}});
   to.gauge("shards", "Threads that share the port").sample(s.shard_count);
   to.gauge("shards_silent", "Threads too busy to tell their counters: their part here is what they told last")
       .sample(s.silent_shards);

@@ -14,6 +14,7 @@
 namespace wardlink::ingest {
 namespace {
 
+/// Where storage's calendar is not known yet.
 WallTime wall_now() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
@@ -92,7 +93,8 @@ Service::Service(const Config& config) {
     worker.sink = std::make_unique<GrpcSink>(
         sink, deliver, [this](const auto& change) { tell(change); },
         [](const std::string& sentence) { spdlog::error(sentence); });
-    Shard::Environment environment{wall_now, coap::EventLoop::now,
+    const auto calendar = [&worker] { return worker.sink->calendar(coap::EventLoop::now()).value_or(wall_now()); };
+    Shard::Environment environment{calendar, coap::EventLoop::now,
                                    [&worker](std::function<void()> work) { worker.loop.post(std::move(work)); },
                                    [&worker] { worker.driver->wake(); }, [] { malloc_trim(0); }};
     auto listener = std::make_unique<coap::Listener>(context, secret, listener_config(), coap::secure_random());

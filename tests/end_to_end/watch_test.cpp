@@ -86,10 +86,14 @@ class DirectWriter {
     attach.mutable_attach()->set_session(1);
     attach.mutable_attach()->set_device("urn:dev:os:32473-direct" + std::to_string(number));
     attach.mutable_attach()->set_boot(1);
-    attach.mutable_attach()->mutable_anchor()->set_seconds(1'700'000'000);
+    attach.mutable_attach()->set_stamp(1);
+    v1::IngestRequest stamp;
+    stamp.mutable_stamp_request()->set_number(1);
     v1::IngestResponse response;
-    stream->Write(attach);
-    stream->Read(&response);
+    for (const auto& request : {stamp, attach}) {
+      stream->Write(request);
+      stream->Read(&response);
+    }
     std::uint64_t sequence = 0;
     for (std::uint64_t batch = 1; !stop; ++batch) {
       v1::IngestRequest request;
@@ -103,11 +107,12 @@ class DirectWriter {
   }
 
   static v1::Record& add(v1::IngestRequest& request, v1::Stream stream, std::uint64_t sequence) {
+    request.mutable_append()->set_stamp(1);
     auto& record = *request.mutable_append()->add_records();
     record.set_session(1);
     record.set_stream(stream);
     record.set_sequence(sequence);
-    record.set_tick_ms(sequence * 1000);
+    record.set_tick_ms(1'700'000'000'000 + sequence * 1000);
     return record;
   }
 

@@ -43,7 +43,7 @@ TEST(DeviceSession, TellsTheTimeAndTakesTheAnchor) {
   ASSERT_THAT(talk.sink.attached, SizeIs(1));
   EXPECT_EQ(talk.sink.attached[0].device, testing::urn);
   EXPECT_EQ(talk.sink.attached[0].boot, 42u);
-  EXPECT_EQ(talk.sink.attached[0].anchor, morning + seconds{99});  // now − tk
+  EXPECT_EQ(talk.sink.attached[0].exchange, (ClockExchange{1000, coap::Instant{seconds{100}}, seconds{60}}));
   EXPECT_EQ(talk.sink.audited("register", true, ""), 1u);
 }
 
@@ -145,7 +145,7 @@ TEST(DeviceSession, HandsSetsToTheSink) {
   talk.notify("/vitals", R"([{"n":"q","v":1},{"n":"tk","v":900},{"n":"temp","v":37.6}])", non);
   ASSERT_THAT(talk.sink.records, SizeIs(1));
   EXPECT_EQ(talk.sink.records[0].session, SinkSession{7});
-  EXPECT_EQ(talk.sink.records[0].received_at, morning + seconds{100});
+  EXPECT_EQ(talk.sink.records[0].received_at, coap::Instant{seconds{100}});
   EXPECT_EQ(std::get<SignValues>(talk.sink.records[0].fact.body).values[0].value, 37.6);
   EXPECT_EQ(talk.stats.notifications[0][0], 2u);  // the answer to the registration came in an ACK: not Confirmable
 }

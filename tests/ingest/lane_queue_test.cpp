@@ -21,16 +21,19 @@ constexpr coap::Instant start{};
 constexpr SinkSession one{1}, two{2};
 
 Attachment attachment(SinkSession session, const std::string& device = "urn:dev:os:32473-a", std::uint64_t boot = 5) {
-  return {session, device, boot, WallTime{}};
+  return {session, device, boot, ClockExchange{}};
 }
 
 Record vitals(SinkSession session, std::uint64_t sequence) {
-  return {session, Ticket::none, WallTime{}, {Stream::vitals, sequence, 0, SignValues{{{1, 72.0, false}}}}};
+  return {session, Ticket::none, start, {Stream::vitals, sequence, 0, SignValues{{{1, 72.0, false}}}}};
 }
 
 Record alarm(SinkSession session, std::uint64_t sequence) {
-  return {session, Ticket{sequence}, WallTime{}, {Stream::alarms, sequence, 0, AlarmFact{}}};
+  return {session, Ticket{sequence}, start, {Stream::alarms, sequence, 0, AlarmFact{}}};
 }
+
+/// Nothing is due but another stamp, long after.
+bool waits(const LaneQueue& queue) { return queue.next_deadline().value() > start + std::chrono::hours{5'000}; }
 
 struct Sent {
   std::vector<SinkSession> attached, detached;
@@ -40,12 +43,22 @@ struct Sent {
   std::vector<std::uint64_t> numbers;
 };
 
+/// What goes next but for stamps, which are answered at once.
+std::optional<LaneQueue::Outgoing> next(LaneQueue& queue, coap::Instant now) {
+  auto outgoing = queue.next(now);
+  while (outgoing && std::holds_alternative<LaneQueue::StampRequest>(*outgoing)) {
+    EXPECT_TRUE(queue.stamp_answered(std::get<LaneQueue::StampRequest>(*outgoing).number, WallTime{}, now));
+    outgoing = queue.next(now);
+  }
+  return outgoing;
+}
+
 Sent send_all(LaneQueue& queue, coap::Instant now = start) {
   Sent sent;
-  while (const auto outgoing = queue.next(now)) {
+  while (const auto outgoing = next(queue, now)) {
     if (const auto* a = std::get_if<LaneQueue::Attachments>(&*outgoing)) {
-      for (const auto& each : *a) sent.attached.push_back(each.session);
-      sent.at_once.push_back(a->size());
+      for (const auto& each : a->all) sent.attached.push_back(each.session);
+      sent.at_once.push_back(a->all.size());
     }
     if (const auto* d = std::get_if<LaneQueue::Detachment>(&*outgoing)) sent.detached.push_back(d->session);
     if (const auto* a = std::get_if<std::vector<AuditEntry>>(&*outgoing))
@@ -59,15 +72,18 @@ Sent send_all(LaneQueue& queue, coap::Instant now = start) {
   return sent;
 }
 
+/// So that no stamp is asked for later.
+constexpr Stamps::Config one_stamp{.interval = std::chrono::hours{10'000}};
+
 LaneQueue readings(std::size_t capacity = 1000, std::size_t batch = 3, std::size_t in_flight = 2) {
   LaneQueue::Config config;
-  config.capacity = capacity, config.batch = batch, config.in_flight = in_flight;
+  config.capacity = capacity, config.batch = batch, config.in_flight = in_flight, config.stamps = one_stamp;
   return LaneQueue(config);
 }
 
 LaneQueue alarm_lane(std::size_t capacity = 1000) {
   LaneQueue::Config config;
-  config.lane = Lane::alarms, config.capacity = capacity;
+  config.lane = Lane::alarms, config.capacity = capacity, config.stamps = one_stamp;
   return LaneQueue(config);
 }
 
@@ -178,7 +194,7 @@ TEST(LaneQueue, OnlyTheSessionThatStorageWouldNotAttachWaits) {
   sent = send_all(queue, start + std::chrono::seconds{1});
   EXPECT_THAT(sent.attached, ElementsAre(one));
   EXPECT_THAT(sent.batches, ElementsAre(ElementsAre(1, 3)));
-  EXPECT_FALSE(queue.next_deadline());
+  EXPECT_TRUE(waits(queue));
 }
 
 // I1, I8: the second of two batches comes back after the pause of the first is over, and stays the second.
@@ -194,7 +210,7 @@ TEST(LaneQueue, WhatComesBackLaterGoesLater) {
   queue.append(vitals(one, 7), start);
   queue.append(vitals(two, 8), start);
   const auto later = start + std::chrono::seconds{2};
-  EXPECT_FALSE(queue.next_deadline());
+  EXPECT_TRUE(waits(queue));
   EXPECT_THAT(send_all(queue, later).batches, ElementsAre(ElementsAre(8))) << "the others do not wait";
   ASSERT_TRUE(queue.answer(sent.numbers[1], refused, later));
   EXPECT_THAT(send_all(queue, later).batches, ElementsAre(ElementsAre(1, 2, 3)));
@@ -209,7 +225,7 @@ TEST(LaneQueue, WhatDidNotComeBackBeforeTheStreamWasLostGoesLater) {
   for (std::uint64_t i = 1; i <= 6; ++i) queue.append(vitals(one, i), start);
   const auto sent = send_all(queue);
   ASSERT_TRUE(queue.answer(sent.numbers.at(0), std::vector(3, not_attached), start));
-  EXPECT_FALSE(queue.next(start + std::chrono::seconds{2}));
+  EXPECT_FALSE(next(queue, start + std::chrono::seconds{2}));
   queue.restart();
   EXPECT_THAT(send_all(queue).batches, ElementsAre(ElementsAre(1, 2, 3), ElementsAre(4, 5, 6)));
 }
@@ -217,10 +233,10 @@ TEST(LaneQueue, WhatDidNotComeBackBeforeTheStreamWasLostGoesLater) {
 /// Sends, and lets storage refuse what is attached and all records. How many records were sent.
 std::size_t refuse_all(LaneQueue& queue, coap::Instant now) {
   std::size_t records = 0;
-  while (const auto outgoing = queue.next(now)) {
+  while (const auto outgoing = next(queue, now)) {
     if (const auto* all = std::get_if<LaneQueue::Attachments>(&*outgoing)) {
       std::vector<LaneQueue::Refusal> refused;
-      for (const auto& each : *all) refused.push_back({each.session, "boot: no"});
+      for (const auto& each : all->all) refused.push_back({each.session, "boot: no"});
       queue.attach_answered(refused);
     }
     const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
@@ -246,7 +262,7 @@ TEST(LaneQueue, ASessionThatIsRefusedIsTriedMoreAndMoreSeldom) {
       ASSERT_TRUE(queue.next_deadline());
       pauses.push_back(
           static_cast<int>(std::chrono::floor<std::chrono::seconds>(*queue.next_deadline() - now).count()));
-      EXPECT_FALSE(queue.next(*queue.next_deadline() - std::chrono::milliseconds{1}));
+      EXPECT_FALSE(next(queue, *queue.next_deadline() - std::chrono::milliseconds{1}));
       now = *queue.next_deadline();
     }
     EXPECT_THAT(pauses, ElementsAre(1, 2, 4, 8, 16, 32, 60, 60));
@@ -269,42 +285,29 @@ TEST(LaneQueue, ASessionThatIsRefusedIsTriedMoreAndMoreSeldom) {
   }
 }
 
-// I8: told by order, not by time.
-TEST(LaneQueue, AStorageThatDoesNotKnowAttachmentsIsToldOncePerStream) {
+// I8
+TEST(LaneQueue, AStorageThatDoesNotAnswerStampsIsToldOncePerStream) {
   for (const bool alarms : {false, true}) {
     auto queue = alarms ? alarm_lane() : readings();
     queue.attach(attachment(one));
     queue.append(alarms ? alarm(one, 1) : vitals(one, 1), start);
     coap::Instant now = start;
     for (std::uint64_t stream = 1; stream <= 3; ++stream) {
-      for (std::size_t tries = 1; tries <= 3; ++tries) {
-        const auto sent = send_all(queue, now);
-        ASSERT_THAT(sent.numbers, SizeIs(1));
-        ASSERT_TRUE(queue.answer(sent.numbers[0], {not_attached}, now));
-        EXPECT_THAT(queue.take_complaints(), SizeIs(tries == 1 ? 1 : 0)) << "stream " << stream;
-        EXPECT_EQ(queue.counters().attaches_ignored, 3 * (stream - 1) + tries);
-        now = *queue.next_deadline();
-      }
+      const auto asked = queue.next(now);
+      ASSERT_TRUE(asked && std::holds_alternative<LaneQueue::StampRequest>(*asked));
+      EXPECT_FALSE(queue.next(now)) << "nothing can be told after a stamp that is not there";
+      EXPECT_THAT(queue.take_complaints(), IsEmpty());
+      now = queue.next_deadline().value();
+      EXPECT_FALSE(queue.next(now));
+      EXPECT_THAT(queue.take_complaints(), ElementsAre(::testing::HasSubstr("upgrade wardlink-storage first")));
+      EXPECT_EQ(queue.counters().stamps_ignored, stream);
+      EXPECT_FALSE(queue.next_deadline()) << "it is told once";
+      EXPECT_FALSE(queue.next(now + std::chrono::hours{1}));
+      EXPECT_THAT(queue.take_complaints(), IsEmpty());
       queue.restart();
     }
-    const auto sent = send_all(queue, now);
-    queue.attach_answered();
-    ASSERT_TRUE(queue.answer(sent.numbers.at(0), {not_attached}, now)) << "of one that does, and has forgotten";
-    EXPECT_THAT(queue.take_complaints(), IsEmpty());
+    EXPECT_THAT(send_all(queue, now).batches, ElementsAre(ElementsAre(1))) << "and goes when there is one";
   }
-}
-
-// I8: an attachment that is on its way behind the batch is not unanswered.
-TEST(LaneQueue, AnAttachmentThatWasSentAfterTheBatchMayStillBeAnswered) {
-  auto queue = readings();
-  queue.attach(attachment(one));
-  queue.append(vitals(one, 1), start);
-  const auto sent = send_all(queue);
-  queue.attach_answered();
-  queue.attach(attachment(two, "urn:dev:os:32473-b"));
-  EXPECT_THAT(send_all(queue).attached, ElementsAre(two));
-  ASSERT_TRUE(queue.answer(sent.numbers.at(0), {not_attached}, start));
-  EXPECT_THAT(queue.take_complaints(), IsEmpty());
 }
 
 // FAIR-1: what waits for a session that is refused has its bound, and the others theirs.
@@ -328,12 +331,12 @@ TEST(LaneQueue, WhatWasMeasuredGoesBeforeTheFormalitiesOfAWholeWard) {  // I3, I
     queue.audit({"", "handshake", true, std::to_string(i), "", 1});
   }
   queue.append(vitals(last, 7), start);
-  EXPECT_EQ(std::get<LaneQueue::Attachments>(*queue.next(start)).at(0).session, last);
-  EXPECT_THAT(*std::get<LaneQueue::Batch>(*queue.next(start)).records, SizeIs(1));
+  EXPECT_EQ(std::get<LaneQueue::Attachments>(*next(queue, start)).all.at(0).session, last);
+  EXPECT_THAT(*std::get<LaneQueue::Batch>(*next(queue, start)).records, SizeIs(1));
   auto sent = send_all(queue);
   EXPECT_THAT(sent.attached, IsEmpty()) << "what is measured next need not wait for all";
   EXPECT_THAT(sent.audited, SizeIs(1000));
-  EXPECT_FALSE(queue.next(start));
+  EXPECT_FALSE(next(queue, start));
   queue.attach_answered();
   EXPECT_THAT(send_all(queue).at_once, ElementsAre(512));
   queue.attach_answered();
@@ -351,19 +354,19 @@ TEST(LaneQueue, AuditEntriesThatTrickleInAreGathered) {
     std::size_t messages = 0, entries = 0;
     for (std::size_t i = 0; i < count; ++i) {
       queue.audit({"", "register", true, std::to_string(i), "", 1});
-      const auto sent = queue.next(start + std::chrono::milliseconds{i} / 4);
+      const auto sent = next(queue, start + std::chrono::milliseconds{i} / 4);
       if (!sent) continue;
       ++messages;
       entries += std::get<std::vector<AuditEntry>>(*sent).size();
     }
     EXPECT_EQ(messages, 1u);
     ASSERT_TRUE(queue.next_deadline());
-    const auto rest = queue.next(*queue.next_deadline());
+    const auto rest = next(queue, *queue.next_deadline());
     ASSERT_TRUE(rest);
     EXPECT_EQ(entries + std::get<std::vector<AuditEntry>>(*rest).size(), count);
-    EXPECT_FALSE(queue.next_deadline());
+    EXPECT_TRUE(waits(queue));
     queue.audit({"", "register", true, "more", "", 1});
-    EXPECT_FALSE(queue.next(start));
+    EXPECT_FALSE(next(queue, start));
     queue.restart();
     EXPECT_THAT(send_all(queue).audited, SizeIs(count + 1)) << "a new stream waits for nothing";
   }
@@ -431,9 +434,9 @@ TEST(LaneQueue, AnAlarmWaitsForFewOthersToBeAttached) {  // I1, I8: a whole ward
   }
   queue.restart();
   std::size_t attached = 0;
-  for (auto sent = queue.next(start); const auto* a = std::get_if<LaneQueue::Attachments>(&*sent);
-       sent = queue.next(start))
-    attached += a->size();
+  for (auto sent = next(queue, start); const auto* a = std::get_if<LaneQueue::Attachments>(&*sent);
+       sent = next(queue, start))
+    attached += a->all.size();
   EXPECT_LE(attached, 257u) << "a batch's worth goes before the batch goes";
 }
 
@@ -547,7 +550,7 @@ std::vector<std::uint64_t> sequences(const LaneQueue::Batch& batch) {
 /// Sends and answers all, a second for each batch.
 std::vector<std::uint64_t> serve_all(LaneQueue& queue, coap::Instant& now) {
   std::vector<std::uint64_t> served;
-  while (const auto outgoing = queue.next(now)) {
+  while (const auto outgoing = next(queue, now)) {
     const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
     if (batch == nullptr) continue;
     for (std::uint64_t sequence : sequences(*batch)) served.push_back(sequence);
@@ -752,7 +755,7 @@ TEST(LaneQueueFairness, WhoeverHasSomethingWaitingGetsItsShareOfBytes) {
     };
     bool all_wait = true;
     while (all_wait) {
-      const auto outgoing = queue.next(start);
+      const auto outgoing = next(queue, start);
       ASSERT_TRUE(outgoing) << seed;
       const auto* batch = std::get_if<LaneQueue::Batch>(&*outgoing);
       if (batch == nullptr) continue;
@@ -778,7 +781,7 @@ class Storage {
   explicit Storage(std::mt19937_64& random) : random_(random) {}
 
   void take(const LaneQueue::Outgoing& outgoing) {
-    if (const auto* all = std::get_if<LaneQueue::Attachments>(&outgoing)) inbox_.push_back({*all, 0, {}});
+    if (const auto* all = std::get_if<LaneQueue::Attachments>(&outgoing)) inbox_.push_back({all->all, 0, {}});
     if (const auto* batch = std::get_if<LaneQueue::Batch>(&outgoing))
       inbox_.push_back({{}, batch->number, *batch->records});
   }
@@ -819,7 +822,7 @@ class Storage {
 
  private:
   struct Message {
-    LaneQueue::Attachments attachments;
+    std::vector<Attachment> attachments;
     std::uint64_t batch;  // 0: none
     std::vector<Record> records;
   };
@@ -865,7 +868,7 @@ void live_at_random(std::uint64_t seed, Lane lane) {
     }
   };
   const auto send = [&] {
-    const auto outgoing = queue.next(now);
+    const auto outgoing = next(queue, now);
     note(queue.take_dropped());
     if (outgoing) storage.take(*outgoing);
     return outgoing.has_value();

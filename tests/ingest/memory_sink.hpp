@@ -41,6 +41,7 @@ class MemorySink : public RecordSink {
   }
   void come_back(Lane lane) { deliver_({StorageBack{lane}}); }
 
+  std::optional<WallTime> calendar(coap::Instant) const override { return std::nullopt; }
   bool connected(Lane) const override { return !away; }
 
   std::size_t unanswered() const { return unanswered_.size(); }

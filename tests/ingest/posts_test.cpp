@@ -90,11 +90,11 @@ TEST(Posts, AReadingByHandGetsItsKeyHere) {
   EXPECT_EQ(attached.session, by_hand(SinkSession{7}));
   EXPECT_EQ(attached.device, testing::urn);
   EXPECT_EQ(attached.boot, 901u);
-  EXPECT_EQ(attached.anchor, WallTime{});
+  EXPECT_EQ(attached.exchange, std::nullopt);
   ASSERT_THAT(talk.sink.records, SizeIs(1));
   const auto& record = talk.sink.records[0];
   EXPECT_EQ(record.session, attached.session);
-  EXPECT_EQ(record.received_at, talk.wall());
+  EXPECT_EQ(record.received_at, talk.now);
   EXPECT_EQ(record.fact, (Fact{Stream::manual, 1, ms(talk.wall()), SignValues{{{1, 72, false}}}}));
   EXPECT_EQ(talk.ended(Resource::vitals, PostEnd::stored), 1u);
 }

@@ -22,10 +22,10 @@ class ScriptedStorage final : public v1::IngestService::Service {
  public:
   enum class Mood {
     commit,     // every record is committed
-    silent,     // takes everything, answers nothing
+    silent,     // takes everything, answers nothing but stamps
     forgetful,  // NOT_ATTACHED, once a session; then commits
     decline,    // attaches nobody, and says so
-    old,        // does not know AttachAll, so nobody is attached
+    old,        // does not know stamps
     hang_up,    // ends the stream at the first Append or Audit
     refuse,     // lets no stream in, and ends one at the first Append: the grant is gone
   };
@@ -120,7 +120,13 @@ class ScriptedStorage final : public v1::IngestService::Service {
   }
 
   bool answer(const v1::IngestRequest& request, Mood mood, v1::IngestResponse& response) {
-    if (mood == Mood::silent || (mood == Mood::old && request.has_attach_all())) return false;
+    if (mood == Mood::old && request.has_stamp_request()) return false;
+    if (request.has_stamp_request()) {
+      response.mutable_stamp()->set_number(request.stamp_request().number());
+      response.mutable_stamp()->mutable_calendar()->set_seconds(1'764'000'000);
+      return true;
+    }
+    if (mood == Mood::silent) return false;
     for (const auto& attach : request.attach_all().attaches()) {
       auto& result = *response.mutable_attach_all_result()->add_results();
       result.set_session(attach.session());
@@ -131,7 +137,7 @@ class ScriptedStorage final : public v1::IngestService::Service {
     result.set_batch(request.append().batch());
     for (const auto& record : request.append().records()) {
       const bool first = mood == Mood::forgetful && forgotten_.insert(record.session()).second;
-      const bool missing = first || mood == Mood::decline || mood == Mood::old;
+      const bool missing = first || mood == Mood::decline;
       result.add_results(missing ? v1::RECORD_RESULT_NOT_ATTACHED : v1::RECORD_RESULT_COMMITTED);
     }
     return true;

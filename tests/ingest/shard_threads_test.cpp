@@ -33,6 +33,7 @@ class CommittingSink final : public RecordSink {
   }
   void audit(AuditEntry) override {}
   void flush() override {}
+  std::optional<WallTime> calendar(coap::Instant) const override { return std::nullopt; }
   bool connected(Lane) const override { return true; }
 
   std::atomic<int> attached{0}, detached{0};

@@ -148,12 +148,12 @@ TEST(WaveformIntake, RunsAreShedBeforeVitals) {  // I3, MSG-06
   config.capacity = 4;
   LaneQueue queue(config);
   constexpr SinkSession session{1};
-  queue.attach({session, "urn:dev:os:32473-a", 5, WallTime{}});
+  queue.attach({session, "urn:dev:os:32473-a", 5, ClockExchange{}});
   const auto run = [&](std::uint64_t sequence) {
-    return queue.append({session, Ticket::none, WallTime{}, {Stream::ecg, sequence, 0, WaveformRun{}}}, {});
+    return queue.append({session, Ticket::none, {}, {Stream::ecg, sequence, 0, WaveformRun{}}}, {});
   };
   const auto vitals = [&](std::uint64_t sequence) {
-    return queue.append({session, Ticket::none, WallTime{}, {Stream::vitals, sequence, 0, SignValues{}}}, {});
+    return queue.append({session, Ticket::none, {}, {Stream::vitals, sequence, 0, SignValues{}}}, {});
   };
   EXPECT_THAT(run(1), IsEmpty());
   EXPECT_THAT(vitals(1), IsEmpty());

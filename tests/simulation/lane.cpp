@@ -62,6 +62,9 @@ void Lane::take(const v1::IngestResponse& response) {
     backoff_ = 100ms;
     deliver_({ingest::StorageBack{config_.lane}});
   }
+  if (response.has_stamp() &&
+      !queue_.stamp_answered(response.stamp().number(), ingest::calendar_of(response.stamp()), clock_.now()))
+    return stream_->lose(false);
   if (response.has_attach_all_result()) queue_.attach_answered(ingest::refusals(response.attach_all_result()));
   if (response.has_append_result()) {
     const auto answers = ingest::from_proto(response.append_result());
@@ -146,6 +149,8 @@ void LaneSink::flush() {
   alarms_.flush();
   readings_.flush();
 }
+
+std::optional<ingest::WallTime> LaneSink::calendar(coap::Instant now) const { return readings_.queue().calendar(now); }
 
 bool LaneSink::connected(ingest::Lane lane) const {
   return lane == ingest::Lane::alarms ? alarms_.connected() : readings_.connected();

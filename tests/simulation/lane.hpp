@@ -73,6 +73,7 @@ class LaneSink final : public ingest::RecordSink {
   void append(ingest::Record record) override;
   void audit(ingest::AuditEntry entry) override;
   void flush() override;
+  std::optional<ingest::WallTime> calendar(coap::Instant now) const override;
   bool connected(ingest::Lane lane) const override;
 
   const ingest::LaneQueue& readings() const { return readings_.queue(); }

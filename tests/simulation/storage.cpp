@@ -8,6 +8,12 @@
 
 namespace wardlink::simulation {
 
+namespace {
+
+storage::Moment moment_of(const Clock& clock) { return storage::Moment{clock.now().time_since_epoch()}; }
+
+}  // namespace
+
 Storage::Storage(Clock& clock, Chance chance, Sometimes& sometimes, Trace& trace, Database& database)
     : clock_(clock), chance_(chance), sometimes_(sometimes), trace_(trace), database_(database) {}
 
@@ -34,7 +40,7 @@ std::shared_ptr<StorageStream> Storage::open(std::function<void(const v1::Ingest
 /// What storage has of a stream. It outlives the connection: a batch that waits is handled, its answer lost.
 struct StorageStream::End {
   storage::IngestConversation conversation;
-  std::deque<std::pair<v1::IngestRequest, storage::Instant>> requests;
+  std::deque<std::pair<v1::IngestRequest, storage::Moment>> requests;
   bool busy = false;
   bool dead = false;  // with the process
   coap::Duration pause{};
@@ -45,8 +51,10 @@ StorageStream::StorageStream(Storage& storage, std::function<void(const v1::Inge
     : storage_(storage),
       answer_(std::move(answer)),
       lost_(std::move(lost)),
-      end_(std::make_shared<End>(
-          End{storage::IngestConversation(storage.database_.open_writer(), [](auto, auto) {}), {}})) {}
+      end_(std::make_shared<End>(End{storage::IngestConversation(
+                                         storage.database_.open_writer(),
+                                         [&clock = storage.clock_] { return moment_of(clock); }, [](auto, auto) {}),
+                                     {}})) {}
 
 StorageStream::~StorageStream() = default;
 
@@ -68,7 +76,7 @@ coap::Duration StorageStream::send(v1::IngestRequest request) {
   last_up_ = std::max(last_up_, clock.now() + storage_.chance_.between(coap::Duration{100us}, coap::Duration{2ms}));
   clock.at(last_up_, [self = shared_from_this(), request = std::move(request)]() mutable {
     if (!self->answer_) return;  // lost on the way
-    self->end_->requests.emplace_back(std::move(request), self->storage_.clock_.calendar());
+    self->end_->requests.emplace_back(std::move(request), moment_of(self->storage_.clock_));
     self->handle();
   });
   // Now and then the connection takes no more for a while, as when its window is full.

@@ -15,6 +15,7 @@ class Database::Witness final : public storage::RecordWriter {
   Witness(Database& database, std::unique_ptr<storage::RecordWriter> inner)
       : database_(database), inner_(std::move(inner)) {}
 
+  storage::Instant calendar() override { return inner_->calendar(); }
   std::vector<storage::Attached> attach(std::span<const storage::AttachRequest> requests) override {
     auto attached = inner_->attach(requests);
     database_.committed({.kind = CommitKind::attach, .starts = {requests.begin(), requests.end()}}, {});

@@ -217,24 +217,24 @@ TEST_F(ArrivalTest, OneThatIsRefusedTakesNoOtherAlong) {
     attach.set_session(i);
     attach.set_device(i == 2 ? "no urn" : urn(i));
     attach.set_boot(i == 3 ? 1ULL << 53 : 7);
-    if (i != 4) attach.mutable_anchor()->set_seconds(start);
+    attach.set_stamp(IngestTalk::stamp);
+    if (i == 4) attach.mutable_exchange()->set_tick_ms((1ULL << 53) - 1);  // began long before year 1
   }
   talk.send(request);
   const auto answer = talk.hear();
   ASSERT_EQ(answer.attach_all_result().results_size(), 7);
-  const std::vector<std::string> refused{"", "device", "boot", "anchor", "", "database", ""};
+  const std::vector<std::string> refused{"", "device", "boot", "exchange", "", "database", ""};
   v1::Append batch;
   for (std::uint64_t i = 1; i <= 7; ++i) {
     const auto& result = answer.attach_all_result().results(static_cast<int>(i - 1));
     EXPECT_EQ(result.session(), i);
     EXPECT_EQ(result.refusal().empty(), refused[i - 1].empty());
     EXPECT_THAT(result.refusal(), HasSubstr(refused[i - 1]));
-    EXPECT_EQ(result.anchor().seconds(), refused[i - 1].empty() ? start : 0);
     test::add_set(batch, i, 1, 1500, 72);
   }
   constexpr auto committed = v1::RECORD_RESULT_COMMITTED, none = v1::RECORD_RESULT_NOT_ATTACHED;
   EXPECT_THAT(talk.append(batch).results(), ElementsAre(committed, none, none, none, committed, none, committed));
-  EXPECT_EQ(talk.attach(8, urn(8), 7, start).anchor().seconds(), start);
+  EXPECT_EQ(talk.attach(8, urn(8), 7, start).refusal(), "");
   EXPECT_THAT(talk.attach(9, urn(6), 7, start).refusal(), HasSubstr("database"));
   EXPECT_EQ(rows("device"), "4");
 }

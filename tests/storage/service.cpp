@@ -89,7 +89,11 @@ std::shared_ptr<grpc::Channel> Service::channel_to(int port, const std::string& 
 }
 
 IngestTalk::IngestTalk(const std::shared_ptr<grpc::Channel>& channel)
-    : stub_(v1::IngestService::NewStub(channel)), stream_(stub_->Ingest(&context_)) {}
+    : stub_(v1::IngestService::NewStub(channel)), stream_(stub_->Ingest(&context_)) {
+  v1::IngestRequest request;
+  request.mutable_stamp_request()->set_number(stamp);
+  if (send(request)) hear();
+}
 
 IngestTalk::~IngestTalk() {
   if (finished_) return;
@@ -109,7 +113,8 @@ v1::AttachResult IngestTalk::attach(std::uint64_t session, const std::string& de
   request.mutable_attach()->set_session(session);
   request.mutable_attach()->set_device(device);
   request.mutable_attach()->set_boot(boot);
-  request.mutable_attach()->mutable_anchor()->set_seconds(anchor_seconds);
+  request.mutable_attach()->set_stamp(stamp);
+  sessions_[session] = boots_[boot] = anchor_seconds;
   send(request);
   return hear().attach_result();
 }
@@ -117,6 +122,12 @@ v1::AttachResult IngestTalk::attach(std::uint64_t session, const std::string& de
 v1::AppendResult IngestTalk::append(const v1::Append& append) {
   v1::IngestRequest request;
   *request.mutable_append() = append;
+  request.mutable_append()->set_stamp(stamp);
+  for (auto& record : *request.mutable_append()->mutable_records()) {
+    const auto boot = boots_.find(record.boot());
+    const auto anchor = boot != boots_.end() ? boot->second : sessions_[record.session()];
+    record.set_tick_ms(record.tick_ms() + static_cast<std::uint64_t>(anchor) * 1000);
+  }
   send(request);
   return hear().append_result();
 }

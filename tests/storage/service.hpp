@@ -62,9 +62,13 @@ class IngestTalk {
   bool send(const v1::IngestRequest& request) { return stream_->Write(request); }
   /// The next answer; an empty one when the stream has ended.
   v1::IngestResponse hear();
+  /// A session whose tick 0 is that instant, exactly: its ticks are the calendar's on the wire, and so in the rows.
   v1::AttachResult attach(std::uint64_t session, const std::string& device, std::uint64_t boot,
                           std::int64_t anchor_seconds);
+  /// The ticks are of the sessions or boots that attach() was told of.
   v1::AppendResult append(const v1::Append& append);
+  /// The stamp of this stream, which its constructor asks for.
+  static constexpr std::uint64_t stamp = 1;
   grpc::Status finish();
   void cancel() { context_.TryCancel(); }
 
@@ -72,6 +76,7 @@ class IngestTalk {
   grpc::ClientContext context_;
   std::unique_ptr<v1::IngestService::Stub> stub_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;
+  std::map<std::uint64_t, std::int64_t> sessions_, boots_;  // with their anchors, seconds
   bool finished_ = false;
 };
 

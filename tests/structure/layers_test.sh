@@ -37,7 +37,7 @@ room signs 'signs/|'"$own"
 room coap "coap/|names/|locks/|$own|(boost|openssl|nlohmann)/|cbor\.h"
 room device-sdk "coap/|signs/|names/|locks/|wardlink/[a-z_]+\.(hpp|h)[\">]|$own|(CLI|nlohmann)/"
 room ingest-service/ingest/payload 'ingest/payload/|coap/|signs/'
-room ingest-service/ingest/sink 'ingest/(sink/|payload/record\.hpp)|coap/instant\.hpp|locks/|wardlink/v1/|(grpc|grpcpp)/'
+room ingest-service/ingest/sink 'ingest/(sink/|payload/record\.hpp)|coap/(clock|instant)\.hpp|locks/|wardlink/v1/|(grpc|grpcpp)/'
 room ingest-service/ingest/session 'ingest/(session/|payload/|sink/record_sink\.hpp)|coap/|names/|daemon/latency\.hpp'
 room ingest-service/ingest/shard 'ingest/(shard/|session/|sink/record_sink\.hpp)|coap/|locks/'
 room ingest-service/ingest 'ingest/|coap/|signs/|names/|locks/|daemon/|wardlink/v1/|(grpc|grpcpp|nlohmann|spdlog|prometheus|CLI)/'
@@ -84,11 +84,12 @@ if [ -n "$found" ]; then
   bad=1
 fi
 
-# One calendar: what storage dates, and what it compares instants with, is read from calendar() of the schema. (When a step
-# of the schema was applied is dated before calendar() is there; ingest_api dates what an ingest sent without an instant.)
+# One calendar: what storage dates, and what it compares instants with, is read from calendar() of the schema; what ingest
+# sends bears none. (When a step of the schema was applied is dated before calendar() is there.)
 found=$(grep -rnE 'system_clock|\b(clock|statement|transaction)_timestamp\(|\bnow\(\)|CURRENT_(TIME|DATE)|LOCALTIME' \
   ingest-service/storage/{api,live,port,postgres,rules,wire} ingest-service/storage/schema/01[1-9]* |
-  grep -vE 'Clock::now\(\)|steady_clock::now|schema/011_calendar.sql:3:|api/ingest_api.cpp:|" applied_at timestamptz')
+  grep -vE 'Clock::now\(\)|steady_clock::now|schema/011_calendar.sql:3:|" applied_at timestamptz')
+found+=$(grep -rn 'system_clock' ingest-service/ingest | grep -v 'ingest/service.cpp:')
 if [ -n "$found" ]; then
   echo 'storage has one calendar, calendar() of its schema:'
   echo "$found"

@@ -35,7 +35,7 @@ class EventLoop {
   void stop();
   /// Runs `work` on the loop's thread, soon, in order.
   void post(std::function<void()> work);
-  /// The steady clock, as the core's instants.
+  /// host_now()
   static Instant now();
 
   struct Impl;

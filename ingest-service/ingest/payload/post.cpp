@@ -21,9 +21,9 @@ bool has_key(SenmlSpan records) {
 }
 
 /// The calendar's instant of a record, ms since 1970: RFC 8428 §4.5.3, relative below 2^28 s, absolute from there on.
-coap::Result<std::uint64_t, Fault> instant_of(const coap::senml::Record& record, WallTime received_at) {
+coap::Result<std::uint64_t, Fault> instant_of(const coap::senml::Record& record, WallTime calendar) {
   constexpr double absolute = 1 << 28;
-  const double now = static_cast<double>(received_at.time_since_epoch().count()) / 1e3;
+  const double now = static_cast<double>(calendar.time_since_epoch().count()) / 1e3;
   const double seconds = record.time.value_or(0);
   const double ms = std::floor(seconds < absolute ? now + seconds * 1e3 : seconds * 1e3);
   if (!(ms >= 0)) return Fault{Reason::bad_set, 1, "t", "reaches back before 1970"};
@@ -37,10 +37,10 @@ Fault at(std::size_t index, Fault fault) {
 }
 
 /// One set for each instant, the oldest first.
-Facts sets_by_hand(SenmlSpan records, WallTime received_at) {
+Facts sets_by_hand(SenmlSpan records, WallTime calendar) {
   std::map<std::uint64_t, SignValues> sets;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    const auto tick = instant_of(records[i], received_at);
+    const auto tick = instant_of(records[i], calendar);
     if (!tick) return at(i, tick.error());
     if (const auto fault = add_sign(sets[*tick], records[i])) return at(i, *fault);
   }
@@ -50,12 +50,12 @@ Facts sets_by_hand(SenmlSpan records, WallTime received_at) {
 }
 
 /// Each alarm opens with `ev`, whose time is the alarm's.
-Facts alarms_by_hand(SenmlSpan records, WallTime received_at) {
+Facts alarms_by_hand(SenmlSpan records, WallTime calendar) {
   if (records.front().name != "ev") return Fault{Reason::bad_alarm, 1, "n", "must be ev: each alarm opens with it"};
   std::vector<Fact> facts;
   std::size_t index = 0;
   for (SenmlSpan part : cut(records, "ev")) {
-    const auto tick = instant_of(part.front(), received_at);
+    const auto tick = instant_of(part.front(), calendar);
     if (!tick) return at(index, tick.error());
     auto alarm = read_alarm_fields(part);
     if (!alarm) return at(index, alarm.error());
@@ -87,7 +87,7 @@ Facts keyed(SenmlSpan records, const ResourceRow& row, std::optional<std::uint64
 
 coap::Result<Post, Fault> read_post(Resource resource, std::string_view device,
                                     std::optional<std::uint16_t> content_format, coap::ByteView payload,
-                                    WallTime received_at, std::optional<std::uint64_t> latest_tick) {
+                                    WallTime calendar, std::optional<std::uint64_t> latest_tick) {
   const auto pack = read_pack(device, content_format, payload);
   if (!pack) return pack.error();
   SenmlSpan records = pack->records;
@@ -104,7 +104,7 @@ coap::Result<Post, Fault> read_post(Resource resource, std::string_view device,
     return Fault{Reason::wrong_resource, 0, "", "this is an alarm: it belongs to /alarms"};
   const bool has_keys = has_key(records);
   auto facts = has_keys ? keyed(records, row, latest_tick)
-                        : (alarms ? alarms_by_hand(records, received_at) : sets_by_hand(records, received_at));
+                        : (alarms ? alarms_by_hand(records, calendar) : sets_by_hand(records, calendar));
   if (!facts) return at(owed, facts.error());
   return Post{has_keys, std::move(*facts)};
 }

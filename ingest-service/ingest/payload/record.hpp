@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "coap/address.hpp"
+#include "coap/instant.hpp"
 #include "signs/catalogue.hpp"
 #include "signs/waveforms.hpp"
 
@@ -18,7 +19,8 @@ namespace wardlink::ingest {
 
 /// Calendar time, UTC, microseconds.
 using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
-/// The calendar clock as an argument: products pass the system's, tests their own.
+/// The calendar as an argument: products pass storage's, as far as it is known, tests their own. For what devices and
+/// people are told: nothing is stored by it.
 using Calendar = std::function<WallTime()>;
 
 /// The stream that a record's sequence counts in; together with device, boot and sequence it is the record key. That of
@@ -123,7 +125,7 @@ enum class Ticket : std::uint64_t { none = 0 };
 struct Record {
   SinkSession session;
   Ticket ticket = Ticket::none;
-  WallTime received_at;
+  coap::Instant received_at;
   Fact fact;
 };
 

@@ -15,6 +15,9 @@ void keep_earliest(std::optional<coap::Instant>& earliest, const std::optional<c
   if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
 }
 
+/// What an exchange may be wrong by whose round trip its device does not tell.
+constexpr coap::Duration unconfirmed = std::chrono::seconds{60};
+
 /// RFC 7641 §3.3.1: 5 to 15 s, so that those who fall silent together are not all asked at once.
 coap::Duration draw_patience(const coap::Random& random) {
   std::array<std::uint8_t, 4> bytes{};
@@ -99,9 +102,8 @@ std::optional<coap::Response> DeviceSession::answer(const coap::event::RequestRe
 template <Resource resource>
 std::optional<coap::Response> DeviceSession::answer_post(const coap::event::RequestReceived& request,
                                                          coap::Instant now) {
-  const WallTime received_at = shared_.calendar();
-  const auto latest = registered() ? std::optional{latest_tick(received_at)} : std::nullopt;
-  auto taken = posts_.take(resource, request, device_, received_at, latest, now);
+  const auto latest = registered() ? std::optional{latest_tick(now)} : std::nullopt;
+  auto taken = posts_.take(resource, request, device_, shared_.calendar(), latest, now);
   if (taken.refused) note("post", to_string(*taken.refused), now);
   return std::move(taken.answer);
 }
@@ -120,17 +122,18 @@ std::optional<coap::Response> DeviceSession::answer_core(const coap::event::Requ
   return response;
 }
 
-std::optional<coap::Response> DeviceSession::answer_time(const coap::event::RequestReceived& request, coap::Instant) {
+std::optional<coap::Response> DeviceSession::answer_time(const coap::event::RequestReceived& request,
+                                                         coap::Instant now) {
   const auto tick = read_tick(request);
   if (!tick) return diagnostic(tick.error().code, tick.error().words);
-  const WallTime now = shared_.calendar();
+  const WallTime calendar = shared_.calendar();
   // An instant that no calendar of ours holds: nothing measured since could be stored.
-  if (*tick > now.time_since_epoch()) return diagnostic(coap::code::bad_request, "tk reaches back before 1970");
+  if (*tick > calendar.time_since_epoch()) return diagnostic(coap::code::bad_request, "tk reaches back before 1970");
   const auto format = request.accept.value_or(coap::content_format::senml_cbor);
   if (format != coap::content_format::senml_cbor && format != coap::content_format::senml_json)
     return diagnostic(coap::code::not_acceptable, "the time is SenML, content-format 112 or 110");
-  anchor_ = now - *tick;
-  return time_response(now, format);
+  exchange_ = {static_cast<std::uint64_t>(tick->count()), now, unconfirmed};
+  return time_response(calendar, format);
 }
 
 std::optional<coap::Response> DeviceSession::answer_registration(const coap::event::RequestReceived& request,
@@ -140,7 +143,7 @@ std::optional<coap::Response> DeviceSession::answer_registration(const coap::eve
   // DTLS-13: a device is who its certificate says, whatever it calls itself.
   if (names::canonical_urn(registration->endpoint) != device_)
     return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint", now);
-  if (!anchor_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
+  if (!exchange_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
   if (registered() && registration_->boot != registration->boot)
     return refuse({coap::code::bad_request, "one boot a session: open a new one"}, "other_boot", now);
   accept(*registration, now);
@@ -162,8 +165,8 @@ void DeviceSession::accept(const Registration& registration, coap::Instant now) 
   if (!registered()) {
     ++shared_.stats.registrations;
     shared_.sink.audit({device_, "register", true, "", address_});
-    attached_anchor_ = *anchor_;
-    shared_.sink.attach({name_, device_, registration.boot, *anchor_});
+    attached_ = *exchange_;
+    shared_.sink.attach({name_, device_, registration.boot, attached_});
   }
   registration_ = registration;
   lifetime_check_ = now + registration.lifetime;
@@ -200,11 +203,10 @@ void DeviceSession::on(const coap::event::NotificationReceived& notification, co
 
 void DeviceSession::take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                                       coap::Connection* connection, coap::Instant now) {
-  const WallTime received_at = shared_.calendar();
-  auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(received_at));
+  auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(now));
   const bool whole = admit_quarantined(facts, now);
   if (!holds_acks(resource)) {
-    for (Fact& fact : facts) append(Ticket::none, std::move(fact), received_at);
+    for (Fact& fact : facts) append(Ticket::none, std::move(fact), now);
     return;
   }
   const std::size_t before = debts_.held();
@@ -212,7 +214,7 @@ void DeviceSession::take_notification(Resource resource, const coap::event::Noti
   auto taken = debts_.take(delivery, std::move(facts), now, shared_.draw_ticket);
   count_held(before);
   shared_.stats.alarms_refused += taken.refused;
-  for (auto& [ticket, fact] : taken.to_append) append(ticket, std::move(fact), received_at);
+  for (auto& [ticket, fact] : taken.to_append) append(ticket, std::move(fact), now);
   if (taken.declined || !whole) {
     ++shared_.stats.alarms_declined;
     if (connection != nullptr) connection->decline(notification.delivery);
@@ -234,12 +236,13 @@ bool DeviceSession::admit_quarantined(std::vector<Fact>& facts, coap::Instant no
   return beyond == 0;
 }
 
-std::uint64_t DeviceSession::latest_tick(WallTime received_at) const {
-  const auto since = received_at - attached_anchor_ + shared_.config.clock_slack;
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, since / std::chrono::milliseconds{1}));
+std::uint64_t DeviceSession::latest_tick(coap::Instant now) const {
+  const auto since = now - attached_.at + shared_.config.clock_slack;
+  return attached_.tick_ms +
+         static_cast<std::uint64_t>(std::max<std::int64_t>(0, since / std::chrono::milliseconds{1}));
 }
 
-void DeviceSession::append(Ticket ticket, Fact fact, WallTime received_at) {
+void DeviceSession::append(Ticket ticket, Fact fact, coap::Instant received_at) {
   shared_.sink.append({name_, ticket, received_at, std::move(fact)});
 }
 

@@ -116,8 +116,8 @@ class DeviceSession {
   void take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                          coap::Connection* connection, coap::Instant now);
   bool admit_quarantined(std::vector<Fact>& facts, coap::Instant now);
-  std::uint64_t latest_tick(WallTime received_at) const;
-  void append(Ticket ticket, Fact fact, WallTime received_at);
+  std::uint64_t latest_tick(coap::Instant now) const;
+  void append(Ticket ticket, Fact fact, coap::Instant received_at);
   void note(std::string action, std::string reason, coap::Instant now, std::uint64_t times = 1);
   void note_excess(const coap::ConnectionCounters& counters, coap::Instant now);
   void write(const AuditTally::Line& line);
@@ -135,8 +135,8 @@ class DeviceSession {
   Shared& shared_;
   std::string address_;
   std::string device_;
-  std::optional<WallTime> anchor_;  // by the last GET /time
-  WallTime attached_anchor_{};      // told to storage
+  std::optional<ClockExchange> exchange_;  // by the last GET /time
+  ClockExchange attached_;                 // told to storage
   std::optional<Registration> registration_;
   std::optional<coap::Instant> observes_from_;  // empty: does not own the device yet
   std::array<Watch, resource_count> watches_;

@@ -26,13 +26,13 @@ coap::Response too_large(std::size_t most) {
 }  // namespace
 
 Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& request, const std::string& device,
-                         WallTime received_at, std::optional<std::uint64_t> latest_tick, coap::Instant now) {
+                         WallTime calendar, std::optional<std::uint64_t> latest_tick, coap::Instant now) {
   const bool alarms = of_alarms(resource);
   if (request.partial || request.payload.size() > config_.payload) {
     count(resource, PostEnd::refused);
     return {too_large(config_.payload), std::nullopt};
   }
-  auto post = read_post(resource, device, request.content_format, request.payload, received_at, latest_tick);
+  auto post = read_post(resource, device, request.content_format, request.payload, calendar, latest_tick);
   if (!post) {
     count(resource, PostEnd::refused);
     return {diagnostic(code_of(post.error().reason), to_words(post.error())), post.error().reason};
@@ -44,17 +44,17 @@ Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& 
   if (alarms && open_alarms_ + post->facts.size() > config_.open_alarms)
     return {try_later(resource, coap::code::service_unavailable, "more alarms of yours wait than may"), std::nullopt};
   if (!post->keyed) number_by_hand(*post, device);
-  hold(resource, request.exchange, std::move(*post), received_at, now);
+  hold(resource, request.exchange, std::move(*post), now);
   return {};
 }
 
 /// What comes without keys gets them here: a boot for the session, whose clock is the calendar's.
 void Posts::number_by_hand(Post& post, const std::string& device) {
-  if (by_hand_sequence_ == 0) context_.sink.attach({by_hand(name_), device, context_.draw_boot(), WallTime{}});
+  if (by_hand_sequence_ == 0) context_.sink.attach({by_hand(name_), device, context_.draw_boot(), std::nullopt});
   for (Fact& fact : post.facts) fact.sequence = ++by_hand_sequence_;
 }
 
-void Posts::hold(Resource resource, coap::ExchangeId exchange, Post post, WallTime received_at, coap::Instant now) {
+void Posts::hold(Resource resource, coap::ExchangeId exchange, Post post, coap::Instant now) {
   const SinkSession session = post.keyed ? name_ : by_hand(name_);
   std::vector<Ticket> tickets;
   for (std::size_t i = 0; i < post.facts.size(); ++i)
@@ -65,7 +65,7 @@ void Posts::hold(Resource resource, coap::ExchangeId exchange, Post post, WallTi
   else
     ++held_readings_;
   for (std::size_t i = 0; i < post.facts.size(); ++i)
-    context_.sink.append({session, tickets[i], received_at, std::move(post.facts[i])});
+    context_.sink.append({session, tickets[i], now, std::move(post.facts[i])});
 }
 
 std::optional<Posts::Answer> Posts::settle(Ticket ticket, RecordResult result) {

@@ -49,7 +49,7 @@ class Posts {
   };
   /// A POST to a resource. `device`: the URN of the certificate. `latest_tick` as in read_post().
   Taken take(Resource resource, const coap::event::RequestReceived& request, const std::string& device,
-             WallTime received_at, std::optional<std::uint64_t> latest_tick, coap::Instant now);
+             WallTime calendar, std::optional<std::uint64_t> latest_tick, coap::Instant now);
 
   struct Answer {
     coap::ExchangeId exchange;
@@ -75,7 +75,7 @@ class Posts {
   coap::Response finish(const Held& held, RecordResult result);
   void count(Resource resource, PostEnd end);
   void forget(coap::ExchangeId exchange);
-  void hold(Resource resource, coap::ExchangeId exchange, Post post, WallTime received_at, coap::Instant now);
+  void hold(Resource resource, coap::ExchangeId exchange, Post post, coap::Instant now);
   void number_by_hand(Post& post, const std::string& device);
 
   SinkSession name_;

@@ -6,18 +6,15 @@
 #include <chrono>
 #include <utility>
 
+#include "coap/clock.hpp"
 #include "ingest/sink/record_proto.hpp"
 #include "wardlink/v1/ingest.grpc.pb.h"
 
 namespace wardlink::ingest {
 namespace {
 
-coap::Instant steady_now() {
-  return coap::Instant{std::chrono::duration_cast<coap::Duration>(std::chrono::steady_clock::now().time_since_epoch())};
-}
-
 std::chrono::steady_clock::time_point steady(coap::Instant instant) {
-  return std::chrono::steady_clock::time_point{instant.time_since_epoch()};
+  return std::chrono::steady_clock::now() + (instant - coap::host_now());
 }
 
 }  // namespace
@@ -69,7 +66,7 @@ void GrpcLane::flush() {
   {
     const locks::Lock lock(mutex_);
     ++handovers_;
-    const PutInto put{queue_, steady_now(), answers};
+    const PutInto put{queue_, coap::host_now(), answers};
     for (Entry& entry : turn_) std::visit(put, entry);
   }
   changed_.notify_all();
@@ -95,6 +92,11 @@ bool GrpcLane::drain(std::chrono::milliseconds patience) {
 GrpcLane::Stats GrpcLane::stats() const {
   const locks::Lock lock(mutex_);
   return {queue_.counters(), queue_.size(), queue_.audits(), connected_, streams_, handovers_, refusals_};
+}
+
+std::optional<WallTime> GrpcLane::calendar(coap::Instant now) const {
+  const locks::Lock lock(mutex_);
+  return queue_.calendar(now);
 }
 
 // -- the stream's life ------------------------------------------------------------------------------------------------
@@ -162,11 +164,13 @@ std::optional<v1::IngestRequest> GrpcLane::next() {
   const locks::Lock lock(mutex_);
   for (;;) {
     if (stopping_ || broken_) return std::nullopt;
-    const auto outgoing = queue_.next(steady_now());
+    const auto outgoing = queue_.next(coap::host_now());
     const auto dropped = queue_.take_dropped();
-    if (outgoing || !dropped.empty()) {
+    const auto complaints = queue_.take_complaints();
+    if (outgoing || !dropped.empty() || !complaints.empty()) {
       const locks::Unlock unlock(mutex_);
       if (!dropped.empty()) deliver_({dropped.begin(), dropped.end()});
+      for (const auto& sentence : complaints) complain_(sentence);
       if (!outgoing) continue;
       return to_proto(*outgoing);  // a batch stays where it is until it is answered, which comes after it was written
     }
@@ -207,9 +211,21 @@ bool GrpcLane::take(const v1::IngestResponse& response) {
     }
     changed_.notify_all();
   }
-  const bool kept = !response.has_append_result() || take_answers(response.append_result());
+  const bool kept = (!response.has_stamp() || take_stamp(response.stamp())) &&
+                    (!response.has_append_result() || take_answers(response.append_result()));
   complain();
   return kept;
+}
+
+bool GrpcLane::take_stamp(const v1::Stamp& stamp) {
+  const auto calendar = calendar_of(stamp);
+  bool taken = false;
+  {
+    const locks::Lock lock(mutex_);
+    taken = queue_.stamp_answered(stamp.number(), calendar, coap::host_now());
+  }
+  changed_.notify_all();
+  return taken;
 }
 
 bool GrpcLane::take_answers(const v1::AppendResult& result) {
@@ -218,7 +234,7 @@ bool GrpcLane::take_answers(const v1::AppendResult& result) {
   std::optional<std::vector<RecordAnswered>> answered;
   {
     const locks::Lock lock(mutex_);
-    answered = queue_.answer(result.batch(), *answers, steady_now());
+    answered = queue_.answer(result.batch(), *answers, coap::host_now());
   }
   if (!answered) return false;
   changed_.notify_all();
@@ -281,7 +297,7 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.queue.resent += one.queue.resent;
   sum.queue.parked += one.queue.parked;
   sum.queue.attaches_refused += one.queue.attaches_refused;
-  sum.queue.attaches_ignored += one.queue.attaches_ignored;
+  sum.queue.stamps_ignored += one.queue.stamps_ignored;
   sum.queue.superseded += one.queue.superseded;
   sum.waiting += one.waiting;
   sum.audits += one.audits;

@@ -26,6 +26,7 @@ namespace wardlink::v1 {
 class AppendResult;
 class IngestRequest;
 class IngestResponse;
+class Stamp;
 }  // namespace wardlink::v1
 
 namespace wardlink::ingest {
@@ -84,6 +85,8 @@ class GrpcLane {
   /// Nothing may be put in afterwards.
   bool drain(std::chrono::milliseconds patience);
   Stats stats() const;
+  /// See RecordSink. Any thread.
+  std::optional<WallTime> calendar(coap::Instant now) const;
   /// The stream stands. Any thread; takes no lock.
   bool connected() const { return connected_; }
 
@@ -97,6 +100,7 @@ class GrpcLane {
   void serve(Stream& stream);
   void read(Stream& stream);
   bool take(const v1::IngestResponse& response);
+  bool take_stamp(const v1::Stamp& stamp);
   bool take_answers(const v1::AppendResult& result);
   void complain();
   void note_first_answer();

@@ -48,6 +48,8 @@ class GrpcSink final : public RecordSink {
     alarms_.flush();
     readings_.flush();
   }
+  /// As the stream of readings says, which is asked the more often.
+  std::optional<WallTime> calendar(coap::Instant now) const override { return readings_.calendar(now); }
   bool connected(Lane lane) const override { return (lane == Lane::alarms ? alarms_ : readings_).connected(); }
 
   /// For the next connections. Any thread, one at a time.

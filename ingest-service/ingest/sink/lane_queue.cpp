@@ -15,7 +15,8 @@ LaneQueue::LaneQueue(const Config& config)
     : config_(config),
       turns_(config.quantum),
       parking_(config.park, config.longest_park),
-      audits_({config.audit_capacity, config.audit_pause, config.audit_batch}) {}
+      audits_({config.audit_capacity, config.audit_pause, config.audit_batch}),
+      stamps_(config.stamps) {}
 
 // -- from the shard ---------------------------------------------------------------------------------------------------
 
@@ -150,14 +151,25 @@ void LaneQueue::audit(AuditEntry entry) {
 /// formalities, nor to be lost behind them when this service ends.
 std::optional<LaneQueue::Outgoing> LaneQueue::next(coap::Instant now) {
   unpark(now);
+  if (const auto stamp = stamps_.ask(now)) return StampRequest{*stamp};
+  note_overdue_stamp(now);
+  if (!stamps_.best()) return std::nullopt;
   if (auto records = next_batch(now)) return records;
   if (auto control = next_control()) return control;
   if (auto entries = audits_.next(last_batch_, now); !entries.empty()) return entries;
   return std::nullopt;
 }
 
+void LaneQueue::note_overdue_stamp(coap::Instant now) {
+  if (!stamps_.take_overdue(now)) return;
+  ++counters_.stamps_ignored;
+  complaints_.push_back(
+      "storage does not answer stamps: if it is older than this ingest, upgrade wardlink-storage first; until then"
+      " nothing is stored");
+}
+
 std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
-  Attachments attachments;
+  std::vector<Attachment> attachments;
   for (; !control_.empty(); control_.pop_front()) {
     const auto at = sessions_.find(control_.front());
     if (at == sessions_.end()) continue;
@@ -181,17 +193,16 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
   return send(std::move(attachments));
 }
 
-void LaneQueue::tell(LaneSession& session, Attachments& attachments) {
+void LaneQueue::tell(LaneSession& session, std::vector<Attachment>& attachments) {
   stream_begun_ = true;
   session.told = true;
   attachments.push_back(session.attachment);
 }
 
-std::optional<LaneQueue::Outgoing> LaneQueue::send(Attachments attachments) {
+std::optional<LaneQueue::Outgoing> LaneQueue::send(std::vector<Attachment> attachments) {
   if (attachments.empty()) return std::nullopt;
   ++attaching_;
-  ++attachments_;
-  return attachments;
+  return Attachments{std::move(attachments), *stamps_.best()};
 }
 
 void LaneQueue::attach_answered(const std::vector<Refusal>& refused) {
@@ -211,7 +222,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_batch(coap::Instant now) {
   if (in_flight_.size() >= config_.in_flight) return std::nullopt;
   note_caught_up(now);
   stage(now);
-  Attachments attachments;
+  std::vector<Attachment> attachments;
   for (; attached_ < staged_.size(); ++attached_) {
     LaneSession& session = sessions_.at(staged_[attached_].session);
     if (!session.told) tell(session, attachments);
@@ -219,9 +230,9 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_batch(coap::Instant now) {
   if (!attachments.empty()) return send(std::move(attachments));
   if (staged_.empty()) return std::nullopt;
   attached_ = 0;
-  const auto at = in_flight_.emplace(++last_batch_, InFlight{std::exchange(staged_, {}), now, attachments_}).first;
+  const auto at = in_flight_.emplace(++last_batch_, InFlight{std::exchange(staged_, {}), now}).first;
   for (const Record& record : at->second.records) ++sessions_.at(record.session).in_flight;
-  return Batch{at->first, &at->second.records};
+  return Batch{at->first, &at->second.records, *stamps_.best()};
 }
 
 void LaneQueue::stage(coap::Instant now) {
@@ -264,8 +275,10 @@ void LaneQueue::note_caught_up(coap::Instant now) {
 }
 
 std::optional<coap::Instant> LaneQueue::next_deadline() const {
-  const auto audits = audits_.next_deadline(), parked = parking_.next_deadline();
-  return audits && parked ? std::min(audits, parked) : (audits ? audits : parked);
+  std::optional<coap::Instant> earliest;
+  for (const auto& one : {stamps_.next_deadline(), audits_.next_deadline(), parking_.next_deadline()})
+    if (one && (!earliest || *one < *earliest)) earliest = one;
+  return earliest;
 }
 
 // -- what comes back --------------------------------------------------------------------------------------------------
@@ -311,7 +324,6 @@ std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch
                                                              coap::Instant now) {
   const auto at = in_flight_.find(batch);
   if (at == in_flight_.end() || at->second.records.size() != answers.size()) return std::nullopt;
-  note_ignored(at->second, answers);
   std::vector<Record> records = std::move(at->second.records);
   answers_ = now - at->second.sent <= config_.longest_answer;
   in_flight_.erase(at);
@@ -322,16 +334,6 @@ std::optional<std::vector<RecordAnswered>> LaneQueue::answer(std::uint64_t batch
   for (std::size_t i = 0; i < records.size(); ++i) settle(std::move(records[i]), answers[i], now, answered);
   if (answered.size() < records.size()) set_parked_aside();
   return answered;
-}
-
-/// The stream is handled in order: what was sent before the batch is answered before it, if ever.
-void LaneQueue::note_ignored(const InFlight& batch, const std::vector<StorageAnswer>& answers) {
-  if (batch.attachments <= attachments_ - attaching_) return;
-  if (!std::ranges::all_of(answers, [](auto each) { return each == StorageAnswer::not_attached; })) return;
-  ++counters_.attaches_ignored;
-  if (std::exchange(told_ignored_, true)) return;
-  complaints_.push_back(
-      "storage does not know AttachAll: upgrade wardlink-storage first; until then nothing is stored");
 }
 
 void LaneQueue::settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered) {
@@ -381,10 +383,10 @@ void LaneQueue::restart() {
   answers_ = false;
   caught_up_.reset();
   audits_.restart();
+  stamps_.restart();
   control_.clear();
   stream_begun_ = false;
   attaching_ = 0;
-  told_ignored_ = false;
   for (auto at = sessions_.begin(); at != sessions_.end();) {
     at->second.told = false;
     if (at->second.detached && at->second.unanswered == 0) {

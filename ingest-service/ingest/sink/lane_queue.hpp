@@ -21,6 +21,7 @@
 #include "ingest/sink/lane_session.hpp"
 #include "ingest/sink/parking.hpp"
 #include "ingest/sink/record_sink.hpp"
+#include "ingest/sink/stamps.hpp"
 #include "ingest/sink/storage_answer.hpp"
 #include "ingest/sink/turns.hpp"
 
@@ -54,14 +55,15 @@ class LaneQueue {
     coap::Duration longest_park = std::chrono::seconds{60};
     /// Readings of one device, past sessions included, beyond which those of a session that waits so are shed.
     std::size_t device_parked = 4096;
+    Stamps::Config stamps = {};
   };
   struct Counters {
     std::uint64_t shed_vitals = 0, shed_waveforms = 0, shed_quarantined = 0, alarms_refused = 0, audits_dropped = 0;
     std::uint64_t appended = 0, resent = 0, parked = 0;
     std::uint64_t waited = 0;  // readings that waited for longer than they may, though storage answered
     std::uint64_t attaches_refused = 0;
-    std::uint64_t attaches_ignored = 0;  // batches refused whole, and the attachments sent before them not answered
-    std::uint64_t superseded = 0;        // alarm records of a past session whose device is back and owes them itself
+    std::uint64_t stamps_ignored = 0;  // streams on which storage did not answer the first stamp
+    std::uint64_t superseded = 0;      // alarm records of a past session whose device is back and owes them itself
   };
 
   explicit LaneQueue(const Config& config);
@@ -82,15 +84,27 @@ class LaneQueue {
   struct Batch {
     std::uint64_t number;
     const std::vector<Record>* records;  // stays until it is answered or restart() is called
+    Stamp stamp;                         // what their instants are told after
   };
-  using Attachments = std::vector<Attachment>;
-  using Outgoing = std::variant<Attachments, Detachment, std::vector<AuditEntry>, Batch>;
-  /// What to send next: records before all else. Empty = nothing now.
+  struct Attachments {
+    std::vector<Attachment> all;
+    Stamp stamp;
+  };
+  struct StampRequest {
+    std::uint64_t number;
+  };
+  using Outgoing = std::variant<StampRequest, Attachments, Detachment, std::vector<AuditEntry>, Batch>;
+  /// What to send next: a stamp where one is due, and nothing before the first of a stream is answered; then records
+  /// before all else. Empty = nothing now.
   std::optional<Outgoing> next(coap::Instant now);
   /// The answers to what next() has dropped since the last call.
   std::vector<RecordAnswered> take_dropped() { return std::exchange(dropped_, {}); }
   /// When next() may have something that it has not got now; empty = only after another call.
   std::optional<coap::Instant> next_deadline() const;
+  /// False: that stamp was not asked for, so the stream is to be given up.
+  bool stamp_answered(std::uint64_t number, std::optional<WallTime> calendar, coap::Instant now) {
+    return stamps_.answered(number, calendar, now);
+  }
   struct Refusal {
     SinkSession session;
     std::string why;
@@ -105,9 +119,11 @@ class LaneQueue {
   void restart();
 
   /// For the operator, since the last call: a sentence for each session that storage would not attach, once, and one a
-  /// stream where storage does not know attachments.
+  /// stream on which storage does not answer the first stamp.
   std::vector<std::string> take_complaints() { return std::exchange(complaints_, {}); }
 
+  /// See Stamps.
+  std::optional<WallTime> calendar(coap::Instant now) const { return stamps_.calendar(now); }
   std::size_t size() const { return size_; }
   /// Audit entries of which it is not known that they arrived.
   std::size_t audits() const { return audits_.size(); }
@@ -119,7 +135,6 @@ class LaneQueue {
   struct InFlight {
     std::vector<Record> records;
     coap::Instant sent;
-    std::uint64_t attachments = 0;  // sent before it, ever
   };
   using Sessions = std::unordered_map<SinkSession, LaneSession>;
 
@@ -136,14 +151,14 @@ class LaneQueue {
   void stage(coap::Instant now);
   std::optional<Outgoing> next_batch(coap::Instant now);
   std::optional<Outgoing> next_control();
-  void tell(LaneSession& session, Attachments& attachments);
-  std::optional<Outgoing> send(Attachments attachments);
+  void tell(LaneSession& session, std::vector<Attachment>& attachments);
+  std::optional<Outgoing> send(std::vector<Attachment> attachments);
 
   void park(Record record, LaneSession& session, coap::Instant now);
   void set_parked_aside();
   void unpark(LaneSession& session, coap::Instant when);
   void unpark(coap::Instant now);
-  void note_ignored(const InFlight& batch, const std::vector<StorageAnswer>& answers);
+  void note_overdue_stamp(coap::Instant now);
   void settle(Record record, StorageAnswer answer, coap::Instant now, std::vector<RecordAnswered>& answered);
   void take_back_sent();
 
@@ -155,6 +170,7 @@ class LaneQueue {
   Turns turns_;
   Parking parking_;
   AuditBacklog audits_;
+  Stamps stamps_;
   std::size_t size_ = 0;
   std::vector<RecordAnswered> dropped_;
   std::vector<std::string> complaints_;
@@ -162,8 +178,6 @@ class LaneQueue {
   std::deque<SinkSession> control_;  // sessions to attach or to detach
   bool stream_begun_ = false;        // one has been attached on it
   std::size_t attaching_ = 0;        // Attachments that are not answered yet
-  std::uint64_t attachments_ = 0;    // sent, ever
-  bool told_ignored_ = false;        // on this stream
 
   std::deque<Record> resend_;   // were in flight when the stream was lost: they go before all else
   std::vector<Record> staged_;  // the next batch; it goes when the sessions of all that is in it are attached

@@ -3,12 +3,6 @@
 namespace wardlink::ingest {
 namespace {
 
-void set(google::protobuf::Timestamp& into, WallTime time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  into.set_seconds(seconds.time_since_epoch().count());
-  into.set_nanos(static_cast<std::int32_t>(std::chrono::nanoseconds{time - seconds}.count()));
-}
-
 void set(v1::Record& into, const SignValues& signs) {
   auto& body = *into.mutable_signs();
   for (const auto& one : signs.values) {
@@ -96,27 +90,38 @@ void set(v1::Record& into, const Quarantined& quarantined) {
   body.set_payload(quarantined.payload.data(), quarantined.payload.size());
 }
 
-void set(v1::Record& into, const Record& record) {
+void set(v1::Record& into, const Record& record, const Stamp& stamp) {
   into.set_session(static_cast<std::uint64_t>(record.session));
   into.set_stream(to_proto(record.fact.stream));
   into.set_sequence(record.fact.sequence);
   into.set_tick_ms(record.fact.tick_ms);
   into.set_boot(record.fact.boot);
-  set(*into.mutable_received_at(), record.received_at);
+  into.set_received_after_us((record.received_at - stamp.at).count());
   std::visit([&](const auto& body) { set(into, body); }, record.fact.body);
 }
 
-void set(v1::Attach& attach, const Attachment& attachment) {
+void set(v1::ClockExchange& into, const ClockExchange& exchange, const Stamp& stamp) {
+  into.set_tick_ms(exchange.tick_ms);
+  into.set_after_us((exchange.at - stamp.at).count());
+  into.set_uncertainty_us(static_cast<std::uint64_t>((exchange.uncertainty + stamp.uncertainty).count()));
+}
+
+void set(v1::Attach& attach, const Attachment& attachment, const Stamp& stamp) {
   attach.set_session(static_cast<std::uint64_t>(attachment.session));
   attach.set_device(attachment.device);
   attach.set_boot(attachment.boot);
-  set(*attach.mutable_anchor(), attachment.anchor);
+  attach.set_stamp(stamp.number);
+  if (attachment.exchange) set(*attach.mutable_exchange(), *attachment.exchange, stamp);
+}
+
+void set(v1::IngestRequest& into, const LaneQueue::StampRequest& stamp) {
+  into.mutable_stamp_request()->set_number(stamp.number);
 }
 
 void set(v1::IngestRequest& into, const LaneQueue::Attachments& attachments) {
   auto& all = *into.mutable_attach_all();
-  all.mutable_attaches()->Reserve(static_cast<int>(attachments.size()));
-  for (const Attachment& attachment : attachments) set(*all.add_attaches(), attachment);
+  all.mutable_attaches()->Reserve(static_cast<int>(attachments.all.size()));
+  for (const Attachment& attachment : attachments.all) set(*all.add_attaches(), attachment, attachments.stamp);
 }
 
 void set(v1::IngestRequest& into, const LaneQueue::Detachment& detachment) {
@@ -141,8 +146,9 @@ void set(v1::IngestRequest& into, const std::vector<AuditEntry>& entries) {
 void set(v1::IngestRequest& into, const LaneQueue::Batch& batch) {
   auto& append = *into.mutable_append();
   append.set_batch(batch.number);
+  append.set_stamp(batch.stamp.number);
   append.mutable_records()->Reserve(static_cast<int>(batch.records->size()));
-  for (const Record& record : *batch.records) set(*append.add_records(), record);
+  for (const Record& record : *batch.records) set(*append.add_records(), record, batch.stamp);
 }
 
 std::optional<StorageAnswer> from_proto(int result) {
@@ -177,6 +183,12 @@ std::optional<std::vector<StorageAnswer>> from_proto(const v1::AppendResult& res
     answers.push_back(*answer);
   }
   return answers;
+}
+
+std::optional<WallTime> calendar_of(const v1::Stamp& stamp) {
+  if (!stamp.has_calendar()) return std::nullopt;
+  const auto& calendar = stamp.calendar();
+  return WallTime{std::chrono::seconds{calendar.seconds()} + std::chrono::microseconds{calendar.nanos() / 1000}};
 }
 
 std::vector<LaneQueue::Refusal> refusals(const v1::AttachAllResult& result) {

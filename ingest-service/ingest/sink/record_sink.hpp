@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -26,12 +27,20 @@ struct PerLane {
 };
 inline Lane lane_of(const Fact& fact) { return is_alarm(fact) ? Lane::alarms : Lane::readings; }
 
+/// A device's clock, read at an instant that ingest knows.
+struct ClockExchange {
+  std::uint64_t tick_ms = 0;
+  coap::Instant at;
+  coap::Duration uncertainty{};  // either way
+  bool operator==(const ClockExchange&) const = default;
+};
+
 /// Who a session is: told to storage before its first record.
 struct Attachment {
   SinkSession session;
-  std::string device;      // URN of the session's certificate
-  std::uint64_t boot = 0;  // below 2^53
-  WallTime anchor;         // the instant of the device's tick 0
+  std::string device;                     // URN of the session's certificate
+  std::uint64_t boot = 0;                 // below 2^53
+  std::optional<ClockExchange> exchange;  // empty: its ticks are the calendar's, ms since 1970-01-01 UTC
 };
 
 /// A line of the audit log. No payload, no vital sign.
@@ -103,6 +112,8 @@ class RecordSink {
   virtual void audit(AuditEntry entry) = 0;
   /// Hands over what was put in since the last call; nothing happens where that is nothing.
   virtual void flush() = 0;
+  /// Storage's calendar, for what devices and people are told. Empty: not known yet.
+  virtual std::optional<WallTime> calendar(coap::Instant now) const = 0;
   /// Whether storage is there to take records of that lane now, as far as this end knows.
   virtual bool connected(Lane lane) const = 0;
 };

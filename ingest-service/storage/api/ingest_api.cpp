@@ -1,7 +1,11 @@
 #include "storage/api/ingest_api.hpp"
 
+#include <time.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <system_error>
 #include <thread>
 
 #include "storage/api/ingest_conversation.hpp"
@@ -15,7 +19,12 @@ using namespace std::chrono_literals;
 
 struct Cancelled : std::exception {};
 
-Instant now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
+Moment boot_time() {
+  timespec since{};
+  if (::clock_gettime(CLOCK_BOOTTIME, &since) != 0) throw std::system_error(errno, std::generic_category(), "no clock");
+  return Moment{std::chrono::duration_cast<Moment::duration>(std::chrono::seconds{since.tv_sec} +
+                                                             std::chrono::nanoseconds{since.tv_nsec})};
+}
 
 /// One stream's conversation, and the waiting for the database that it needs.
 class IngestStream {
@@ -24,14 +33,14 @@ class IngestStream {
       : context_(context),
         tallies_(tallies),
         wait_log_(wait_log),
-        conversation_(std::move(writer), [this](auto records, auto results) {
+        conversation_(std::move(writer), boot_time, [this](auto records, auto results) {
           tallies_.batch(records, results, std::chrono::steady_clock::now() - began_);
         }) {}
 
   /// The answer, where one is owed. Until it is durable: the database's absence is ours to wait for; ingest holds its
   /// devices' ACKs meanwhile.
   std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request) {
-    const auto received = now();
+    const auto received = boot_time();
     began_ = std::chrono::steady_clock::now();
     for (auto pause = 50ms;; pause = std::min(pause * 2, std::chrono::milliseconds(1000))) {
       if (context_.IsCancelled()) throw Cancelled();

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "storage/port/store_error.hpp"
 #include "storage/wire/enums.hpp"
 #include "storage/wire/instants.hpp"
 #include "storage/wire/names.hpp"
@@ -19,7 +20,7 @@ const char* refusal(const v1::Attach& request, const std::optional<Instant>& anc
   if (!is_urn(request.device())) return "device: must be a URN of at most 63 characters";
   if (request.boot() >= (1ULL << 53)) return "boot: must be below 2^53";
   // A thousand years of ticks later PostgreSQL's calendar must still hold.
-  if (!request.has_anchor() || !anchor) return "anchor: is missing or outside of the years 1 to 9999";
+  if (!anchor) return "exchange: its tick 0 is outside of the years 1 to 9999";
   return nullptr;
 }
 
@@ -30,7 +31,7 @@ void refuse(v1::AttachResult& result, const char* why) {
 
 }  // namespace
 
-std::optional<v1::IngestResponse> IngestConversation::handle(const v1::IngestRequest& request, Instant received) {
+std::optional<v1::IngestResponse> IngestConversation::handle(const v1::IngestRequest& request, Moment received) {
   v1::IngestResponse response;
   switch (request.kind_case()) {
     case v1::IngestRequest::kAttach:
@@ -40,7 +41,10 @@ std::optional<v1::IngestResponse> IngestConversation::handle(const v1::IngestReq
       *response.mutable_attach_all_result() = attach_all(request.attach_all());
       return response;
     case v1::IngestRequest::kAppend:
-      *response.mutable_append_result() = append(request.append(), received);
+      *response.mutable_append_result() = append(request.append());
+      return response;
+    case v1::IngestRequest::kStampRequest:
+      *response.mutable_stamp() = stamp(request.stamp_request(), received);
       return response;
     case v1::IngestRequest::kDetach:
       sessions_.erase(request.detach().session());
@@ -52,6 +56,41 @@ std::optional<v1::IngestResponse> IngestConversation::handle(const v1::IngestReq
       break;  // of a newer ingest; it cannot count on an answer
   }
   return std::nullopt;
+}
+
+// -- time -------------------------------------------------------------------------------------------------------------
+
+v1::Stamp IngestConversation::stamp(const v1::StampRequest& request, Moment received) {
+  if (!stamps_.take(request.number(), received))
+    throw StoreError(StoreError::Kind::precondition, "the number of a stamp must be above the last one's");
+  v1::Stamp stamp;
+  stamp.set_number(request.number());
+  if (last_reading_) *stamp.mutable_calendar() = to_stamp(last_reading_->instant_of(received));
+  return stamp;
+}
+
+CalendarReading IngestConversation::read_calendar() {
+  const auto before = clock_();
+  const auto calendar = writer_->calendar();
+  last_reading_ = {calendar, before + (clock_() - before) / 2};
+  return *last_reading_;
+}
+
+Moment IngestConversation::moment(std::uint64_t stamp, std::int64_t after_us) const {
+  if (const auto moment = stamps_.after(stamp, after_us)) return *moment;
+  throw StoreError(StoreError::Kind::precondition,
+                   stamps_.empty() ? "this ingest sends no stamps: bring wardlink-ingest to storage's version"
+                                   : "what ingest tells counts from a stamp that this stream does not have");
+}
+
+/// Nothing: no calendar of ours holds it.
+std::optional<Instant> IngestConversation::anchor_of(const v1::Attach& attach, const CalendarReading& reading) const {
+  if (!attach.has_exchange()) return Instant{};  // its ticks are the calendar's
+  const auto& exchange = attach.exchange();
+  if (exchange.tick_ms() >= (1ULL << 53)) return std::nullopt;
+  const auto anchor =
+      reading.instant_of(moment(attach.stamp(), exchange.after_us())) - std::chrono::milliseconds{exchange.tick_ms()};
+  return in_calendar(anchor) ? std::optional(anchor) : std::nullopt;
 }
 
 // -- sessions ---------------------------------------------------------------------------------------------------------
@@ -76,9 +115,11 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
   std::vector<AttachRequest> requests;
   std::vector<std::size_t> places;
   std::vector<std::pair<std::size_t, const char*>> refused;
+  if (stamps_.empty()) moment(0, 0);
+  const auto reading = read_calendar();
   for (std::size_t i = 0; i < attaches.size(); ++i) {
     results[i].set_session(attaches[i]->session());
-    const auto anchor = to_instant(attaches[i]->anchor());
+    const auto anchor = anchor_of(*attaches[i], reading);
     if (const char* why = refusal(*attaches[i], anchor)) {
       refused.emplace_back(i, why);
       continue;
@@ -104,12 +145,15 @@ void IngestConversation::answer(const Attached& attached, v1::AttachResult& resu
 
 // -- records ----------------------------------------------------------------------------------------------------------
 
-v1::AppendResult IngestConversation::append(const v1::Append& request, Instant received) {
+v1::AppendResult IngestConversation::append(const v1::Append& request) {
+  if (stamps_.empty()) moment(0, 0);
+  const auto reading = read_calendar();
   std::vector<Record> records;
   records.reserve(static_cast<std::size_t>(request.records_size()));
   for (const auto& message : request.records()) {
     const auto session = sessions_.find(message.session());
-    records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second, received));
+    records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second,
+                                reading.instant_of(moment(request.stamp(), message.received_after_us()))));
   }
   put_under_their_boots(request, records);
   v1::AppendResult result;

@@ -1,6 +1,7 @@
 #pragma once
 // What one stream from ingest says, and what it is answered: sessions are attached, records become durable, each under
-// the start of the device that made it. No gRPC, no clock, no waiting: whoever drives it waits for the database.
+// the start of the device that made it, and dated by storage's calendar: what ingest tells is so long after a stamp. No
+// gRPC, no waiting: whoever drives it waits for the database.
 
 #include <cstdint>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "storage/api/stamps.hpp"
 #include "storage/port/record_store.hpp"
 #include "wardlink/v1/ingest.pb.h"
 
@@ -21,24 +23,34 @@ class IngestConversation {
   /// Told of each batch when it is durable, its results in the order of its records.
   using Committed = std::function<void(std::span<const Record>, std::span<const RecordResult>)>;
 
-  IngestConversation(std::unique_ptr<RecordWriter> writer, Committed committed)
-      : writer_(std::move(writer)), committed_(std::move(committed)) {}
+  using Clock = std::function<Moment()>;
 
-  /// The answer, where one is owed. `received`: when the request arrived, by the calendar. After StoreError::Kind::away
-  /// handle the same request again, received at the same instant: whatever was durable by then stays one row.
-  std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request, Instant received);
+  IngestConversation(std::unique_ptr<RecordWriter> writer, Clock clock, Committed committed)
+      : writer_(std::move(writer)), clock_(std::move(clock)), committed_(std::move(committed)) {}
+
+  /// The answer, where one is owed. `received`: when the request arrived. After StoreError::Kind::away handle the same
+  /// request again, received at the same moment: whatever was durable by then stays one row. After another kind the
+  /// stream is to end with it: precondition where what is told counts from no stamp of this stream.
+  std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request, Moment received);
 
  private:
   v1::AttachResult attach(const v1::Attach& request);
   v1::AttachAllResult attach_all(const v1::AttachAll& request);
   void attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results);
   void answer(const Attached& attached, v1::AttachResult& result);
-  v1::AppendResult append(const v1::Append& request, Instant received);
+  v1::Stamp stamp(const v1::StampRequest& request, Moment received);
+  CalendarReading read_calendar();
+  Moment moment(std::uint64_t stamp, std::int64_t after_us) const;
+  std::optional<Instant> anchor_of(const v1::Attach& attach, const CalendarReading& reading) const;
+  v1::AppendResult append(const v1::Append& request);
   void put_under_their_boots(const v1::Append& request, std::vector<Record>& records);
   void audit(const v1::Audit& request);
 
   std::unique_ptr<RecordWriter> writer_;
+  Clock clock_;
   Committed committed_;
+  Stamps stamps_;
+  std::optional<CalendarReading> last_reading_;
   std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
 };
 

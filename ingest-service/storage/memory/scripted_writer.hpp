@@ -36,6 +36,7 @@ class ScriptedWriter final : public RecordWriter {
  public:
   ScriptedWriter(std::unique_ptr<RecordWriter> inner, CommitScript script);
 
+  Instant calendar() override { return inner_->calendar(); }
   using RecordWriter::attach;
   std::vector<Attached> attach(std::span<const AttachRequest> requests) override;
   std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) override;

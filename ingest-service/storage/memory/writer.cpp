@@ -12,6 +12,11 @@ bool is_device(const std::string& urn) { return !urn.empty() && urn.size() <= 63
 
 }  // namespace
 
+Instant Writer::calendar() {
+  const std::lock_guard lock(tables_.mutex);
+  return tables_.now();
+}
+
 /// The start, begun where it is not there. Nothing: it cannot be kept.
 Start* Writer::start_of(const AttachRequest& request) {
   if (!is_device(request.device)) return nullptr;

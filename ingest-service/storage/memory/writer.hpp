@@ -10,6 +10,7 @@ class Writer final : public RecordWriter {
  public:
   Writer(Tables& tables, Bell& bell) : tables_(tables), bell_(bell) {}
 
+  Instant calendar() override;
   using RecordWriter::attach;
   std::vector<Attached> attach(std::span<const AttachRequest> requests) override;
   std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) override;

@@ -15,7 +15,7 @@ namespace wardlink::storage {
 struct AttachRequest {
   std::string device;  // URN, from the session's certificate
   std::uint64_t boot = 0;
-  Instant anchor;  // of the device's tick 0, by ingest's clock
+  Instant anchor;  // of the device's tick 0
 };
 
 struct Attached {
@@ -37,6 +37,9 @@ struct AuditFact {
 class RecordWriter {
  public:
   virtual ~RecordWriter() = default;
+
+  /// The calendar that everything is dated by, now.
+  virtual Instant calendar() = 0;
 
   /// One result a request, in their order; a fixed number of statements, however many there are. Takes in devices that
   /// are not known. The first anchor of a (device, boot) stays; a later one is kept beside it as a correction.

@@ -15,8 +15,18 @@ google::protobuf::Timestamp to_stamp(Instant at) {
   return stamp;
 }
 
+namespace {
+
+constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;
+
+}  // namespace
+
+bool in_calendar(Instant at) {
+  const auto whole = std::chrono::floor<seconds>(at).time_since_epoch().count();
+  return first <= whole && whole <= last;
+}
+
 std::optional<Instant> to_instant(const google::protobuf::Timestamp& stamp) {
-  constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;
   if (stamp.seconds() < first || stamp.seconds() > last) return std::nullopt;
   if (stamp.nanos() < 0 || stamp.nanos() > 999'999'999) return std::nullopt;
   return Instant{seconds{stamp.seconds()}} + microseconds{stamp.nanos() / 1000};

@@ -11,6 +11,8 @@
 namespace wardlink::storage {
 
 google::protobuf::Timestamp to_stamp(Instant at);
+/// It lies in the years 1 to 9999.
+bool in_calendar(Instant at);
 /// Nothing when it is outside of the years 1 to 9999, or malformed.
 std::optional<Instant> to_instant(const google::protobuf::Timestamp& stamp);
 /// The same, or InvalidArgument.

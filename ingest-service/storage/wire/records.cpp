@@ -78,14 +78,13 @@ std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Recor
   return anchor < Instant{} ? std::nullopt : std::optional(anchor);
 }
 
-Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant now) {
+Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant received_at) {
   Record record;
   record.session = std::move(session);
   record.stream = from_proto(message.stream()).value_or(Stream::vitals);
   record.sequence = message.sequence();
   record.tick_ms = message.tick_ms();
-  record.received_at = now;
-  if (message.has_received_at()) record.received_at = to_instant(message.received_at()).value_or(now);
+  record.received_at = received_at;
   record.body = body_of(message);
   return record;
 }

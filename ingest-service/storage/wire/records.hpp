@@ -11,7 +11,7 @@
 namespace wardlink::storage {
 
 /// What does not fit the structs becomes an Unusable that holds the message as it came.
-Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant now);
+Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant received_at);
 
 /// The message itself, for the quarantine.
 Unusable as_it_came(const v1::Record& message, const char* reason);

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "storage/postgres/link/audit.hpp"
+#include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/write/batch.hpp"
 #include "storage/postgres/write/quarantine.hpp"
 #include "storage/postgres/write/starts.hpp"
@@ -43,6 +44,13 @@ auto Writer::connected(Work&& work) {
     connection_.reset();
     throw;
   }
+}
+
+Instant Writer::calendar() {
+  return connected([&] {
+    pqxx::nontransaction tx(*connection_);
+    return postgres::read_calendar(tx);
+  });
 }
 
 /// Halves what the database refuses, until the request that it refuses stands alone: that has no answer.

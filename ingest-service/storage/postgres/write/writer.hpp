@@ -15,6 +15,7 @@ class Writer final : public RecordWriter {
   Writer(const Database& database, Partitions& partitions, const CommitBell& bell)
       : database_(database), partitions_(partitions), bell_(bell) {}
 
+  Instant calendar() override;
   using RecordWriter::attach;
   std::vector<Attached> attach(std::span<const AttachRequest> requests) override;
   std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) override;
