@@ -7,7 +7,7 @@ bad=0
 # may_not WHERE PATTERN WHY [EXCEPT]: no file below WHERE may include PATTERN, but for those whose path matches EXCEPT.
 may_not() {
   local found
-  found=$(grep -rnE "#include *[<\"]$2" $1 --include='*.cpp' --include='*.hpp' --include='*.c' --include='*.h' | grep -vE "${4:-^$}")
+  found=$(grep -rnE "# *include *[<\"]$2" $1 --include='*.cpp' --include='*.hpp' --include='*.c' --include='*.h' | grep -vE "${4:-^$}")
   [ -z "$found" ] && return
   echo "$3:"
   echo "$found"
@@ -23,8 +23,8 @@ libraries='grpc|grpcpp|google|pqxx|nlohmann|spdlog|prometheus|openssl|boost|CLI|
 room() {
   local found
   [ -d "$1" ] || { echo "$1 is not there"; bad=1; return; }
-  found=$(grep -rnE "#include *(\"|<(($ours|$libraries)[/.>]|cbor\.h))" "$1" --include='*.cpp' --include='*.hpp' --include='*.c' \
-    --include='*.h' | grep -vE "#include *[\"<]($2)")
+  found=$(grep -rnE "# *include *(\"|<(($ours|$libraries)[/.>]|cbor\.h))" "$1" --include='*.cpp' --include='*.hpp' --include='*.c' \
+    --include='*.h' | grep -vE "# *include *[\"<]($2)")
   [ -z "$found" ] && return
   echo "$1 sees too much:"
   echo "$found"
