@@ -30,10 +30,10 @@ void add_network(MetricFamilies& to, const ShardStats& s) {
 
 void add_ends(MetricFamilies& to, const ShardStats& s) {
   to.counter("handshakes_refused", "Handshakes that ended without a session, by reason");
-  for (std::uint8_t i = 0; i < close_reason_count; ++i)
+  for (std::uint8_t i = 0; i < count_of<coap::CloseReason>(); ++i)
     if (s.refused_handshakes[i] != 0) to.sample(s.refused_handshakes[i], {{"reason", to_string(coap::CloseReason{i})}});
   to.counter("sessions_closed", "Sessions that ended, by reason");
-  for (std::uint8_t i = 0; i < close_reason_count; ++i)
+  for (std::uint8_t i = 0; i < count_of<coap::CloseReason>(); ++i)
     if (s.closed_sessions[i] != 0) to.sample(s.closed_sessions[i], {{"reason", to_string(coap::CloseReason{i})}});
 }
 
@@ -79,7 +79,7 @@ void add_notifications(MetricFamilies& to, const SessionStats& s) {
 void add_posts(MetricFamilies& to, const SessionStats& s) {
   to.counter("posts", "POSTs of readings and alarms by what became of them; away = 5.03, shed = 4.29");
   for (Resource resource : {Resource::vitals, Resource::alarms})
-    for (std::uint8_t end = 0; end < post_end_count; ++end)
+    for (std::uint8_t end = 0; end < count_of<PostEnd>(); ++end)
       to.sample(s.posts[index_of(resource)][end],
                 {{"resource", name_of(resource)}, {"result", to_string(PostEnd{end})}});
 }
@@ -87,11 +87,11 @@ void add_posts(MetricFamilies& to, const SessionStats& s) {
 void add_records(MetricFamilies& to, const SessionStats& s) {
   to.counter("records", "Records by what became of them");
   for (std::size_t stream = 0; stream < streams.size(); ++stream)
-    for (std::uint8_t result = 0; result < record_result_count; ++result)
+    for (std::uint8_t result = 0; result < count_of<RecordResult>(); ++result)
       to.sample(s.records[stream][result],
                 {{"stream", to_string(streams[stream])}, {"result", to_string(RecordResult{result})}});
   to.counter("quarantined", "Payloads that could not be taken, or not whole, by reason");
-  for (std::uint8_t i = 0; i < quarantine_reason_count; ++i)
+  for (std::uint8_t i = 0; i < count_of<QuarantineReason>(); ++i)
     to.sample(s.quarantined[i], {{"reason", to_string(QuarantineReason{i})}});
 }
 

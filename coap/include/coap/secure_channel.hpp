@@ -7,6 +7,7 @@
 #include <string>
 
 #include "coap/address.hpp"
+#include "coap/close_reason.hpp"
 #include "coap/instant.hpp"
 
 namespace coap {
@@ -16,38 +17,6 @@ struct PeerIdentity {
   std::string uri;             // the SAN URI, e.g. urn:dev:os:32473-…, as names/urn.hpp spells it; empty for a server
   std::int64_t not_after = 0;  // of the chain, whichever ends first; seconds since 1970-01-01, UTC
 };
-
-/// Why a handshake ended without a session, or a session ended. Each has its own counter and its own word in the audit.
-enum class CloseReason : std::uint8_t {
-  none,
-  local,               // this side closed
-  peer_closed,         // close_notify
-  peer_alert,          // fatal alert from the peer
-  superseded,          // a newer session of the same peer took its place
-  idle,                // nothing heard for the idle limit
-  peer_silent,         // retransmissions and a ping unanswered
-  handshake_deadline,  // the handshake did not finish in time
-  displaced,           // too many handshakes were under way, and this one was the oldest
-  no_certificate,
-  unknown_authority,  // unknown CA, chain incomplete
-  self_signed,
-  certificate_expired,
-  certificate_not_yet_valid,
-  no_client_auth,         // extended key usage lacks what this side demands
-  server_certificate,     // a server's certificate used by a device
-  no_digital_signature,   // key usage lacks it
-  authority_certificate,  // CA:TRUE: an authority's, used by a device
-  weak_key,               // not P-256 by name
-  weak_digest,            // a signature with SHA-1 or worse
-  certificate_too_large,
-  chain_too_long,     // depth > 3
-  bad_identity,       // not one SAN URI of the form demanded
-  wrong_server_name,  // client side: the certificate does not name the server that was asked for
-  protocol,           // anything else that OpenSSL refuses
-};
-
-/// snake_case, for counters and audit.
-const char* to_string(CloseReason reason);
 
 /// One end of one secure session: datagrams on one side, plaintext records on the other. Sans-I/O: whoever owns it
 /// feeds it and drains it. Not thread-safe; one thread owns it. Drain after every handle_*, send and close:

@@ -25,30 +25,4 @@ const char* to_string(Stream stream) {
   return "";
 }
 
-const char* to_string(QuarantineReason reason) {
-  switch (reason) {
-    case QuarantineReason::undecodable:
-      return "undecodable";
-    case QuarantineReason::unsupported_format:
-      return "unsupported_format";
-    case QuarantineReason::foreign_name:
-      return "foreign_name";
-    case QuarantineReason::wrong_resource:
-      return "wrong_resource";
-    case QuarantineReason::unknown_sign:
-      return "unknown_sign";
-    case QuarantineReason::unknown_unit:
-      return "unknown_unit";
-    case QuarantineReason::bad_set:
-      return "bad_set";
-    case QuarantineReason::bad_alarm:
-      return "bad_alarm";
-    case QuarantineReason::bad_run:
-      return "bad_run";
-    case QuarantineReason::future_tick:
-      return "future_tick";
-  }
-  return "";
-}
-
 }  // namespace wardlink::ingest

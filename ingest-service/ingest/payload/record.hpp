@@ -12,6 +12,7 @@
 
 #include "coap/address.hpp"
 #include "coap/instant.hpp"
+#include "ingest/payload/enum_count.hpp"
 #include "signs/catalogue.hpp"
 #include "signs/waveforms.hpp"
 
@@ -81,9 +82,32 @@ enum class QuarantineReason : std::uint8_t {
   bad_run,             // SenML, but not a run of samples
   future_tick,         // measured later than now
 };
-inline constexpr std::size_t quarantine_reason_count = 10;
 /// snake_case, for counters, audit and storage.
-const char* to_string(QuarantineReason reason);
+constexpr const char* to_string(QuarantineReason reason) {
+  switch (reason) {
+    case QuarantineReason::undecodable:
+      return "undecodable";
+    case QuarantineReason::unsupported_format:
+      return "unsupported_format";
+    case QuarantineReason::foreign_name:
+      return "foreign_name";
+    case QuarantineReason::wrong_resource:
+      return "wrong_resource";
+    case QuarantineReason::unknown_sign:
+      return "unknown_sign";
+    case QuarantineReason::unknown_unit:
+      return "unknown_unit";
+    case QuarantineReason::bad_set:
+      return "bad_set";
+    case QuarantineReason::bad_alarm:
+      return "bad_alarm";
+    case QuarantineReason::bad_run:
+      return "bad_run";
+    case QuarantineReason::future_tick:
+      return "future_tick";
+  }
+  return "";
+}
 
 /// The payload as it came. `resource` is the path that its token stood for.
 struct Quarantined {

@@ -4,20 +4,6 @@
 
 namespace wardlink::ingest {
 
-const char* to_string(PostEnd end) {
-  switch (end) {
-    case PostEnd::stored:
-      return "stored";
-    case PostEnd::refused:
-      return "refused";
-    case PostEnd::away:
-      return "away";
-    case PostEnd::shed:
-      return "shed";
-  }
-  return "";
-}
-
 void add(SessionStats& sum, const SessionStats& one) {
   add(sum.notifications, one.notifications);
   add(sum.stale_notifications, one.stale_notifications);

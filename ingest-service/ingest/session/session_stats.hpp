@@ -17,17 +17,28 @@ enum class PostEnd : std::uint8_t {
   away,     // 5.03
   shed,     // 4.29: readings only
 };
-inline constexpr std::size_t post_end_count = 4;
-const char* to_string(PostEnd end);
+constexpr const char* to_string(PostEnd end) {
+  switch (end) {
+    case PostEnd::stored:
+      return "stored";
+    case PostEnd::refused:
+      return "refused";
+    case PostEnd::away:
+      return "away";
+    case PostEnd::shed:
+      return "shed";
+  }
+  return "";
+}
 
 /// Counted by the device sessions of one shard; monotonic, except `held_acks`.
 struct SessionStats {
   std::array<std::array<std::uint64_t, 2>, resource_count> notifications{};  // by resource; 0 = NON, 1 = CON
   std::uint64_t stale_notifications = 0;                                     // older than one seen before
   std::array<std::uint64_t, 2> rejected_tokens{};                            // 0 = unknown, 1 = retired
-  std::array<std::array<std::uint64_t, record_result_count>, streams.size()> records{};  // by index_of()
-  std::array<std::uint64_t, quarantine_reason_count> quarantined{};
-  std::array<std::array<std::uint64_t, post_end_count>, resource_count> posts{};  // by resource
+  std::array<std::array<std::uint64_t, count_of<RecordResult>()>, streams.size()> records{};  // by index_of()
+  std::array<std::uint64_t, count_of<QuarantineReason>()> quarantined{};
+  std::array<std::array<std::uint64_t, count_of<PostEnd>()>, resource_count> posts{};  // by resource
   std::uint64_t registrations = 0, registrations_refused = 0;
   std::uint64_t observations = 0, observations_ended = 0;
   std::uint64_t held_acks = 0;        // now

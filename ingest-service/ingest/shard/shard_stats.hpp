@@ -10,15 +10,13 @@
 
 namespace wardlink::ingest {
 
-inline constexpr std::size_t close_reason_count = static_cast<std::size_t>(coap::CloseReason::protocol) + 1;
-
 /// Everything that one shard knows of itself.
 struct ShardStats {
   SessionStats session;
   coap::SessionCounters listener;
   coap::ConnectionCounters connections;  // of all sessions, past ones included
-  std::array<std::uint64_t, close_reason_count> refused_handshakes{};
-  std::array<std::uint64_t, close_reason_count> closed_sessions{};
+  std::array<std::uint64_t, count_of<coap::CloseReason>()> refused_handshakes{};
+  std::array<std::uint64_t, count_of<coap::CloseReason>()> closed_sessions{};
   std::uint64_t sessions = 0, half_open = 0, handshakes_waiting = 0;  // now
   std::uint64_t kernel_drops = 0;
   std::uint64_t muted_drops = 0;

@@ -12,20 +12,4 @@ const char* to_string(Lane lane) {
   return "";
 }
 
-const char* to_string(RecordResult result) {
-  switch (result) {
-    case RecordResult::committed:
-      return "committed";
-    case RecordResult::duplicate:
-      return "duplicate";
-    case RecordResult::quarantined:
-      return "quarantined";
-    case RecordResult::shed:
-      return "shed";
-    case RecordResult::refused:
-      return "refused";
-  }
-  return "";
-}
-
 }  // namespace wardlink::ingest

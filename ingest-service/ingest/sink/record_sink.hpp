@@ -60,8 +60,21 @@ enum class RecordResult : std::uint8_t {
   shed,         // dropped here for want of room, and counted: never an alarm record
   refused,      // an alarm record for which there was no room: not taken, so the device still owes it
 };
-inline constexpr std::size_t record_result_count = 5;
-const char* to_string(RecordResult result);
+constexpr const char* to_string(RecordResult result) {
+  switch (result) {
+    case RecordResult::committed:
+      return "committed";
+    case RecordResult::duplicate:
+      return "duplicate";
+    case RecordResult::quarantined:
+      return "quarantined";
+    case RecordResult::shed:
+      return "shed";
+    case RecordResult::refused:
+      return "refused";
+  }
+  return "";
+}
 
 /// Whether storage holds it: then its ACK may leave.
 constexpr bool is_durable(RecordResult result) {
