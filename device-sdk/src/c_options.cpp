@@ -7,14 +7,34 @@
 namespace wardlink::c_api {
 namespace {
 
+wardlink_priority as_c(AlarmPriority priority) {
+  switch (priority) {
+    case AlarmPriority::low:
+      return WARDLINK_LOW;
+    case AlarmPriority::medium:
+      return WARDLINK_MEDIUM;
+    case AlarmPriority::high:
+      return WARDLINK_HIGH;
+  }
+  return WARDLINK_HIGH;
+}
+
+wardlink_side as_c(AlarmLimit::Side side) {
+  switch (side) {
+    case AlarmLimit::Side::high:
+      return WARDLINK_AT_LEAST;
+    case AlarmLimit::Side::low:
+      return WARDLINK_AT_MOST;
+  }
+  return WARDLINK_AT_MOST;
+}
+
 /// The defaults as C sees them. The catalogue's names are literals: they end with a zero byte and live forever.
 const std::vector<wardlink_limit>& default_limits() {
   static const auto limits = [] {
     std::vector<wardlink_limit> rows;
     for (const auto& limit : AlarmSettings::news2_extremes()) {
-      rows.push_back({signs::find(limit.sign)->wire.data(),
-                      limit.side == AlarmLimit::Side::high ? WARDLINK_AT_LEAST : WARDLINK_AT_MOST, limit.threshold,
-                      static_cast<wardlink_priority>(limit.priority)});
+      rows.push_back({signs::find(limit.sign)->wire.data(), as_c(limit.side), limit.threshold, as_c(limit.priority)});
     }
     return rows;
   }();
@@ -27,24 +47,35 @@ std::string text_of(const char* text, const char* what) {
 }
 
 AlarmPriority priority_of(wardlink_priority priority) {
-  if (priority < WARDLINK_LOW || priority > WARDLINK_HIGH) {
-    throw std::invalid_argument("A priority is neither WARDLINK_LOW nor WARDLINK_MEDIUM nor WARDLINK_HIGH.");
+  switch (priority) {
+    case WARDLINK_LOW:
+      return AlarmPriority::low;
+    case WARDLINK_MEDIUM:
+      return AlarmPriority::medium;
+    case WARDLINK_HIGH:
+      return AlarmPriority::high;
   }
-  return static_cast<AlarmPriority>(priority);
+  throw std::invalid_argument("A priority is neither WARDLINK_LOW nor WARDLINK_MEDIUM nor WARDLINK_HIGH.");
 }
 
 AlarmKind kind_of(wardlink_alarm_kind kind) {
-  if (kind != WARDLINK_PHYSIOLOGICAL && kind != WARDLINK_TECHNICAL) {
-    throw std::invalid_argument("An alarm's kind is neither WARDLINK_PHYSIOLOGICAL nor WARDLINK_TECHNICAL.");
+  switch (kind) {
+    case WARDLINK_PHYSIOLOGICAL:
+      return AlarmKind::physiological;
+    case WARDLINK_TECHNICAL:
+      return AlarmKind::technical;
   }
-  return static_cast<AlarmKind>(kind);
+  throw std::invalid_argument("An alarm's kind is neither WARDLINK_PHYSIOLOGICAL nor WARDLINK_TECHNICAL.");
 }
 
 AlarmLimit::Side side_of(wardlink_side side) {
-  if (side != WARDLINK_AT_LEAST && side != WARDLINK_AT_MOST) {
-    throw std::invalid_argument("An alarm limit's side is neither WARDLINK_AT_LEAST nor WARDLINK_AT_MOST.");
+  switch (side) {
+    case WARDLINK_AT_LEAST:
+      return AlarmLimit::Side::high;
+    case WARDLINK_AT_MOST:
+      return AlarmLimit::Side::low;
   }
-  return side == WARDLINK_AT_LEAST ? AlarmLimit::Side::high : AlarmLimit::Side::low;
+  throw std::invalid_argument("An alarm limit's side is neither WARDLINK_AT_LEAST nor WARDLINK_AT_MOST.");
 }
 
 std::optional<double> unless_nan(double value) { return std::isnan(value) ? std::nullopt : std::optional(value); }

@@ -81,9 +81,9 @@ bool read_condition(const Json& line, Alarm& alarm) {
   const auto priority = whole(line, "priority").value_or(0);
   alarm.code = word(line, "code");
   alarm.kind = kind == "technical" ? AlarmKind::technical : AlarmKind::physiological;
-  alarm.priority = static_cast<AlarmPriority>(priority);
-  return (kind == "technical" || kind == "physiological") && priority >= 1 && priority <= 3 && !alarm.code.empty() &&
-         alarm.code.size() <= kMaxCode;
+  if (priority < 1 || priority > 3) return false;
+  alarm.priority = AlarmPriority{static_cast<std::uint8_t>(priority)};
+  return (kind == "technical" || kind == "physiological") && !alarm.code.empty() && alarm.code.size() <= kMaxCode;
 }
 
 bool read_sign(const Json& line, Alarm& alarm) {

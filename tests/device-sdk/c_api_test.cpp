@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <new>
 #include <sstream>
@@ -234,6 +235,29 @@ TEST(CApi, RefusesWhatTheCatalogueAndTheEnumsDoNotHave) {
        }) {
     EXPECT_EQ(error, WARDLINK_INVALID_ARGUMENT);
     EXPECT_STRNE(wardlink_error_detail(), "");
+  }
+}
+
+TEST(CApi, PrioritiesAndKindsAreTheSdksOwn) {
+  const auto path = std::filesystem::temp_directory_path() / ("c_api_enums_" + std::to_string(getpid()) + ".jsonl");
+  Options options(1);
+  options.journal_path = path.c_str();
+  const auto device = started(options);
+  for (const auto priority : {WARDLINK_LOW, WARDLINK_MEDIUM, WARDLINK_HIGH}) {
+    for (const auto kind : {WARDLINK_PHYSIOLOGICAL, WARDLINK_TECHNICAL}) {
+      auto alarm = alarm_of("fall");
+      alarm.priority = priority;
+      alarm.kind = kind;
+      EXPECT_EQ(raise(device, alarm), WARDLINK_OK) << wardlink_error_detail();
+    }
+  }
+  std::ifstream journal(path);
+  const std::string text{std::istreambuf_iterator<char>(journal), {}};
+  std::filesystem::remove(path);
+  for (const char* kind : {"physiological", "technical"}) {
+    for (const char* priority : {"1", "2", "3"}) {
+      EXPECT_THAT(text, HasSubstr("\"kind\":\"" + std::string(kind) + "\",\"priority\":" + priority));
+    }
   }
 }
 

@@ -5,10 +5,29 @@
 # been checked becomes an enumerator in braces, Stream{number}, which takes no other enumeration.
 set -uo pipefail
 cd "$1" || exit 1
+bad=0
 
-folders='ingest-service/ingest ingest-service/storage'
-found=$(grep -rnE 'static_cast<([a-z0-9]+::)*([A-Z][A-Za-z]*::)*[A-Z][A-Za-z]*>' $folders --include='*.cpp' --include='*.hpp')
-[ -z "$found" ] && exit 0
-echo 'an enumeration is converted by static_cast; write a function with a switch:'
-echo "$found"
-exit 1
+# Types of C++ begin with a capital letter; C's have lower case, as numbers have.
+of_c=$(grep -rohE 'typedef enum [a-z0-9_]+' device-sdk/include | sed 's/.* //' | paste -sd '|')
+[ -n "$of_c" ] || { echo 'no enumeration of the C API is found'; bad=1; }
+pattern="static_cast<(::)?([A-Za-z0-9_]+::)*([A-Z][A-Za-z0-9_]*|$of_c)>"
+
+# The pattern finds what it is to find.
+for line in 'static_cast<Stream>(n)' 'static_cast<v1::Alarm_Kind>(n)' 'static_cast<AlarmLimit::Side>(n)' \
+  'static_cast<::wardlink::storage::AlarmKind>(n)' 'static_cast<wardlink_priority>(n)'; do
+  grep -qE "$pattern" <<<"$line" || { echo "$line is not found"; bad=1; }
+done
+for line in 'static_cast<std::uint8_t>(n)' 'static_cast<int>(n)' 'Stream{n}'; do
+  ! grep -qE "$pattern" <<<"$line" || { echo "$line is found"; bad=1; }
+done
+
+for folder in device-sdk ingest-service/ingest ingest-service/storage ingest-service/client ingest-service/client-library; do
+  sources=$(find "$folder" -name '*.cpp' -o -name '*.hpp')
+  [ -n "$sources" ] || { echo "$folder has no source"; bad=1; continue; }
+  found=$(grep -nE "$pattern" $sources)
+  [ -z "$found" ] && continue
+  echo 'an enumeration is converted by static_cast; write a function with a switch:'
+  echo "$found"
+  bad=1
+done
+exit $bad
