@@ -8,7 +8,9 @@
 
 #include "places.hpp"
 #include "scripted_server.hpp"
+#include "tcp_relay.hpp"
 #include "wardlink/client/pages.hpp"
+#include "wardlink/client/watch.hpp"
 
 namespace wardlink::client {
 namespace {
@@ -30,6 +32,15 @@ class ConnectionTest : public command_line::ClientTest {
   }
   static std::optional<Error> ask(const Connection& connection) {
     return ask(connection, *v1::VitalsService::NewStub(connection.channel()));
+  }
+  /// As connection_options(), by way of the relay.
+  ConnectionOptions by(const TcpRelay& relay) const {
+    auto options = connection_options();
+    options.server = "localhost:" + std::to_string(relay.port());
+    return options;
+  }
+  std::uint16_t port() const {
+    return static_cast<std::uint16_t>(std::stoi(address().substr(address().find(':') + 1)));
   }
   std::string text_of(const std::string& file) const {
     std::ifstream stream(pki(file));
@@ -56,6 +67,49 @@ TEST_F(ConnectionTest, AnErrorHasACauseACodeAndASentence) {
   error = ask(Connection(options)).value();
   EXPECT_EQ(error.cause(), Cause::unreachable);
   EXPECT_STREQ(error.what(), "Nobody answers at 127.99.98.97:1.");
+}
+
+class LostConnection : public ConnectionTest, public testing::WithParamInterface<TcpRelay::Cut> {};
+INSTANTIATE_TEST_SUITE_P(By, LostConnection, testing::Values(TcpRelay::Cut::close, TcpRelay::Cut::reset));
+
+// The server is killed while it is asked.
+TEST_P(LostConnection, IsAServerThatIsAway) {
+  TcpRelay relay(port(), GetParam());
+  const auto seen = std::make_shared<std::promise<void>>();
+  vitals_.latest = [&relay, until = seen->get_future().share()](const auto&, auto&) {
+    relay.cut();
+    until.wait();
+    return grpc::Status::OK;
+  };
+  const Connection connection(by(relay));
+  const auto error = ask(connection).value();
+  seen->set_value();
+  EXPECT_EQ(error.cause(), Cause::away) << error.what();
+  EXPECT_THAT(error.what(), HasSubstr("is away"));
+  EXPECT_NE(ask(connection).value().cause(), Cause::tls) << "nobody listens any more";
+}
+
+TEST_P(LostConnection, IsAStreamWhoseServerIsAway) {
+  TcpRelay relay(port(), GetParam());
+  const auto seen = std::make_shared<std::promise<void>>();
+  vitals_.watch = [&relay, until = seen->get_future().share()](const auto&, auto& writer) {
+    writer.Write(v1::WatchResponse());
+    relay.cut();
+    until.wait();
+    return grpc::Status::OK;
+  };
+  Connection connection(by(relay));
+  Watch watch(connection, {});
+  std::optional<WatchEvent> event;
+  while ((event = watch.next()) && !std::holds_alternative<StreamLost>(*event)) {
+  }
+  seen->set_value();
+  EXPECT_EQ(std::get<StreamLost>(event.value()).error.cause(), Cause::away);
+}
+
+TEST_P(LostConnection, BeforeItStoodIsTls) {
+  const TcpRelay relay(0, GetParam());
+  EXPECT_EQ(ask(Connection(by(relay))).value().cause(), Cause::tls);
 }
 
 TEST_F(ConnectionTest, ACallEndsAtItsTimeout) {

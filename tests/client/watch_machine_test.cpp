@@ -210,6 +210,18 @@ TEST_F(WatchMachineTest, AnUnusableCursorIsToldAndThePresentStateFollows) {
   EXPECT_THAT(events(), ElementsAre("two"));
 }
 
+// The database was away for long and comes back as another one.
+TEST_F(WatchMachineTest, ACursorThatIsGivenUpDoesNotWaitAsAnOutageDoes) {
+  start({.cursor = "of another database"});
+  for (int i = 0; i < 10; ++i) pause_after_a_loss();
+  at_deadline();
+  end(error(grpc::StatusCode::OUT_OF_RANGE));
+  EXPECT_EQ(*machine_->deadline() - now_, 100ms);
+  EXPECT_EQ(at_deadline(), Action::open);
+  end(away);
+  EXPECT_EQ(*machine_->deadline() - now_, 200ms) << "another outage begins";
+}
+
 TEST_F(WatchMachineTest, OutOfRangeEndsItWhereThereIsNoCursorOrNoWishToBeginAnew) {
   start();
   at_deadline();

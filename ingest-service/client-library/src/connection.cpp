@@ -20,10 +20,11 @@ Cause cause_of_absence(const std::string& detail) {
   if (has_any_of(detail, {"Connection refused", "No route to host", "Network is unreachable"})) {
     return Cause::unreachable;
   }
-  if (has_any_of(detail, {"andshake", "CERTIFICATE", "SSL_ERROR", "verification failed", "Socket closed",
-                          "Connection reset", "Broken pipe"})) {
-    return Cause::tls;
-  }
+  if (has_any_of(detail, {"andshake", "CERTIFICATE", "SSL_ERROR", "verification failed"})) return Cause::tls;
+  // A server that does not trust one's certificate closes the connection before it stands, and says no more. A
+  // connection that stood is lost with its server.
+  const bool stood = !has_any_of(detail, {"failed to connect"});
+  if (!stood && has_any_of(detail, {"Socket closed", "Connection reset", "Broken pipe"})) return Cause::tls;
   return Cause::away;
 }
 

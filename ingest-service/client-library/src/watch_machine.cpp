@@ -55,6 +55,7 @@ void WatchMachine::handle_end(Instant now, const Error& error, bool renewed) {
   if (is_final(cause, renewed)) return end(cause);
   if (cause.code() == grpc::StatusCode::OUT_OF_RANGE) {
     request_.clear_cursor();
+    pause_ = options_.first_pause;  // the server is there
     reason_of_state_ = PresentState::Reason::resynchronised;
   }
   lose(now, cause);

@@ -15,8 +15,8 @@ enum class Cause : std::uint8_t {
   not_pem,       // what was given as PEM is none
   unknown_name,  // the resolver does not know the server's name
   unreachable,   // nobody answers at the server's address
-  tls,           // a server answers, and TLS with it fails
-  away,          // the server or its database is away, for any other reason
+  tls,           // a server answers, and TLS with it fails: the connection ended before it stood
+  away,          // the server or its database is away, for any other reason: a connection that stood was lost
   late,          // no answer before the deadline, or a stream that fell silent
   refused,       // the server answered, with another code
   contract,      // the server's answer breaks the contract

@@ -26,7 +26,8 @@ struct WatchOptions {
   // Nothing heard for so long is a loss. The server says something every 5 s at the latest.
   std::chrono::milliseconds silence{15'000};
   // Before a lost stream is tried again: the first pause, doubling with each try up to the longest, until there is a
-  // new cursor. Each is cut by chance to between half of it and all of it, so that many clients do not come at once.
+  // new cursor, or the one that there was is given up. Each is cut by chance to between half of it and all of it, so
+  // that many clients do not come at once.
   std::chrono::milliseconds first_pause{100};
   std::chrono::milliseconds longest_pause{5'000};
 };
