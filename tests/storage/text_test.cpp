@@ -21,7 +21,8 @@ TEST(Text, ADoubleIsItsShortestTextAndReadsBackTheSame) {
 
 TEST(Text, ArraysQuoteWhatNeedsIt) {
   EXPECT_EQ(ArrayText().text(), "{}");
-  EXPECT_EQ(ArrayText().add(std::int64_t{-1}).add_null().add("{1,2}").text(), R"({-1,NULL,"{1,2}"})");
+  EXPECT_EQ(ArrayText().add(std::int64_t{-1}).add_null().add_array(std::vector<std::uint16_t>{1, 2}).text(),
+            R"({-1,NULL,"{1,2}"})");
   EXPECT_EQ(array_of(std::vector<std::string>{R"(a"b\c)", "{,}", ""}), R"({"a\"b\\c","{,}",""})");
 }
 

@@ -127,7 +127,7 @@ class LaneQueue {
   std::size_t size() const { return size_; }
   /// Audit entries of which it is not known that they arrived.
   std::size_t audits() const { return audits_.size(); }
-  /// Nothing waits and nothing is on its way.
+  /// No record and no audit entry waits or is unanswered. Sessions may still be to be attached or detached.
   bool drained() const { return size_ == 0 && audits_.empty(); }
   const Counters& counters() const { return counters_; }
 

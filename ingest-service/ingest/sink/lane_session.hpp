@@ -22,7 +22,7 @@ struct LaneDevice {
   std::size_t unanswered = 0;  // records
 
   // Of Turns.
-  std::list<LaneSession*> active;  // those that have something waiting, in turn; some may be parked meanwhile
+  std::list<LaneSession*> active;  // in turn; leave when it comes if nothing waits or they are parked
   std::size_t bytes = 0;           // waiting, of sessions that are not parked
   std::size_t deficit = 0;         // bytes that it may still send in its turn
   bool in_turn = false, in_ring = false;

@@ -1,7 +1,7 @@
 #pragma once
 // Whose record goes next. Devices take turns (deficit round robin): each sends a quantum of bytes, its sessions one
 // after the other and each in order, then it is the next one's turn. So what a device sends too much waits behind
-// itself. Nothing is found by walking what waits.
+// itself. No record is searched for; only forget() walks a device's sessions or the devices.
 
 #include <cstdint>
 #include <deque>
@@ -25,12 +25,12 @@ class Turns {
   /// The oldest that waits of a session that has something waiting, whoever's turn it is.
   Record take_oldest(LaneSession& session);
 
-  /// The session in turn; nullptr where nothing waits.
+  /// The session in turn; nullptr where empty().
   LaneSession* first();
   /// The oldest record of first(). Empty: it is larger than what the device may still send, so it is the next one's
   /// turn.
   std::optional<Record> serve(LaneSession& session);
-  /// Of the device with most bytes waiting, the session in turn; nullptr where nothing waits.
+  /// Of the device with most bytes waiting, the session in turn; nullptr where empty().
   LaneSession* greediest();
   /// Nothing waits but for what is suspended.
   bool empty() const { return by_bytes_.empty(); }
@@ -49,8 +49,11 @@ class Turns {
   static LaneSession* first_of(LaneDevice& device);
 
   std::size_t quantum_;
-  std::deque<LaneDevice*> ring_;  // those that have something waiting, in the order of their turns
-  std::set<std::tuple<std::size_t, std::uint64_t, LaneDevice*>> by_bytes_;  // the same by bytes that wait
+  // Those that have something waiting that is not suspended, in the order of their turns. One that has nothing any
+  // longer leaves when its turn comes.
+  std::deque<LaneDevice*> ring_;
+  // Those that have something waiting that is not suspended, by its bytes.
+  std::set<std::tuple<std::size_t, std::uint64_t, LaneDevice*>> by_bytes_;
 };
 
 }  // namespace wardlink::ingest

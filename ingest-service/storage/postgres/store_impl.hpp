@@ -54,16 +54,6 @@ inline std::optional<Instant> optional_instant(const pqxx::field& field) {
   return read_instant(field.c_str());
 }
 
-inline std::optional<double> optional_double(const pqxx::field& field) {
-  if (field.is_null()) return std::nullopt;
-  return read_double(field.c_str());
-}
-
-inline std::optional<std::uint64_t> optional_count(const pqxx::field& field) {
-  if (field.is_null()) return std::nullopt;
-  return field.as<std::uint64_t>();
-}
-
 /// For $n::bigint where nothing means unbounded: an empty string, NULLIF in the statement.
 inline std::string instant_text(const std::optional<Instant>& at) { return at ? to_text(*at) : std::string(); }
 

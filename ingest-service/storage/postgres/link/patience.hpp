@@ -2,7 +2,6 @@
 // How long the database may keep somebody waiting. Its own timeouts (statements, locks) cannot help when it hangs as a
 // whole: frozen, its host gone, its disk stuck.
 
-#include <atomic>
 #include <chrono>
 #include <list>
 #include <thread>

@@ -67,11 +67,7 @@ void ArrayText::separate() {
 
 ArrayText& ArrayText::add(std::string_view plain) {
   separate();
-  // A nested array's own braces and commas must not be taken for ours.
-  const bool nested = plain.starts_with('{');
-  if (nested) items_ += '"';
   items_ += plain;
-  if (nested) items_ += '"';
   return *this;
 }
 

@@ -32,20 +32,20 @@ Instant read_instant(std::string_view micros);
 /// The reverse of to_text_of_bytes().
 std::string read_bytes(std::string_view text);
 
-/// A one-dimensional array, element by element.
+/// An array of one dimension, element by element; an element may be the text of another array.
 class ArrayText {
  public:
-  /// A number, or a nested array of numbers: needs no escape.
+  /// What needs no escape: no quotes, backslashes, commas, braces or spaces, not empty, not NULL.
   ArrayText& add(std::string_view plain);
   ArrayText& add(std::int64_t value);
   ArrayText& add(double value);
+  /// Any text.
   ArrayText& add_quoted(std::string_view text);
   ArrayText& add_null() { return add("NULL"); }
   template <typename Number>
   ArrayText& add_array(const std::vector<Number>& numbers);
   std::string text() const& { return items_ + "}"; }
   std::string text() && { return std::move(items_ += '}'); }
-  std::size_t size() const { return size_; }
 
  private:
   void separate();
