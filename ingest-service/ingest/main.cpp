@@ -38,9 +38,9 @@ int serve(const Config& config) {
   Service service(config);
   {
     const MetricsPort port(config.metrics_port, [&service] { return metrics(service.stats()); });
+    if (!config.ready_file.empty()) wardlink::daemon::write_ready_file(config.ready_file, service.port(), port.port());
     spdlog::info(fmt::format("listening on UDP port {} of {}; counters at http://127.0.0.1:{}/metrics; storage at {}",
                              service.port(), config.listen, port.port(), config.storage));
-    if (!config.ready_file.empty()) wardlink::daemon::write_ready_file(config.ready_file, service.port(), port.port());
     for (auto came = signals.wait(); came != Signals::Came::end; came = signals.wait())
       if (came == Signals::Came::reload) renew(service, config.files);
   }

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -120,11 +121,11 @@ int serve(ProgramConfig& config, const Signals& signals) {
   Server server(config.server, *store, *store, *store, *store);
   const MetricsPort metrics_port(for_ingest ? config.metrics_port_ingest : config.metrics_port,
                                  [&server] { return metrics(server.stats()); });
-  spdlog::info(fmt::format("serving {} on port {}; counters at http://127.0.0.1:{}/metrics",
-                           for_ingest ? "ingest" : "the API", server.port(), metrics_port.port()));
   const Ports ports{static_cast<std::uint16_t>(server.port()), metrics_port.port()};
   if (!config.ready_file.empty()) wardlink::daemon::write_ready_file(config.ready_file, ports.port, ports.metrics_port);
   wardlink::daemon::tell_supervisor(ports);
+  spdlog::info(fmt::format("serving {} on port {}; counters at http://127.0.0.1:{}/metrics",
+                           for_ingest ? "ingest" : "the API", server.port(), metrics_port.port()));
   look_after(*store, server, config, signals);
   spdlog::info("stopping");
   server.set_serving(false);
@@ -160,6 +161,10 @@ int serve_store(int argc, char** argv, ProgramConfig& config) {
     case Store::postgres:
       break;
   }
+  if (!PostgresStore::is_connection(config.database))
+    throw std::runtime_error(
+        "--database is neither how PostgreSQL is reached (host=... dbname=..., or postgresql://...) nor memory: (with "
+        "its colon).");
   if (config.serve == Serve::all) return supervise(argc, argv, config);
   return serve(config, Signals());
 }

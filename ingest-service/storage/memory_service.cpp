@@ -50,16 +50,16 @@ struct Port {
 
 void tell(const ProgramConfig& config, const Port& ingest, const Port& api) {
   spdlog::warn("--database memory: nothing is kept: records, patients and grants end with this process");
+  if (!config.ready_file.empty())
+    daemon::write_ready_file(config.ready_file, {{"port", api.server.port()},
+                                                 {"metrics_port", api.metrics_port.port()},
+                                                 {"ingest_port", ingest.server.port()},
+                                                 {"ingest_metrics_port", ingest.metrics_port.port()},
+                                                 {"pid", getpid()}});
   spdlog::info(
       fmt::format("serving the API on port {}, ingest on port {}; counters at http://127.0.0.1:{}/metrics and "
                   "http://127.0.0.1:{}/metrics",
                   api.server.port(), ingest.server.port(), api.metrics_port.port(), ingest.metrics_port.port()));
-  if (config.ready_file.empty()) return;
-  daemon::write_ready_file(config.ready_file, {{"port", api.server.port()},
-                                               {"metrics_port", api.metrics_port.port()},
-                                               {"ingest_port", ingest.server.port()},
-                                               {"ingest_metrics_port", ingest.metrics_port.port()},
-                                               {"pid", getpid()}});
 }
 
 }  // namespace

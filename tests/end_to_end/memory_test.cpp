@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Words = std::vector<std::string>;
 
 class InMemory : public ::testing::Test {
@@ -45,8 +46,8 @@ class InMemory : public ::testing::Test {
     return nlohmann::json::parse(read_file(file));
   }
 
-  Process start_storage(const Words& more) const {
-    return start("storage", joined({"--database", "memory:", "--cert", pki("storage.pem"), "--key", pki("storage.key"),
+  Process start_storage(const Words& more, const std::string& database = "memory:") const {
+    return start("storage", joined({"--database", database, "--cert", pki("storage.pem"), "--key", pki("storage.key"),
                                     "--ca", pki("service-ca.pem"), "--grant", "urn:wardlink:service:ingest=ingest",
                                     "--grant", "urn:wardlink:client:admin=admin"},
                                    more));
@@ -112,6 +113,32 @@ TEST_F(InMemory, ItIsForOneProcess) {
     EXPECT_THAT(storage.log(), HasSubstr("--database memory: is kept by one process"));
     EXPECT_THAT(storage.log(), EndsWith(std::string("--serve ") + half + ".\n"));
   }
+}
+
+// What is wrong in how the database is named is told at once, and a password in it is not.
+TEST_F(InMemory, WhatIsNoDatabaseIsRefused) {
+  for (const auto* wrong : {"memory", "secret", "host=/run dbname", "dbnme=wardlink", "postgresql://[::1/wardlink"}) {
+    for (const auto* serve : {"all", "ingest", "api"}) {
+      Process storage = start_storage({"--serve", serve}, wrong);
+      ASSERT_TRUE(eventually([&] { return !storage.running(); }, std::chrono::seconds{60})) << wrong;
+      EXPECT_EQ(storage.wait(), 1) << wrong;
+      EXPECT_THAT(storage.log(), HasSubstr("--database is neither how PostgreSQL is reached")) << wrong;
+      EXPECT_THAT(storage.log(), Not(HasSubstr("secret")));
+    }
+  }
+}
+
+TEST_F(InMemory, WhoSaysThatItServesHasWrittenItsReadyFile) {
+  std::filesystem::create_directory(path("storage.ready.new"));  // so that it cannot be written
+  Process storage = start_both_ports();
+  EXPECT_EQ(storage.wait(), 1);
+  EXPECT_THAT(storage.log(), HasSubstr("cannot be written"));
+  EXPECT_THAT(storage.log(), Not(HasSubstr("serving")));
+  std::filesystem::create_directory(path("ingest.ready.new"));
+  Process ingest = start_ingest(1);
+  EXPECT_EQ(ingest.wait(), 1);
+  EXPECT_THAT(ingest.log(), HasSubstr("cannot be written"));
+  EXPECT_THAT(ingest.log(), Not(HasSubstr("listening")));
 }
 
 }  // namespace

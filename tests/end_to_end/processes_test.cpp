@@ -99,6 +99,20 @@ TEST_F(Supervised, WhatEndsIsStartedAgainOnItsPort) {
   }
 }
 
+TEST_F(Supervised, WhoSaysThatItServesHasWrittenItsReadyFile) {
+  for (const std::string serve : {"ingest", "api"}) {
+    const auto name = stack().pki() + "/storage", suffix = std::string(serve == "ingest" ? "-ingest" : "");
+    Process half(
+        {places::program("wardlink-storage"), "--serve", serve, "--listen" + suffix, "127.0.0.1:0",
+         "--metrics-port" + suffix, "0", "--database", stack().database(), "--cert", name + ".pem", "--key",
+         name + ".key", "--ca", stack().pki() + "/service-ca.pem", "--ready-file", stack().path("no/such/folder")},
+        stack().path(serve + "-unready.log"));
+    EXPECT_EQ(half.wait(), 1) << half.log();
+    EXPECT_EQ(times(half.log(), "cannot be written"), 1u) << half.log();
+    EXPECT_EQ(times(half.log(), "serving"), 0u) << half.log();
+  }
+}
+
 TEST_F(Supervised, AReloadAndTheEndReachBoth) {
   auto all = start();
   ASSERT_TRUE(is_ready()) << all.log();

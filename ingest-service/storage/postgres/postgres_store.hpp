@@ -1,5 +1,5 @@
 #pragma once
-// The stores' tenant: PostgreSQL. The only code that sees libpqxx lies behind this header, in postgres/.
+// The stores' tenant: PostgreSQL. The only code that sees libpqxx and libpq lies behind this header, in postgres/.
 
 #include <chrono>
 #include <functional>
@@ -16,13 +16,16 @@ namespace wardlink::storage {
 class PostgresStore final : public RecordStore, public RegistryStore, public AccessStore, public LiveStore {
  public:
   struct Config {
-    std::string connection;  // libpq connection string or URI
+    std::string connection;  // libpq connection string or URI: is_connection()
     /// Brings the schema up to date, makes partitions, begins an epoch after a restore. Without it the schema must be
     /// there already, and nothing is written but what callers ask for.
     bool keeps_schema = true;
     std::size_t max_readers = 8;   // connections for queries (and 4 for what comes first); a call waits 5 s for one
     int partition_days_back = 60;  // so old a session may be for attach() to make the partitions of its days
   };
+
+  /// Whether libpq can read it as a connection string or URI. Nobody is connected to. Any thread.
+  static bool is_connection(const std::string& text);
 
   /// Connects, refuses an unfit database (StoreUnfit), brings the schema up to date under a lock, makes the partitions
   /// of the days to come. StoreError::Kind::away while the database does not answer, or who keeps the schema has not

@@ -1,10 +1,21 @@
+#include <libpq-fe.h>
 #include <spdlog/spdlog.h>
+
+#include <memory>
 
 #include "storage/postgres/schema/migrations.hpp"
 #include "storage/postgres/store_impl.hpp"
 #include "storage/postgres/write/writer.hpp"
 
 namespace wardlink::storage {
+
+bool PostgresStore::is_connection(const std::string& text) {
+  char* why = nullptr;  // may repeat a password
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(text.c_str(), &why),
+                                                                             &PQconninfoFree);
+  PQfreemem(why);
+  return options != nullptr;
+}
 
 PostgresStore::PostgresStore(Config config) : impl_(std::make_unique<Impl>(config)) {
   if (!impl_->keeps_schema) {
