@@ -1,15 +1,20 @@
 #include "disk.hpp"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace wardlink::simulation {
 namespace {
@@ -28,11 +33,28 @@ bool is_file(int descriptor, const std::string& path) {
          mine.st_dev == named.st_dev;
 }
 
+constexpr std::string_view prefix = "wardlink-disk-of-";
+
+/// Folders of processes that are there no more.
+void remove_left_behind() {
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path())) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with(prefix)) continue;
+    const auto process = std::atoi(name.c_str() + prefix.size());
+    if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) left.push_back(entry.path());
+  }
+  std::error_code ignored;  // another process may remove them, too
+  for (const auto& folder : left) std::filesystem::remove_all(folder, ignored);
+}
+
 }  // namespace
 
 Disk::Disk(std::size_t number) {
-  std::string pattern =
-      (std::filesystem::temp_directory_path() / ("wardlink-disk-" + std::to_string(number) + "-XXXXXX")).string();
+  static std::once_flag once;
+  std::call_once(once, remove_left_behind);
+  const auto name = std::string(prefix) + std::to_string(::getpid()) + "-" + std::to_string(number) + "-XXXXXX";
+  std::string pattern = (std::filesystem::temp_directory_path() / name).string();
   folder_ = ::mkdtemp(pattern.data());
 }
 

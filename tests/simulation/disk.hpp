@@ -12,7 +12,8 @@ namespace wardlink::simulation {
 
 class Disk {
  public:
-  /// Makes an empty folder, removed with it. `number`: of the device.
+  /// Makes an empty folder, removed with it. `number`: of the device. The first of a process removes what others that
+  /// were killed or crashed have left behind.
   explicit Disk(std::size_t number);
   ~Disk();
   Disk(const Disk&) = delete;

@@ -1,6 +1,6 @@
 #pragma once
-// What must hold, whatever fails: I1 to I6 (docs/testing.md, "The simulation"). Judged by the devices' books and the
-// store's rows; counters are read for I3 alone, which is about counters.
+// What must hold, whatever fails: I1 to I6 and I8 (docs/testing.md, "The simulation"). Judged by the devices' books and
+// the store's rows; counters are read for I3 alone, which is about counters.
 
 #include <cstdint>
 #include <map>

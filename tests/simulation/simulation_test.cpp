@@ -1,10 +1,15 @@
 // The ward in virtual time (docs/testing.md, "The simulation"): a few seeds here, under sanitizers; a hundred in
 // simulation.seeds.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <filesystem>
 
+#include "disk.hpp"
 #include "places.hpp"
 #include "shrink.hpp"
 #include "world.hpp"
@@ -48,6 +53,26 @@ TEST(Simulation, OneSeedIsOneRunInAnyProcess) {
   const auto once = trace_of("--first 11 --minutes 5");
   EXPECT_EQ(once.size(), std::string("11 0123456789abcdef\n").size()) << once;
   EXPECT_EQ(once, trace_of("--first 11 --minutes 5"));
+}
+
+/// Folders of the disks that a process has not removed.
+std::size_t disks_of(pid_t process) {
+  const auto prefix = "wardlink-disk-of-" + std::to_string(process) + "-";
+  const std::filesystem::directory_iterator all(std::filesystem::temp_directory_path());
+  return static_cast<std::size_t>(std::count_if(
+      begin(all), end(all), [&](const auto& entry) { return entry.path().filename().string().starts_with(prefix); }));
+}
+
+TEST(Simulation, DisksOfAProcessThatWasKilledAreRemovedByTheNext) {
+  const auto process = fork();
+  if (process == 0) {
+    Disk one(1), other(2);
+    _exit(0);
+  }
+  ASSERT_EQ(waitpid(process, nullptr, 0), process);
+  EXPECT_EQ(disks_of(process), 2u);
+  trace_of("--minutes 1 --devices 1");
+  EXPECT_EQ(disks_of(process), 0u);
 }
 
 TEST(Schedule, ReadsWhatItWrites) {
