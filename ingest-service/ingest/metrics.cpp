@@ -13,6 +13,7 @@ void add_network(MetricFamilies& to, const ShardStats& s) {
   to.counter("datagrams", "UDP datagrams").sample(s.listener.datagrams_in, {{"direction", "in"}});
   to.sample(s.listener.datagrams_out, {{"direction", "out"}});
   to.counter("kernel_drops", "Datagrams that the kernel dropped on ingest's sockets").sample(s.kernel_drops);
+  to.counter("send_drops", "Datagrams that the kernel would not send: no buffer, no route").sample(s.send_drops);
   to.counter("datagrams_dropped", "Datagrams that led nowhere, by reason")
       .sample(s.listener.no_session, {{"reason", "no_session"}})
       .sample(s.listener.unauthenticated, {{"reason", "unauthenticated"}})
@@ -85,7 +86,7 @@ void add_posts(MetricFamilies& to, const SessionStats& s) {
 }
 
 void add_records(MetricFamilies& to, const SessionStats& s) {
-  to.counter("records", "Records by what became of them");
+  to.counter("records", "Records by what became of them; superseded = their device owes them in a newer session");
   for (std::size_t stream = 0; stream < streams.size(); ++stream)
     for (std::uint8_t result = 0; result < count_of<RecordResult>(); ++result)
       to.sample(s.records[stream][result],
@@ -122,6 +123,13 @@ void add_sink(MetricFamilies& to, const ServiceStats& s) {
   to.counter("sink_handovers", "Times that a shard handed over what a turn brought, under one lock")
       .sample(s.lanes.readings.handovers, {{"stream", "vitals"}})
       .sample(s.lanes.alarms.handovers, {{"stream", "alarms"}});
+  to.counter("sink_appended", "Records taken, to go to storage")
+      .sample(readings.appended, {{"stream", "vitals"}})
+      .sample(alarms.appended, {{"stream", "alarms"}});
+  to.counter("sink_parked",
+             "Times that storage did not take a record, for it had not attached its session: it goes again")
+      .sample(readings.parked, {{"stream", "vitals"}})
+      .sample(alarms.parked, {{"stream", "alarms"}});
   to.counter("sink_resent", "Records sent again after a stream was lost")
       .sample(readings.resent, {{"stream", "vitals"}})
       .sample(alarms.resent, {{"stream", "alarms"}});

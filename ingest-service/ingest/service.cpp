@@ -178,6 +178,7 @@ ServiceStats Service::collect(std::chrono::steady_clock::time_point until) const
                        *fresh = one.shard->stats();
                        fresh->kernel_drops = one.driver->kernel_drops();
                        fresh->muted_drops = one.driver->muted_drops();
+                       fresh->send_drops = one.driver->send_drops();
                      })});
   }
   sum.lanes.readings.connected = sum.lanes.alarms.connected = true;

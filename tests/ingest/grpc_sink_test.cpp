@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 
 #include "ingest/scripted_storage.hpp"
@@ -224,6 +225,24 @@ TEST_F(GrpcSinkTest, AStreamThatStorageEndsIsOpenedAgain) {
   storage.be(Mood::commit);
   ASSERT_TRUE(wait([&] { return answers.size() == 1; }));
   EXPECT_TRUE(is_durable(answers[0].result));
+}
+
+// I8: while storage is away each session of a device takes over what the last one owed, and none goes uncounted.
+TEST_F(GrpcSinkTest, WhatADeviceThatIsBackOwesItselfIsAnswered) {
+  storage.be(Mood::refuse);
+  auto patient = config();
+  patient.refused_backoff = std::chrono::minutes{10};
+  auto sink = make(patient);
+  attach(*sink);
+  for (std::uint64_t i = 1; i <= 3; ++i) sink->append(alarm(i));
+  sink->flush();
+  const auto alarms_are_refused = [](const auto& change) { return change.lane == Lane::alarms && change.refused; };
+  ASSERT_TRUE(wait([&] { return std::ranges::any_of(changes, alarms_are_refused); }));
+  sink->detach(one);
+  attach(*sink, SinkSession{2});
+  sink->flush();
+  EXPECT_EQ(count(RecordResult::superseded), 3u);
+  EXPECT_EQ(sink->stats().alarms.waiting, 0u);
 }
 
 TEST_F(GrpcSinkTest, ASessionThatStorageForgotIsAttachedAgain) {

@@ -109,7 +109,6 @@ void Ingest::add(Counts& sum, const Process& process) {
     into.resent += one.resent;
     into.parked += one.parked;
     into.waited += one.waited;
-    into.superseded += one.superseded;
   };
   for (const auto& worker : process.workers) {
     ingest::add(sum.shards, worker->shard->stats());

@@ -29,6 +29,11 @@ void Lane::flush() {
   kick();
 }
 
+void Lane::put(ingest::Attachment& attachment) {
+  const auto answers = queue_.attach(attachment);
+  if (!answers.empty()) deliver_({answers.begin(), answers.end()});
+}
+
 void Lane::put(ingest::Record& record) {
   const auto answers = queue_.append(std::move(record), clock_.now());
   if (!answers.empty()) deliver_({answers.begin(), answers.end()});

@@ -34,7 +34,7 @@ class Lane {
  private:
   using Entry = std::variant<ingest::Attachment, ingest::SinkSession, ingest::Record, ingest::AuditEntry>;
 
-  void put(ingest::Attachment& attachment) { queue_.attach(attachment); }
+  void put(ingest::Attachment& attachment);
   void put(ingest::SinkSession& session) { queue_.detach(session); }
   void put(ingest::Record& record);
   void put(ingest::AuditEntry& entry) { queue_.audit(std::move(entry)); }

@@ -278,7 +278,9 @@ void World::note_consequences() {
   sometimes_.happened("a record was sent to storage again", counts.readings.resent + counts.alarms.resent);
   sometimes_.happened("a reading was shed", counts.readings.shed_vitals);
   sometimes_.happened("a reading waited for too long", counts.readings.waited);
-  sometimes_.happened("an alarm of a past session was taken back", counts.alarms.superseded);
+  sometimes_.happened("an alarm of a past session was taken back",
+                      shards.session.records[ingest::index_of(ingest::Stream::alarms)]
+                                            [static_cast<std::size_t>(ingest::RecordResult::superseded)]);
   for (const auto& device : devices_) {
     sometimes_.happened("a device sent again", device->past().retransmissions);
     sometimes_.happened("a device dropped a set", device->past().sets_dropped);

@@ -51,6 +51,7 @@ void add(ShardStats& sum, const ShardStats& one) {
   add(sum.handshakes_waiting, one.handshakes_waiting);
   add(sum.kernel_drops, one.kernel_drops);
   add(sum.muted_drops, one.muted_drops);
+  add(sum.send_drops, one.send_drops);
 }
 
 }  // namespace wardlink::ingest

@@ -20,6 +20,7 @@ struct ShardStats {
   std::uint64_t sessions = 0, half_open = 0, handshakes_waiting = 0;  // now
   std::uint64_t kernel_drops = 0;
   std::uint64_t muted_drops = 0;
+  std::uint64_t send_drops = 0;
 };
 
 void add(coap::ConnectionCounters& sum, const coap::ConnectionCounters& one);

@@ -50,7 +50,9 @@ struct PutInto {
   coap::Instant now;
   std::vector<SinkEvent>& answers;  // what is due at once
 
-  void operator()(const Attachment& attachment) const { queue.attach(attachment); }
+  void operator()(const Attachment& attachment) const {
+    for (const auto& answer : queue.attach(attachment)) answers.emplace_back(answer);
+  }
   void operator()(SinkSession session) const { queue.detach(session); }
   void operator()(Record& record) const {
     for (const auto& answer : queue.append(std::move(record), now)) answers.emplace_back(answer);
@@ -298,7 +300,6 @@ void add(GrpcLane::Stats& sum, const GrpcLane::Stats& one) {
   sum.queue.parked += one.queue.parked;
   sum.queue.attaches_refused += one.queue.attaches_refused;
   sum.queue.stamps_ignored += one.queue.stamps_ignored;
-  sum.queue.superseded += one.queue.superseded;
   sum.waiting += one.waiting;
   sum.audits += one.audits;
   sum.connected = sum.connected && one.connected;

@@ -20,8 +20,9 @@ LaneQueue::LaneQueue(const Config& config)
 
 // -- from the shard ---------------------------------------------------------------------------------------------------
 
-void LaneQueue::attach(const Attachment& attachment) {
-  if (config_.lane == Lane::alarms) take_back_orphans(attachment);
+std::vector<RecordAnswered> LaneQueue::attach(const Attachment& attachment) {
+  std::vector<RecordAnswered> answered;
+  if (config_.lane == Lane::alarms) answered = take_back_orphans(attachment);
   auto& session = sessions_[attachment.session];
   session.attachment = attachment;
   session.told = false;
@@ -32,6 +33,7 @@ void LaneQueue::attach(const Attachment& attachment) {
     ++session.device->sessions;
   }
   control_.push_back(attachment.session);
+  return answered;
 }
 
 void LaneQueue::detach(SinkSession name) {
@@ -74,18 +76,19 @@ void LaneQueue::release(LaneSession& session) {
 /// A device that is back sends again what was not acknowledged. What its past sessions left here would only pile up
 /// with every session that it opens while storage is away. Most have left nothing: then nothing is searched, so that
 /// many may come back at once.
-void LaneQueue::take_back_orphans(const Attachment& attachment) {
+std::vector<RecordAnswered> LaneQueue::take_back_orphans(const Attachment& attachment) {
   const auto device = devices_.find(attachment.device);
-  if (device == devices_.end()) return;
+  if (device == devices_.end()) return {};
   std::set<SinkSession> orphans;
   for (const SinkSession name : device->second.past) {
     const LaneSession& session = sessions_.at(name);
     if (session.attachment.boot == attachment.boot && session.unanswered > 0) orphans.insert(name);
   }
-  if (orphans.empty()) return;
+  if (orphans.empty()) return {};
+  std::vector<RecordAnswered> answered;
   const auto take_back = [&](const Record& record) {
     if (!orphans.contains(record.session)) return false;
-    ++counters_.superseded;
+    answered.push_back({record.session, record.ticket, record.fact.stream, RecordResult::superseded});
     settled(sessions_.at(record.session));
     return true;
   };
@@ -97,6 +100,7 @@ void LaneQueue::take_back_orphans(const Attachment& attachment) {
     while (!session.waiting.empty()) take_back(turns_.take_oldest(session));
     std::erase_if(session.parked, take_back);
   }
+  return answered;
 }
 
 RecordAnswered LaneQueue::drop(const Record& record, RecordResult result) {

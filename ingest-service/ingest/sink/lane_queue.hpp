@@ -63,7 +63,6 @@ class LaneQueue {
     std::uint64_t waited = 0;  // readings that waited for longer than they may, though storage answered
     std::uint64_t attaches_refused = 0;
     std::uint64_t stamps_ignored = 0;  // streams on which storage did not answer the first stamp
-    std::uint64_t superseded = 0;      // alarm records of a past session whose device is back and owes them itself
   };
 
   explicit LaneQueue(const Config& config);
@@ -71,7 +70,8 @@ class LaneQueue {
   // -- from the shard
   /// Told to storage, with others, when its first record is about to go; or earlier, where nothing else is to be sent
   /// and storage has answered what it was told before. On the alarms' lane only the first of a stream is told earlier.
-  void attach(const Attachment& attachment);
+  /// The answers that are due at once: to alarm records of past sessions of the device, which owes them itself again.
+  std::vector<RecordAnswered> attach(const Attachment& attachment);
   void detach(SinkSession session);
   /// The answers that are due at once: what was shed or refused for it.
   std::vector<RecordAnswered> append(Record record, coap::Instant now);
@@ -143,7 +143,7 @@ class LaneQueue {
   void settled(LaneSession& session);
   void release(LaneSession& session);
   Sessions::iterator forget(Sessions::iterator at);
-  void take_back_orphans(const Attachment& attachment);
+  std::vector<RecordAnswered> take_back_orphans(const Attachment& attachment);
 
   std::optional<Record> pick(coap::Instant now);
   bool is_too_old(const LaneSession& session, coap::Instant now) const;

@@ -59,6 +59,7 @@ enum class RecordResult : std::uint8_t {
   quarantined,  // durable in quarantine
   shed,         // dropped here for want of room, and counted: never an alarm record
   refused,      // an alarm record for which there was no room: not taken, so the device still owes it
+  superseded,   // an alarm record of a session that has ended, and whose device is back: it owes it in the new one
 };
 constexpr const char* to_string(RecordResult result) {
   switch (result) {
@@ -72,6 +73,8 @@ constexpr const char* to_string(RecordResult result) {
       return "shed";
     case RecordResult::refused:
       return "refused";
+    case RecordResult::superseded:
+      return "superseded";
   }
   return "";
 }
@@ -85,13 +88,14 @@ constexpr bool is_durable(RecordResult result) {
       return true;
     case RecordResult::shed:
     case RecordResult::refused:
+    case RecordResult::superseded:
       return false;
   }
   return false;
 }
 
-/// What became of one record. Comes exactly once for each append(), unless the sink is stopped first; what is shed or
-/// refused at once comes during flush().
+/// What became of one record. Comes exactly once for each append(), unless the sink is stopped first; what is shed,
+/// refused or superseded at once comes during flush().
 struct RecordAnswered {
   SinkSession session;
   Ticket ticket;
