@@ -15,6 +15,7 @@ void add_acknowledge(CLI::App& alarms, Command& chosen);
 void add_alarms_watch(CLI::App& alarms, Command& chosen);
 void add_patients(CLI::App& patients, Command& chosen);
 void add_devices(CLI::App& devices, Command& chosen);
+void add_quarantine(CLI::App& quarantine, Command& chosen);
 void add_reconcile(CLI::App& devices, Command& chosen);
 
 }  // namespace wardlink::command_line

@@ -84,6 +84,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   add_alarms(*alarms, arguments.command);
   add_alarms_watch(*alarms, arguments.command);
   add_acknowledge(*alarms, arguments.command);
+  add_quarantine(*add_noun(app, "quarantine", "what could not be taken as a record: list"), arguments.command);
   add_patients(*add_noun(app, "patients", "who is watched: list, show, create"), arguments.command);
   CLI::App* devices = add_noun(app, "devices", "wearables: list, create, assign, release, reconcile");
   add_devices(*devices, arguments.command);

@@ -89,6 +89,10 @@ grpc::Status ScriptedAlarms::ListSystemAlarms(Context*, const v1::ListSystemAlar
                                               v1::ListSystemAlarmsResponse* a) {
   return answer(system_alarms, q, a);
 }
+grpc::Status ScriptedAlarms::ListQuarantine(Context*, const v1::ListQuarantineRequest* q,
+                                            v1::ListQuarantineResponse* a) {
+  return answer(quarantine, q, a);
+}
 grpc::Status ScriptedPatients::CreatePatient(Context*, const v1::CreatePatientRequest* q, v1::Patient* a) {
   return answer(create, q, a);
 }

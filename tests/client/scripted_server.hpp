@@ -60,11 +60,14 @@ struct ScriptedVitals : v1::VitalsService::Service {
 struct ScriptedAlarms : v1::AlarmService::Service {
   Script<v1::ListAlarmsRequest, v1::ListAlarmsResponse> alarms;
   Script<v1::ListSystemAlarmsRequest, v1::ListSystemAlarmsResponse> system_alarms;
+  Script<v1::ListQuarantineRequest, v1::ListQuarantineResponse> quarantine;
   Script<v1::AcknowledgeRequest, v1::AcknowledgeResponse> acknowledge;
   WatchScript watch;
   grpc::Status ListAlarms(grpc::ServerContext*, const v1::ListAlarmsRequest*, v1::ListAlarmsResponse*) override;
   grpc::Status ListSystemAlarms(grpc::ServerContext*, const v1::ListSystemAlarmsRequest*,
                                 v1::ListSystemAlarmsResponse*) override;
+  grpc::Status ListQuarantine(grpc::ServerContext*, const v1::ListQuarantineRequest*,
+                              v1::ListQuarantineResponse*) override;
   grpc::Status Acknowledge(grpc::ServerContext*, const v1::AcknowledgeRequest*, v1::AcknowledgeResponse*) override;
   grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;
 };

@@ -148,6 +148,44 @@ TEST_F(WorkTest, WhatIsOpenIsFoundAmongWhatIsOpen) {
             enough);
 }
 
+// FAIR-2
+TEST_F(WorkTest, APageOfQuarantineReadsNoMoreThanThePage) {
+  database.ask(
+      "INSERT INTO quarantine (device_id, boot_id, stream, sequence, digest, reason, resource, payload, received_at)"
+      " SELECT device_id, 7, 2, i, '\\x00', 'conflict', '', '\\x00', now() - i * interval '1 s' FROM device,"
+      " generate_series(1, 20000) i");
+  database.ask("ANALYZE");
+  EXPECT_LT(work("^quarantine",
+                 [&](PostgresStore& store) {
+                   QuarantineQuery query;
+                   query.limit = 50;
+                   for (const auto& subject : {Subject{}, Subject{Subject::Kind::device, device}}) {
+                     query.subject = subject;
+                     const auto page = store.quarantine(query);
+                     ASSERT_EQ(page.size(), 50U);
+                     EXPECT_EQ(page.back().sequence, 50U);
+                   }
+                   query.subject = {};
+                   query.payload = true;
+                   EXPECT_EQ(store.quarantine(query).size(), 50U);
+                 }),
+            enough);
+  // Another ward's: nothing of it is found. A patient's: devices are put in order. So many are looked at in one call.
+  EXPECT_LT(work("^quarantine",
+                 [&](PostgresStore& store) {
+                   QuarantineQuery query;
+                   query.scope = std::vector<std::string>{"icu"};
+                   const auto page = store.quarantine(query);
+                   EXPECT_TRUE(page.empty());
+                   EXPECT_TRUE(page.next);
+                   query.scope.reset();
+                   query.subject = {Subject::Kind::patient, patient};
+                   query.limit = 50;
+                   EXPECT_EQ(store.quarantine(query).size(), 50U);
+                 }),
+            7 * enough);
+}
+
 TEST_F(WorkTest, TheNewestRunIsFoundWithoutTheOthers) {
   fill_runs();
   EXPECT_LT(work("^waveform_run",

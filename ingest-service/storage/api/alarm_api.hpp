@@ -14,7 +14,8 @@ class AlarmApi final : public v1::AlarmService::Service {
 
   grpc::Status ListAlarms(grpc::ServerContext* context, const v1::ListAlarmsRequest* request,
                           v1::ListAlarmsResponse* response) override;
-
+  grpc::Status ListQuarantine(grpc::ServerContext* context, const v1::ListQuarantineRequest* request,
+                              v1::ListQuarantineResponse* response) override;
   grpc::Status ListSystemAlarms(grpc::ServerContext* context, const v1::ListSystemAlarmsRequest* request,
                                 v1::ListSystemAlarmsResponse* response) override;
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,

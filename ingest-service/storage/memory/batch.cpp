@@ -100,8 +100,9 @@ void Batch::advance_streams() {
 void Batch::quarantine(const Record& record, const Unusable& why) {
   auto key = key_of(record);
   key.sequence = static_cast<std::uint64_t>(capped(key.sequence));
-  const auto [row, is_new] = tables_.quarantine.try_emplace({key, cleaned(why.reason), why.payload},
-                                                            Quarantined{cleaned(why.resource), record.received_at});
+  const auto next = static_cast<std::int64_t>(tables_.quarantine.size()) + 1;
+  const auto [row, is_new] = tables_.quarantine.try_emplace(
+      {key, cleaned(why.reason), why.payload}, Quarantined{next, cleaned(why.resource), record.received_at});
   ++row->second.seen;
   raise_quarantine_alarm(record, quarantine_priority(record, why));
   const auto& device = record.session->device;

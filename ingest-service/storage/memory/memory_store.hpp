@@ -41,6 +41,7 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
                                        std::size_t limit = 1000) override;
   Page<ReadingRow> readings(const ReadingsQuery& query) override;
   Page<AlarmCondition> alarms(const AlarmsQuery& query) override;
+  Page<QuarantineRow> quarantine(const QuarantineQuery& query) override;
   std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override;
   Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override;
   std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,

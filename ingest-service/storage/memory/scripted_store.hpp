@@ -19,6 +19,7 @@ class ScriptedStore final : public RecordStore {
   }
   Page<ReadingRow> readings(const ReadingsQuery& query) override { return inner_.readings(query); }
   Page<AlarmCondition> alarms(const AlarmsQuery& query) override { return inner_.alarms(query); }
+  Page<QuarantineRow> quarantine(const QuarantineQuery& query) override { return inner_.quarantine(query); }
   std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override {
     return inner_.system_alarms(query);
   }

@@ -55,6 +55,7 @@ struct StreamState {
 };
 
 struct Quarantined {
+  std::int64_t id = 0;
   std::string resource;
   Instant received_at;
   std::uint64_t seen = 0;

@@ -189,6 +189,31 @@ struct AlarmsQuery {
   std::size_t limit = 1000;
 };
 
+struct QuarantineQuery {
+  Scope scope;  // what nobody wore is everybody's to see
+  Subject subject{};
+  std::optional<Instant> start{}, end{};  // [start, end) of received_at
+  std::optional<Position> after{};        // its instant, and the row's id as device_id
+  std::size_t limit = 1000;
+  bool payload = false;  // the bytes too: then a page ends behind the row that makes them so many
+  static constexpr std::size_t most_payload_bytes = 1024 * 1024;
+};
+
+/// What could not be taken as a record.
+struct QuarantineRow {
+  std::int64_t id = 0;
+  std::string patient, patient_name;  // who wore the device when it was received; empty = nobody
+  std::string device;
+  std::uint64_t boot = 0;
+  Stream stream{};
+  std::uint64_t sequence = 0;    // as it was claimed; at most 2^63 - 1
+  std::string reason, resource;  // names
+  Instant received_at;           // the first time
+  std::uint64_t seen = 0;        // times that it came
+  std::uint64_t size = 0;        // bytes
+  std::string payload;           // empty unless it was asked for
+};
+
 /// What is wrong with the system itself: nothing of a patient.
 struct SystemAlarmFact {
   std::string code;
@@ -247,6 +272,8 @@ class RecordStore {
   virtual Page<ReadingRow> readings(const ReadingsQuery& query) = 0;
   /// Newest first.
   virtual Page<AlarmCondition> alarms(const AlarmsQuery& query) = 0;
+  /// Newest first.
+  virtual Page<QuarantineRow> quarantine(const QuarantineQuery& query) = 0;
   /// Newest first.
   virtual std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) = 0;
   /// By bucket, then sign; the rest begins with the bucket `next`. precondition: one bucket holds more than ten million

@@ -46,6 +46,7 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
                                        std::size_t limit = 1000) override;
   Page<ReadingRow> readings(const ReadingsQuery& query) override;
   Page<AlarmCondition> alarms(const AlarmsQuery& query) override;
+  Page<QuarantineRow> quarantine(const QuarantineQuery& query) override;
   std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override;
   std::vector<RunRow> runs(const RunsQuery& query) override;
   std::optional<Instant> end_of_runs(const RunsQuery& query) override;

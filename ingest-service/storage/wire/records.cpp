@@ -126,6 +126,24 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   return message;
 }
 
+v1::QuarantinedRecord to_proto(const QuarantineRow& row) {
+  v1::QuarantinedRecord message;
+  message.set_name("quarantinedRecords/" + std::to_string(row.id));
+  message.set_patient(patient_name(row.patient));
+  message.set_patient_display_name(row.patient_name);
+  message.set_device(device_name(row.device));
+  message.set_boot(row.boot);
+  message.set_stream(to_proto(row.stream));
+  message.set_sequence(row.sequence);
+  message.set_reason(row.reason);
+  message.set_resource(row.resource);
+  *message.mutable_received_at() = to_stamp(row.received_at);
+  message.set_seen(row.seen);
+  message.set_size(row.size);
+  message.set_payload(row.payload);
+  return message;
+}
+
 v1::SystemAlarm to_proto(const SystemAlarm& alarm) {
   v1::SystemAlarm message;
   message.set_name("systemAlarms/" + std::to_string(alarm.id));

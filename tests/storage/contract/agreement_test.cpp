@@ -182,6 +182,7 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
     both([&](RecordStore& store) { return told_alarms(store, {seen, subject, false, {}, from, until, {}, 3}); });
     both([&](RecordStore& store) { return told_alarms(store, {seen, subject, true, {}, {}, {}, {}, 100}); });
     both([&](RecordStore& store) { return told_alarms(store, {seen, subject, false, {2, 3}, {}, {}, {}, 100}); });
+    both([&](RecordStore& store) { return told_quarantine(store, {seen, subject, from, until, {}, 3}); });
     both([&](RecordStore& store) { return told_runs(store, {seen, subject, waveform_stream(1), from, until, {}, 2}); });
     both([&](RecordStore& store) { return told_aggregates(store, {seen, subject, {}, from, until + 1s, 30s, 0, 2}); });
     both([&](RecordStore& store) { return told_latest(store, seen, subject); });
@@ -190,6 +191,7 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
   void compare_lists(const Scope& seen) {
     both([&](RecordStore& store) { return told_latest(store, seen, {}); });
     both([&](RecordStore& store) { return told_alarms(store, {seen, {}, false, {}, {}, {}, {}, 7}); });
+    both([&](RecordStore& store) { return told_quarantine(store, {seen, {}, {}, {}, {}, 7, true}); });
     both([&](RegistryStore& store) { return told_registry(store, seen); });
     both([&](LiveStore& store) { return told_live(store, seen); });
     both([&](LiveStore& store) { return told_present(store, seen); });

@@ -1,5 +1,6 @@
 #include "contract/answers.hpp"
 
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -134,6 +135,26 @@ std::string told_readings(RecordStore& store, ReadingsQuery query) {
 
 std::string told_alarms(RecordStore& store, AlarmsQuery query) {
   return pages(std::move(query), [&](const AlarmsQuery& asked) { return store.alarms(asked); });
+}
+
+std::string told_quarantine(RecordStore& store, QuarantineQuery query) {
+  std::multiset<std::string> rows;
+  for (;;) {
+    const auto page = store.quarantine(query);
+    for (const auto& row : page) {
+      std::ostringstream out;
+      out << row.device << " boot " << row.boot << " stream " << static_cast<int>(row.stream) << " sequence "
+          << row.sequence << " of " << row.patient << " " << row.patient_name << " " << row.reason << " "
+          << row.resource << " received " << text(row.received_at) << " seen " << row.seen << " size " << row.size
+          << " " << row.payload << "\n";
+      rows.insert(out.str());
+    }
+    if (!page.next) break;
+    query.after = page.next;
+  }
+  std::string all;
+  for (const auto& row : rows) all += row;
+  return all;
 }
 
 std::string told_runs(RecordStore& store, RunsQuery query) {

@@ -15,6 +15,8 @@ std::string told(const std::vector<AuditFact>& facts);
 /// Page by page, each row a line.
 std::string told_readings(RecordStore& store, ReadingsQuery query);
 std::string told_alarms(RecordStore& store, AlarmsQuery query);
+/// Without ids; in no order that the stores must share.
+std::string told_quarantine(RecordStore& store, QuarantineQuery query);
 std::string told_runs(RecordStore& store, RunsQuery query);
 std::string told_aggregates(RecordStore& store, AggregatesQuery query);
 std::string told_latest(RecordStore& store, const Scope& scope, const Subject& subject);
