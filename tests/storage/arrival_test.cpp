@@ -96,7 +96,7 @@ TEST_F(CrowdTest, OfRecordsCostsAFixedNumberOfStatements) {
   }
   EXPECT_THAT(debts, Each(5));  // looked up twice, starts
   EXPECT_THAT(known, Each(3));
-  EXPECT_THAT(quarantined, Each(testing::Le(15)));  // the last asks whether the COMMIT will wait for the disk
+  EXPECT_THAT(quarantined, Each(testing::Le(16)));  // the last asks whether the COMMIT will wait for the disk
   EXPECT_THAT(quarantined, Each(quarantined.front()));
   EXPECT_THAT(again, Each(again.front()));
   EXPECT_THAT(audited, Each(4));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "storage/memory/attribution.hpp"
 #include "storage/rules/content.hpp"
 #include "storage/rules/order.hpp"
 #include "storage/rules/text.hpp"
@@ -110,15 +111,21 @@ void Batch::quarantine(const Record& record, const Unusable& why) {
       {.subject = device, .method = "quarantine", .resources = {"devices/" + device}, .reason = why.reason});
 }
 
-/// One that stands unacknowledged, and is as high, says it all for a start; more would only tire who has to look.
+/// One that stands unacknowledged, and is as high, says it all to whom it tells of; more would only tire who has to
+/// look.
 void Batch::raise_quarantine_alarm(const Record& record, AlarmPriority priority) {
-  const StreamKey stream{record.session->device_id, record.session->boot, Stream::storage};
-  auto& high = tables_.streams[stream].high;
-  for (std::uint64_t sequence = 1; sequence <= high; ++sequence) {
-    const RecordKey key{stream.device_id, stream.boot, stream.stream, sequence};
-    const auto& raised = std::get<AlarmFact>(tables_.alarms.at(key).record.body);
-    if (raised.code == "quarantine" && raised.priority >= priority && !tables_.acknowledgements.contains(key)) return;
+  const auto device = record.session->device_id;
+  const auto* worn = worn_at(tables_, device, record.received_at);
+  for (auto open = tables_.open_alarms.lower_bound({device, 0, Stream{}, 0});
+       open != tables_.open_alarms.end() && open->device_id == device; ++open) {
+    if (open->stream != Stream::storage || tables_.acknowledgements.contains(*open)) continue;
+    const auto& row = tables_.alarms.at(*open);
+    const auto& raised = std::get<AlarmFact>(row.record.body);
+    if (raised.code != "quarantine" || raised.priority < priority) continue;
+    const auto* before = worn_at(tables_, device, row.measured_at);
+    if ((worn ? worn->patient : "") == (before ? before->patient : "")) return;
   }
+  auto& high = tables_.streams[{device, record.session->boot, Stream::storage}].high;
   tables_.add({quarantine_alarm(record, priority, ++high), false, tables_.transactions});
 }
 

@@ -30,9 +30,9 @@ AlarmCondition condition_of(const ConditionParts& parts);
 /// where it is none.
 AlarmPriority quarantine_priority(const Record& quarantined, const Unusable& why);
 
-/// What storage raises where it quarantines a record, unless one at least as high of that start stands unacknowledged:
-/// the alarm's record, under the next sequence of the start's storage stream. It is measured when the quarantined
-/// record was received.
+/// What storage raises where it quarantines a record, unless one at least as high of that device stands unacknowledged
+/// for whoever wore it: the alarm's record, under the next sequence of the start's storage stream. It is measured when
+/// the quarantined record was received.
 DatedRecord quarantine_alarm(const Record& quarantined, AlarmPriority priority, std::uint64_t sequence);
 
 }  // namespace wardlink::storage

@@ -143,10 +143,65 @@ TEST_P(AlarmContract, AQuarantinedOneIsAsLoudAsItWouldHaveBeen) {
   unknown.stream = Stream::vitals;
   unknown.body = Unusable{"wrong_stream", "alarms", "?"};
   EXPECT_THAT(raised_by({unknown}), ElementsAre(low, high));
-  // Of another start: that has none yet.
-  auto other = alarm(1, AlarmFact{}, attach(device_a, 8));
-  other.body = Unusable{"undecodable", "", "?"};
-  EXPECT_THAT(raised_by({other}), ElementsAre(low, high, high));
+  // Of another start of the same device: one stands. Of another device: none.
+  const auto of = [&](const std::string& device, std::uint64_t boot) {
+    auto record = alarm(1, AlarmFact{}, attach(device, boot));
+    record.body = Unusable{"undecodable", "", "?"};
+    return record;
+  };
+  EXPECT_THAT(raised_by({of(device_a, 8)}), ElementsAre(low, high));
+  EXPECT_THAT(raised_by({of(device_b, 7)}), ElementsAre(low, high, high));
+  acknowledge_all();
+  EXPECT_THAT(raised_by({of(device_a, 9), of(device_b, 9), of(device_a, 8)}), ElementsAre(high, high));
+}
+
+// LIFE-2
+TEST_P(AlarmContract, WhatStandsForOneWearerHidesNothingFromAnother) {
+  const auto ann = ward_patient("Ann", "icu"), bob = ward_patient("Bob", "maternity");
+  registry.assign({}, device_a, ann, anchor, nurse);
+  registry.release({}, device_a, anchor + 20s, nurse);
+  registry.assign({}, device_a, bob, anchor + 40s, nurse);
+  const auto received_after = [&](std::chrono::seconds time, std::uint64_t sequence, const char* code) {
+    auto record = alarm(sequence, {});
+    record.body = Unusable{"undecodable", "", code};
+    record.received_at = anchor + time;
+    return record;
+  };
+  append({received_after(10s, 1, "a"), received_after(11s, 2, "b")});
+  append({received_after(50s, 3, "c"), received_after(12s, 4, "d"), received_after(30s, 5, "e")});
+  append({received_after(51s, 6, "f"), received_after(31s, 7, "g")});
+  const auto all = alarms();
+  ASSERT_THAT(all, testing::SizeIs(3));
+  EXPECT_EQ(all[0].patient_name, "Bob");
+  EXPECT_EQ(all[1].patient_name, "");
+  EXPECT_EQ(all[2].patient_name, "Ann");
+  for (const auto& each : all) EXPECT_EQ(each.priority, AlarmPriority::high);
+}
+
+// LIFE-2
+TEST_P(AlarmContract, ALowQuarantineThenAHighOneThenNoneUntilItIsSeen) {
+  for (const auto low : {AlarmPriority::low, AlarmPriority::medium}) {
+    const auto of = attach("urn:dev:os:32473-" + std::to_string(static_cast<int>(low)));
+    append(alarm(1, raised("hr-high"), of));
+    const auto raised_after = [&](AlarmPriority priority, const std::string& code) {
+      append(alarm(1, raised(code, priority), of));
+      AlarmsQuery query;
+      query.subject = {Subject::Kind::device, of->device};
+      std::vector<AlarmPriority> priorities;
+      for (const auto& each : alarms(query))
+        if (each.code == "quarantine") priorities.push_back(each.priority);
+      std::ranges::sort(priorities);
+      return priorities;
+    };
+    constexpr auto high = AlarmPriority::high;
+    EXPECT_THAT(raised_after(low, "a"), ElementsAre(low));
+    EXPECT_THAT(raised_after(high, "b"), ElementsAre(low, high));
+    EXPECT_THAT(raised_after(high, "c"), ElementsAre(low, high));
+    records.acknowledge({}, {{of->device, 7, Stream::storage, 2}}, nurse);
+    EXPECT_THAT(raised_after(low, "d"), ElementsAre(low, high)) << "the first stands";
+    EXPECT_THAT(raised_after(high, "e"), ElementsAre(low, high, high));
+    EXPECT_THAT(raised_after(high, "f"), ElementsAre(low, high, high));
+  }
 }
 
 TEST_P(AlarmContract, AreIdempotentToo) {

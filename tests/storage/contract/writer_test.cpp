@@ -115,11 +115,13 @@ TEST_P(WriterContract, ARetriedQuarantineIsOneRowAndOneAlarm) {
   EXPECT_EQ(rows.alarms.size(), 1U);
 }
 
-TEST_P(WriterContract, EachStartHasItsOwnQuarantineAlarm) {
-  const auto later = attach(device_a, 8);
+TEST_P(WriterContract, EachDeviceHasItsOwnQuarantineAlarm) {
+  const auto later = attach(device_a, 8), other = attach(device_b);
   const Unusable why{"undecodable", "/vitals", "x"};
-  append({{session, Stream::vitals, 0, 0, received, why}, {later, Stream::vitals, 0, 0, received, why}});
-  EXPECT_EQ(tenant->rows().quarantine.size(), 2U);
+  append({{session, Stream::vitals, 0, 0, received, why},
+          {later, Stream::vitals, 0, 0, received, why},
+          {other, Stream::vitals, 0, 0, received, why}});
+  EXPECT_EQ(tenant->rows().quarantine.size(), 3U);
   EXPECT_EQ(tenant->rows().alarms.size(), 2U);
 }
 

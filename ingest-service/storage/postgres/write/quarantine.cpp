@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -37,13 +38,27 @@ const Columns<Row> columns({column<Row>("device_id", [](const Row& row) { return
                             column<Row>("seen", [](const Row& row) { return row.second.times; })});
 
 using Start = std::pair<std::int64_t, std::int64_t>;  // device, boot
-/// An alarm that a start needs, with the first record that is so high.
-using Wanted = std::map<std::pair<Start, AlarmPriority>, const Record*>;
+Start start_of(const Record& record) { return {record.session->device_id, capped(record.session->boot)}; }
 
-const Columns<Wanted::value_type> wanted_columns(
-    {column<Wanted::value_type>("device_id", [](const auto& row) { return row.first.first.first; }),
-     column<Wanted::value_type>("boot_id", [](const auto& row) { return row.first.first.second; }),
-     column<Wanted::value_type>("priority", [](const auto& row) { return row.first.second; })});
+const Columns<SetAside> reception_columns(
+    {column<SetAside>("device_id", [](const SetAside& aside) { return aside.record->session->device_id; }),
+     column<SetAside>("received_at", [](const SetAside& aside) { return aside.record->received_at; })});
+
+/// A device on somebody, whose id is empty where it is nobody.
+using Worn = std::pair<std::int64_t, std::string>;
+
+const Columns<Worn> worn_columns({column<Worn>("device_id", [](const Worn& worn) { return worn.first; }),
+                                  column<Worn>("patient_id", [](const Worn& worn) { return worn.second; })});
+
+/// An alarm that somebody needs, because of that record.
+struct Wanted {
+  const Record* record;
+  AlarmPriority priority;
+};
+
+const Columns<Wanted> start_columns(
+    {column<Wanted>("device_id", [](const Wanted& wanted) { return start_of(*wanted.record).first; }),
+     column<Wanted>("boot_id", [](const Wanted& wanted) { return start_of(*wanted.record).second; })});
 
 const AlarmFact& fact_of(const DatedRecord& row) { return std::get<AlarmFact>(row.record.body); }
 
@@ -67,19 +82,25 @@ const Statement insert_quarantine{
         ") SELECT sha256(k.payload || convert_to(k.reason, 'UTF8')), " + columns.values() + " FROM " + columns.rows() +
         " ORDER BY k.device_id, k.boot_id, k.stream, k.sequence, 1"
         " ON CONFLICT (device_id, boot_id, stream, sequence, digest) DO UPDATE SET seen = q.seen + excluded.seen"};
-// One that stands unacknowledged, and is as high, says it all for a boot; more would only tire who has to look.
-const Statement without_quarantine_alarm{
-    "without_quarantine_alarm",
-    "SELECT k.device_id, k.boot_id, k.priority FROM " + wanted_columns.rows() +
-        " WHERE NOT EXISTS (SELECT FROM alarm_event a WHERE a.device_id = k.device_id AND a.boot_id = k.boot_id"
-        " AND a.stream = 4 AND a.code = 'quarantine' AND a.priority >= k.priority"
+const Statement who_wore{"who_wore", "SELECT k.place - 1, a.patient_id FROM " + reception_columns.rows_with_place() +
+                                         " JOIN assignment a ON a.device_id = k.device_id AND upper_inf(a.recorded)"
+                                         " AND a.held @> instant(k.received_at)"};
+// The highest that stands unacknowledged: what is no higher says nothing new to whom it tells of.
+const Statement standing_quarantine{
+    "standing_quarantine",
+    "SELECT k.place - 1, max(a.priority) FROM " + worn_columns.rows_with_place() +
+        " JOIN alarm_event a ON a.device_id = k.device_id AND a.stream = 4 AND a.code = 'quarantine'"
+        " JOIN open_alarm o ON (o.device_id, o.boot_id, o.stream, o.sequence)"
+        "  = (a.device_id, a.boot_id, a.stream, a.sequence)"
+        " LEFT JOIN assignment w ON w.device_id = a.device_id AND upper_inf(w.recorded) AND w.held @> a.measured_at"
+        " WHERE w.patient_id IS NOT DISTINCT FROM NULLIF(k.patient_id, '')::uuid"
         " AND NOT EXISTS (SELECT FROM alarm_acknowledgement s WHERE s.device_id = a.device_id AND s.boot_id = a.boot_id"
-        " AND s.stream = a.stream AND s.sequence = a.sequence))"};
+        " AND s.stream = a.stream AND s.sequence = a.sequence) GROUP BY 1"};
 const Statement lock_storage_streams{
     "lock_storage_streams",
     "INSERT INTO stream_state AS s (device_id, boot_id, stream, high_sequence)"
     " SELECT DISTINCT k.device_id, k.boot_id, 4, 0 FROM " +
-        wanted_columns.rows() +
+        start_columns.rows() +
         " ORDER BY 1, 2"
         " ON CONFLICT (device_id, boot_id, stream) DO UPDATE SET high_sequence = s.high_sequence"
         " RETURNING device_id, boot_id, high_sequence"};
@@ -105,48 +126,60 @@ void insert_rows(pqxx::work& tx, std::span<const SetAside> aside) {
   run(tx, sql::insert_quarantine, columns.arrays(rows));
 }
 
-Start start_of(const pqxx::row& row) { return {row[0].as<std::int64_t>(), row[1].as<std::int64_t>()}; }
-
-/// Those of them for which no alarm stands.
-Wanted without_alarm(pqxx::work& tx, const Wanted& wanted) {
-  Wanted left;
-  for (const auto row : run(tx, sql::without_quarantine_alarm, wanted_columns.arrays(wanted)))
-    left.insert(*wanted.find({start_of(row), read_enum<AlarmPriority>(row[2])}));
-  return left;
+/// Of each, when it was received.
+std::vector<Worn> worn_of(pqxx::work& tx, std::span<const SetAside> aside) {
+  std::vector<Worn> worn;
+  for (const auto& each : aside) worn.emplace_back(each.record->session->device_id, "");
+  for (const auto row : run(tx, sql::who_wore, reception_columns.arrays(aside)))
+    worn.at(row[0].as<std::size_t>()).second = row[1].as<std::string>();
+  return worn;
 }
 
-void insert_alarms(pqxx::work& tx, const Wanted& wanted, std::map<Start, std::uint64_t> last) {
+/// As number of AlarmPriority; nothing where none stands.
+std::map<Worn, int> standing_for(pqxx::work& tx, const std::vector<Worn>& worn) {
+  auto each = worn;
+  std::ranges::sort(each);
+  each.erase(std::ranges::unique(each).begin(), each.end());
+  std::map<Worn, int> standing;
+  for (const auto row : run(tx, sql::standing_quarantine, worn_columns.arrays(each)))
+    standing.emplace(each.at(row[0].as<std::size_t>()), row[1].as<int>());
+  return standing;
+}
+
+/// What is higher than all that stands and all before it, in their order: as if each had come alone.
+std::vector<Wanted> wanted_for(pqxx::work& tx, std::span<const SetAside> aside, const std::vector<Worn>& worn) {
+  auto highest = standing_for(tx, worn);
+  std::vector<Wanted> wanted;
+  for (std::size_t i = 0; i < aside.size(); ++i) {
+    const auto priority = quarantine_priority(*aside[i].record, *aside[i].why);
+    int& before = highest[worn[i]];
+    if (static_cast<int>(priority) <= before) continue;
+    before = static_cast<int>(priority);
+    wanted.push_back({aside[i].record, priority});
+  }
+  return wanted;
+}
+
+void insert_alarms(pqxx::work& tx, const std::vector<Wanted>& wanted, std::map<Start, std::uint64_t> last) {
   std::vector<DatedRecord> alarms;
-  for (const auto& [key, record] : wanted)
-    alarms.push_back(quarantine_alarm(*record, key.second, ++last.at(key.first)));
+  for (const auto& [record, priority] : wanted)
+    alarms.push_back(quarantine_alarm(*record, priority, ++last.at(start_of(*record))));
   const auto parameters = alarm_columns.arrays(alarms);
   run(tx, sql::raise_quarantine_alarms, parameters);
   run(tx, sql::advance_storage_streams, parameters);
 }
 
-/// Of each start the first record, and each that is higher than all before it: as if each had come alone.
-Wanted wanted_for(std::span<const SetAside> aside) {
-  Wanted wanted;
-  std::map<Start, AlarmPriority> highest;
-  for (const auto& each : aside) {
-    const Start start{each.record->session->device_id, capped(each.record->session->boot)};
-    const auto priority = quarantine_priority(*each.record, *each.why);
-    const auto [before, is_first] = highest.try_emplace(start, priority);
-    if (!is_first && priority <= before->second) continue;
-    before->second = priority;
-    wanted.emplace(std::pair(start, priority), each.record);
-  }
-  return wanted;
-}
-
 void raise_alarms(pqxx::work& tx, std::span<const SetAside> aside) {
-  auto wanted = without_alarm(tx, wanted_for(aside));
+  const auto worn = worn_of(tx, aside);
+  auto wanted = wanted_for(tx, aside, worn);
   if (wanted.empty()) return;
   std::map<Start, std::uint64_t> last;
-  for (const auto row : run(tx, sql::lock_storage_streams, wanted_columns.arrays(wanted)))
-    last.emplace(start_of(row), row[2].as<std::uint64_t>());
-  // Another stream of the same device may have raised one while we waited for the lock.
-  wanted = without_alarm(tx, wanted);
+  for (const auto row : run(tx, sql::lock_storage_streams, start_columns.arrays(wanted)))
+    last.emplace(Start{row[0].as<std::int64_t>(), row[1].as<std::int64_t>()}, row[2].as<std::uint64_t>());
+  // Another stream of the same start may have raised one while we waited for the lock. What somebody acknowledged
+  // meanwhile stood when this came.
+  wanted = wanted_for(tx, aside, worn);
+  std::erase_if(wanted, [&](const Wanted& each) { return !last.contains(start_of(*each.record)); });
   if (!wanted.empty()) insert_alarms(tx, wanted, std::move(last));
 }
 
