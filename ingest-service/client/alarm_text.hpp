@@ -16,7 +16,7 @@ inline std::string priority_text(v1::AlarmPriority priority) {
     case v1::ALARM_PRIORITY_HIGH:
       return "high";
     default:
-      return {};
+      return "unknown";
   }
 }
 
@@ -27,7 +27,7 @@ inline std::string kind_text(v1::AlarmKind kind) {
     case v1::ALARM_KIND_TECHNICAL:
       return "technical";
     default:
-      return {};
+      return "unknown";
   }
 }
 
@@ -42,7 +42,7 @@ inline std::string state_text(v1::AlarmState state) {
     case v1::ALARM_STATE_ENDED_ACKNOWLEDGED:
       return "ended, acknowledged";
     default:
-      return {};
+      return "unknown";
   }
 }
 

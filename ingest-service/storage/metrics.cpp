@@ -50,11 +50,14 @@ void add_access(MetricFamilies& to, const Server::Stats& stats) {
 
 }  // namespace
 
-std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats) {
+std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats, std::uint64_t unknown_numbers) {
   MetricFamilies all("wardlink_storage_");
   add_records(all, stats.counts);
   add_streams(all, stats.counts);
   add_access(all, stats);
+  all.counter("unknown_numbers",
+              "Numbers in stored rows that only a newer version knows: shown as unknown; the log names them")
+      .sample(unknown_numbers);
   return std::move(all).take();
 }
 

@@ -9,6 +9,7 @@
 
 namespace wardlink::storage {
 
-std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats);
+/// `unknown_numbers`: of a newer version, that were read from the database.
+std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats, std::uint64_t unknown_numbers = 0);
 
 }  // namespace wardlink::storage

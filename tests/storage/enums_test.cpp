@@ -81,11 +81,31 @@ TEST(Enums, ACursorOfAKindThatIsNotKnownBeginsAnew) {
   EXPECT_THROW(read_cursor("epoch", make_cursor("epoch", position)), OutOfRange);
 }
 
-TEST(Enums, NamesAndPlacesOfUnknownStreamsAreNone) {
+// LIFE-2: what a newer version stored can be acknowledged, and is no end of the pages.
+TEST(Enums, NamesAndPlacesOfANewerVersionsStreamsLeadToThem) {
   EXPECT_EQ(parse_alarm("name", "devices/urn:dev:os:32473-a/alarms/7-4-1").stream, Stream::storage);
-  EXPECT_THROW(parse_alarm("name", "devices/urn:dev:os:32473-a/alarms/7-9-1"), InvalidArgument);
+  EXPECT_EQ(parse_alarm("name", "devices/urn:dev:os:32473-a/alarms/7-9-1").stream, Stream{9});
+  EXPECT_THROW(parse_alarm("name", "devices/urn:dev:os:32473-a/alarms/7-256-1"), InvalidArgument);
   EXPECT_EQ(read_place(to_place({Instant{}, 1, 7, Stream::manual, 1})).stream, Stream::manual);
-  EXPECT_THROW(read_place("0,1,7,9,1"), InvalidArgument);
+  EXPECT_EQ(read_place(to_place({Instant{}, 1, 7, Stream{9}, 1})).stream, Stream{9});
+  EXPECT_THROW(read_place("0,1,7,256,1"), InvalidArgument);
+}
+
+// LIFE-2
+TEST(Enums, AnAlarmOfANewerVersionIsShownAndHigh) {
+  AlarmCondition alarm;
+  alarm.device = "urn:dev:os:32473-a";
+  alarm.start = Instant{};
+  for (const auto number : {0, 4, 255}) {
+    alarm.priority = AlarmPriority{static_cast<std::uint8_t>(number)};
+    EXPECT_EQ(to_proto(alarm).priority(), v1::ALARM_PRIORITY_HIGH) << number;
+  }
+  alarm.priority = AlarmPriority::low;
+  alarm.kind = AlarmKind{9};
+  alarm.stream = Stream{9};
+  EXPECT_EQ(to_proto(alarm).kind(), v1::ALARM_KIND_UNSPECIFIED);
+  EXPECT_EQ(to_proto(alarm).priority(), v1::ALARM_PRIORITY_LOW);
+  EXPECT_EQ(to_proto(alarm).name(), "devices/urn:dev:os:32473-a/alarms/0-9-0");
 }
 
 }  // namespace

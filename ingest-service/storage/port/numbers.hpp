@@ -72,12 +72,19 @@ constexpr bool known(LiveKind kind) {
   return false;
 }
 
+/// The enumerator of that number, which may be one that only a newer version names: to be shown, never to be decided
+/// by. Nothing where it does not fit.
+template <typename Enum>
+constexpr std::optional<Enum> fitting(std::int64_t number) {
+  if (number < 0 || number > std::numeric_limits<std::underlying_type_t<Enum>>::max()) return std::nullopt;
+  return Enum{static_cast<std::underlying_type_t<Enum>>(number)};
+}
+
 /// The enumerator of that number; nothing where this version knows none.
 template <typename Enum>
 constexpr std::optional<Enum> numbered(std::int64_t number) {
-  if (number < 0 || number > std::numeric_limits<std::underlying_type_t<Enum>>::max()) return std::nullopt;
-  const Enum value{static_cast<std::underlying_type_t<Enum>>(number)};
-  return known(value) ? std::optional(value) : std::nullopt;
+  const auto value = fitting<Enum>(number);
+  return value && known(*value) ? value : std::nullopt;
 }
 
 }  // namespace wardlink::storage

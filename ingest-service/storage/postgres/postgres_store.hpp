@@ -41,6 +41,9 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   /// record is said to be committed, the system alarm `durability` stands, and this throws StoreUnfit with the reason.
   void watch_durability();
 
+  /// Numbers of a newer version that were read in this process: shown as unknown. Any thread.
+  static std::uint64_t unknown_numbers();
+
   std::unique_ptr<RecordWriter> open_writer() override;
   Page<LatestRow, std::int64_t> latest(const Scope& scope, const Subject& subject, std::int64_t after = 0,
                                        std::size_t limit = 1000) override;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "storage/postgres/link/unknown_numbers.hpp"
 #include "storage/postgres/schema/migrations.hpp"
 #include "storage/postgres/store_impl.hpp"
 #include "storage/postgres/write/writer.hpp"
@@ -67,6 +68,8 @@ void PostgresStore::watch_durability() {
   }
   if (!why.empty()) throw StoreUnfit(why);
 }
+
+std::uint64_t PostgresStore::unknown_numbers() { return postgres::unknown_numbers(); }
 
 std::unique_ptr<RecordWriter> PostgresStore::open_writer() {
   return std::make_unique<postgres::Writer>(impl_->database, impl_->partitions, impl_->bell);

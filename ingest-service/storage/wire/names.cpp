@@ -77,10 +77,10 @@ AlarmKey parse_alarm(const std::string& field, const std::string& name) {
     if (error != std::errc{} || *number < 0 || (last ? next != end : next == end || *next != '-')) throw misfit;
     at = last ? end : next + 1;
   }
-  const auto known = numbered<Stream>(stream);
-  if (!known) throw misfit;
+  const auto fits = fitting<Stream>(stream);
+  if (!fits) throw misfit;
   key.boot = static_cast<std::uint64_t>(boot);
-  key.stream = *known;
+  key.stream = *fits;
   key.sequence = static_cast<std::uint64_t>(sequence);
   return key;
 }

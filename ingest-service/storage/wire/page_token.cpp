@@ -58,8 +58,8 @@ Position read_place(const std::string& place) {
   const auto& numbers = *found;
   constexpr std::int64_t year_9999 = 253'402'300'800'000'000, year_1 = -62'135'596'800'000'000;
   const bool sound = numbers[0] >= year_1 && numbers[0] < year_9999 && numbers[2] >= 0 && numbers[4] >= 0;
-  const auto stream = numbered<Stream>(numbers[3]);
-  if (!sound || !stream || waveform_of(*stream) != 0) throw misfit();
+  const auto stream = fitting<Stream>(numbers[3]);
+  if (!sound || !stream) throw misfit();
   return {Instant{std::chrono::microseconds{numbers[0]}}, numbers[1], static_cast<std::uint64_t>(numbers[2]), *stream,
           static_cast<std::uint64_t>(numbers[4])};
 }

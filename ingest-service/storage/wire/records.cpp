@@ -5,6 +5,7 @@
 
 #include "signs/catalogue.hpp"
 #include "signs/waveforms.hpp"
+#include "storage/port/numbers.hpp"
 #include "storage/wire/enums.hpp"
 #include "storage/wire/instants.hpp"
 #include "storage/wire/names.hpp"
@@ -66,6 +67,11 @@ decltype(Record::body) body_of(const v1::Record& message) {
   return as_it_came(message, "no_body");
 }
 
+/// What this version does not know may be the worst.
+v1::AlarmPriority shown(AlarmPriority priority) {
+  return known(priority) ? to_proto(priority) : v1::ALARM_PRIORITY_HIGH;
+}
+
 }  // namespace
 
 Unusable as_it_came(const v1::Record& message, const char* reason) {
@@ -109,7 +115,7 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   message.set_patient_display_name(alarm.patient_name);
   message.set_device(device);
   message.set_kind(to_proto(alarm.kind));
-  message.set_priority(to_proto(alarm.priority));
+  message.set_priority(shown(alarm.priority));
   message.set_code(alarm.code);
   if (alarm.sign != 0) message.set_sign(sign_name(alarm.sign));
   if (alarm.limit) message.set_limit(*alarm.limit);
@@ -149,7 +155,7 @@ v1::SystemAlarm to_proto(const SystemAlarm& alarm) {
   message.set_name("systemAlarms/" + std::to_string(alarm.id));
   message.set_code(alarm.code);
   message.set_subject(alarm.subject);
-  message.set_priority(to_proto(alarm.priority));
+  message.set_priority(shown(alarm.priority));
   message.set_detail(alarm.detail);
   message.set_source(alarm.source);
   *message.mutable_start_time() = to_stamp(alarm.raised_at);

@@ -4,7 +4,6 @@
 #include <concepts>
 #include <optional>
 #include <pqxx/pqxx>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -12,22 +11,18 @@
 
 #include "storage/port/numbers.hpp"
 #include "storage/postgres/link/text.hpp"
+#include "storage/postgres/link/unknown_numbers.hpp"
 
 namespace wardlink::storage::postgres {
 
-/// The database holds a number that no enumerator of this version has: a newer version wrote it.
-class UnknownNumber : public std::runtime_error {
- public:
-  UnknownNumber(const std::string& column, std::int64_t number)
-      : std::runtime_error("the database's " + column + " " + std::to_string(number) + " is of a newer version") {}
-};
-
-/// Throws UnknownNumber.
+/// A number that no enumerator of this version has was written by a newer one, and is noted: the enumerator of that
+/// number, or of 0 where it does not fit. It is like none that this version sends.
 template <typename Enum>
 Enum read_enum(const pqxx::field& field) {
   const auto number = field.as<std::int64_t>();
-  if (const auto value = numbered<Enum>(number)) return *value;
-  throw UnknownNumber(field.name(), number);
+  const auto value = fitting<Enum>(number).value_or(Enum{});
+  if (!known(value)) note_unknown_number(field.name(), number);
+  return value;
 }
 
 /// `sql` is the column's type. get() takes no NULL, unless it says so.

@@ -38,9 +38,21 @@ LiveEvent read_head(const pqxx::row& row, LiveKind kind) {
 
 constexpr pqxx::row::size_type head = 10;
 
-AlarmChange read_change(const pqxx::row& row) {
-  return {read_enum<AlarmChange::Kind>(row[head]), alarm_fields().read(row, head + 2),
-          read_instant(row[head + 1].c_str())};
+/// 0 of an event that only a newer version knows.
+AlarmChange::Kind change_of(AlarmEvent event) {
+  switch (event) {
+    case AlarmEvent::raised:
+      return AlarmChange::Kind::raised;
+    case AlarmEvent::ended:
+      return AlarmChange::Kind::ended;
+  }
+  return {};
+}
+
+AlarmChange read_change(const pqxx::row& row, LiveKind kind) {
+  return {
+      kind == LiveKind::acknowledgement ? AlarmChange::Kind::acknowledged : change_of(read_enum<AlarmEvent>(row[head])),
+      alarm_fields().read(row, head + 2), read_instant(row[head + 1].c_str())};
 }
 
 AttributionChange read_attribution(const pqxx::row& row, const LiveEvent& event) {
@@ -57,7 +69,7 @@ LiveEvent read_event(const pqxx::row& row, LiveKind kind) {
       break;
     case LiveKind::alarm:
     case LiveKind::acknowledgement:
-      event.body = read_change(row);
+      event.body = read_change(row, kind);
       break;
     case LiveKind::attribution:
       event.body = read_attribution(row, event);

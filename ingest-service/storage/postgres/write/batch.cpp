@@ -11,19 +11,6 @@
 
 namespace wardlink::storage::postgres {
 
-namespace {
-
-/// Nothing: a newer version wrote the row, so this one cannot have been sent the same.
-std::optional<Record> readable(const RecordKind& kind, const pqxx::row& row) {
-  try {
-    return kind.read_stored(row);
-  } catch (const UnknownNumber&) {
-    return std::nullopt;
-  }
-}
-
-}  // namespace
-
 Batch::Batch(pqxx::work& tx, std::span<const Record* const> records)
     : tx_(tx), records_(records), results_(records.size(), RecordResult::committed) {
   for (const auto* kind : record_kinds()) parts_.push_back({kind, {}, {}});
@@ -87,15 +74,15 @@ std::vector<RecordRow> Batch::rows_of(const Indices& indices) const {
 /// What is not there is fresh; what is there is the same record, or another under a used key.
 void Batch::compare(Part& part, const Indices& doubtful) {
   if (doubtful.empty()) return;
-  std::map<RecordKey, std::optional<Record>> stored;
+  std::map<RecordKey, Record> stored;
   for (const auto row : run(tx_, part.kind->find(), key_columns().arrays(rows_of(doubtful))))
-    stored.emplace(key_of(row), readable(*part.kind, row));
+    stored.emplace(key_of(row), part.kind->read_stored(row));
   for (const auto index : doubtful) {
     const auto match = stored.find(key_of(*records_[index]));
     if (match == stored.end()) {
       part.fresh.push_back(index);
     } else {
-      settle(index, match->second && same_content(*match->second, *records_[index]));
+      settle(index, same_content(match->second, *records_[index]));
     }
   }
 }
