@@ -87,6 +87,7 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
     if (owed != 0) violated("I8", device->urn() + " still owes " + std::to_string(owed) + " alarm records");
     if (waiting != 0) violated("I8", std::to_string(waiting) + " sets still wait on " + device->urn());
   }
+  check_lists(devices);
   check_unique(rows.sets);
   check_unique(rows.alarms);
   check_unique(rows.runs);
@@ -108,6 +109,15 @@ void Oracle::check_alarms(const Wearable& device,
     else if (!alarm.excused)
       violated("I5", "owed and not stored: " + name(device.urn(), key));
   }
+}
+
+/// LIFE-2: whoever looks finds what a device was told to be safe.
+void Oracle::check_lists(const std::vector<std::unique_ptr<Wearable>>& devices) {
+  const auto listed = database_.listed_alarms();
+  for (const auto& device : devices)
+    for (const auto& [key, alarm] : device->book().alarms)
+      if (alarm.acknowledged && !listed.contains({device->urn(), key.first, key.second}))
+        violated("LIFE-2", "acknowledged, and neither among the alarms nor in quarantine: " + name(device->urn(), key));
 }
 
 /// I2. Rows are sorted by their keys.

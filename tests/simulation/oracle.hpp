@@ -1,6 +1,6 @@
 #pragma once
-// What must hold, whatever fails: I1 to I6 and I8 (docs/testing.md, "The simulation"). Judged by the devices' books and
-// the store's rows; counters are read for I3 alone, which is about counters.
+// What must hold, whatever fails: I1 to I6, I8 and LIFE-2 (docs/testing.md, "The simulation"). Judged by the devices'
+// books and the store's rows; counters are read for I3 alone, which is about counters.
 
 #include <cstdint>
 #include <map>
@@ -19,7 +19,7 @@ namespace wardlink::simulation {
 
 class Oracle {
  public:
-  Oracle(const Database& database, const Clock& clock) : database_(database), clock_(clock) {}
+  Oracle(Database& database, const Clock& clock) : database_(database), clock_(clock) {}
 
   /// From now on each ACK of an alarm is compared with the database when it reaches the device.
   void watch(Wearable& device);
@@ -40,6 +40,7 @@ class Oracle {
   void violated(const char* invariant, const std::string& what);
   void check_alarms(const Wearable& device,
                     const std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>>& stored);
+  void check_lists(const std::vector<std::unique_ptr<Wearable>>& devices);
   void check_origin(const storage::StoredRows& rows);
   void check_sets(const std::vector<std::unique_ptr<Wearable>>& devices, const storage::StoredRows& rows,
                   const Ingest& ingest);
@@ -47,7 +48,7 @@ class Oracle {
   template <class Rows>
   void check_unique(const Rows& rows);
 
-  const Database& database_;
+  Database& database_;
   const Clock& clock_;
   std::uint64_t alarms_ = 0;
   std::vector<std::string> violations_;

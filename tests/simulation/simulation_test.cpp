@@ -19,7 +19,7 @@ namespace {
 
 const std::vector<std::string> none;
 
-TEST(Simulation, HoldsItsInvariantsWithoutFaults) {  // I1, I2, I3, I4, I5, I6
+TEST(Simulation, HoldsItsInvariantsWithoutFaults) {  // I1, I2, I3, I4, I5, I6, LIFE-2
   const auto outcome = play({.seed = 7, .schedule = Schedule{}});
   EXPECT_EQ(outcome.violations, none);
   EXPECT_GT(outcome.alarms, 50u);
@@ -27,7 +27,7 @@ TEST(Simulation, HoldsItsInvariantsWithoutFaults) {  // I1, I2, I3, I4, I5, I6
   EXPECT_GT(outcome.runs, 500u);
 }
 
-TEST(Simulation, HoldsItsInvariantsUnderFaults) {  // I1, I2, I3, I4, I5, I6
+TEST(Simulation, HoldsItsInvariantsUnderFaults) {  // I1, I2, I3, I4, I5, I6, LIFE-2
   for (std::uint64_t seed = 1; seed <= 3; ++seed) EXPECT_EQ(play({.seed = seed}).violations, none) << seed;
 }
 

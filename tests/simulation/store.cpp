@@ -54,6 +54,35 @@ std::unique_ptr<storage::RecordWriter> Database::open_writer() {
                                                    storage::CommitScript{[this](CommitKind) { return outcome(); }, {}});
 }
 
+std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> Database::listed_alarms() {
+  using Key = std::tuple<std::string, std::uint64_t, std::uint64_t>;
+  std::set<Key> listed, ended;
+  storage::AlarmsQuery alarms;
+  for (bool all = false; !all;) {
+    const auto page = store_.alarms(alarms);
+    for (const auto& each : page) {
+      if (each.stream != storage::Stream::alarms) continue;
+      const Key key{each.device, each.boot, each.sequence};
+      listed.insert(key);
+      if (each.end) ended.insert(key);
+    }
+    alarms.after = page.next;
+    all = !page.next;
+  }
+  for (const auto& row : store_.rows().alarms)
+    if (row.stream == storage::Stream::alarms && ended.contains({row.device, row.boot, row.fact.onset_sequence}))
+      listed.emplace(row.device, row.boot, row.sequence);
+  storage::QuarantineQuery quarantine;
+  for (bool all = false; !all;) {
+    const auto page = store_.quarantine(quarantine);
+    for (const auto& each : page)
+      if (each.stream == storage::Stream::alarms) listed.emplace(each.device, each.boot, each.sequence);
+    quarantine.after = page.next;
+    all = !page.next;
+  }
+  return listed;
+}
+
 storage::CommitOutcome Database::outcome() {
   using Kind = storage::CommitOutcome::Kind;
   if (faults.away) {

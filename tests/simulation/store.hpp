@@ -44,6 +44,8 @@ class Database {
 
   std::unique_ptr<storage::RecordWriter> open_writer();
   storage::StoredRows rows() const { return store_.rows(); }
+  /// The alarm records that a person finds: as an alarm, as the end of one, or in quarantine. By the store's own lists.
+  std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> listed_alarms();
   /// Whether that alarm record is durable, quarantined or not, by what the store answered.
   bool has_alarm(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const {
     return alarms_.contains({device, boot, sequence});
