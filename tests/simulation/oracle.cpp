@@ -79,7 +79,8 @@ void Oracle::look(storage::Instant measured_at, const storage::StoredLatest& lat
 void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, const Ingest& ingest) {
   const auto rows = database_.rows();
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> stored;
-  for (const auto& row : rows.alarms) stored.emplace(row.device, row.boot, row.sequence);
+  for (const auto& row : rows.alarms)
+    if (row.stream == storage::Stream::alarms) stored.emplace(row.device, row.boot, row.sequence);
   for (const auto& device : devices) {
     check_alarms(*device, stored);
     const auto status = device->status().value_or(DeviceStatus{});
@@ -135,6 +136,7 @@ void Oracle::check_unique(const Rows& rows) {
 /// I4: each row is what its device generated, under its own start. Nobody else's record has the same content.
 void Oracle::check_origin(const storage::StoredRows& rows) {
   for (const auto& row : rows.alarms) {
+    if (row.stream == storage::Stream::storage && row.fact.code == "restarting") continue;  // storage's own
     const auto book = books_.find(row.device);
     const auto at =
         book == books_.end() ? Book::Alarms::const_iterator{} : book->second->alarms.find({row.boot, row.sequence});

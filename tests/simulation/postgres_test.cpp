@@ -18,10 +18,15 @@ using storage::CommitKind;
 /// Makes the commits of a run again, with PostgreSQL's own sessions.
 class Replay {
  public:
-  explicit Replay(std::unique_ptr<storage::RecordWriter> writer) : writer_(std::move(writer)) {}
+  Replay(std::unique_ptr<storage::RecordWriter> writer, const std::string& connection)
+      : writer_(std::move(writer)), sql_(connection) {
+    sql_.ask(storage::test::virtual_calendar);
+  }
 
   void make(const Commit& commit) {
     if (commit.kind == CommitKind::attach) {
+      sql_.ask("UPDATE virtual_calendar SET at = instant(" + std::to_string(commit.at.time_since_epoch().count()) +
+               ")");
       const auto attached = writer_->attach(commit.starts);
       for (const auto& one : attached) keep(one.session);
     } else if (commit.kind == CommitKind::at_boots) {
@@ -40,6 +45,7 @@ class Replay {
   }
 
   std::unique_ptr<storage::RecordWriter> writer_;
+  storage::test::Sql sql_;
   std::map<std::pair<std::string, std::uint64_t>, std::shared_ptr<const storage::Session>> sessions_;
 };
 
@@ -56,7 +62,7 @@ TEST(SimulationInPostgres, HasTheSameRows) {  // I2, I6
     world.play();  // simulation_seeds_test judges it: five minutes leave a ward too little time to heal
     const storage::test::ScratchDatabase database;
     storage::PostgresStore store({.connection = database.connection()});
-    Replay replay(store.open_writer());
+    Replay replay(store.open_writer(), database.connection());
     for (const Commit& commit : world.database().log()) {
       replay.make(commit);
       appended += commit.records.size();

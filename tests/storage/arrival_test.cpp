@@ -57,6 +57,7 @@ class CrowdTest : public testing::Test {
   Sql sql{cluster.connection()};
   PostgresStore store{{.connection = cluster.connection()}};
   std::unique_ptr<RecordWriter> writer = store.open_writer();
+  std::size_t ended = 0;
   std::vector<Attached> connected = writer->attach(arrivals(0, 200, 1));  // partitions are made
 };
 
@@ -74,10 +75,36 @@ TEST_F(CrowdTest, IsAttachedWithAFixedNumberOfStatements) {
     for (auto& request : requests) request.anchor += 250ms;
     corrected.push_back(statements([&] { writer->attach(requests); }));
   }
-  EXPECT_THAT(fresh, Each(8));     // looked up three times, devices, starts, watermarks
-  EXPECT_THAT(rebooted, Each(6));  // looked up twice, starts, watermarks
-  EXPECT_THAT(known, Each(4));     // looked up, watermarks
+  // Looked up three times, devices, locked, starts, registered, what they end, whether they restart, watermarks.
+  EXPECT_THAT(fresh, Each(12));
+  EXPECT_THAT(rebooted, Each(10));  // looked up twice
+  EXPECT_THAT(known, Each(4));      // looked up, watermarks
   EXPECT_THAT(corrected, Each(5));
+}
+
+// FAIR-2, LIFE-1
+TEST_F(CrowdTest, OfNewStartsEndsAlarmsWithAFixedNumberOfStatements) {
+  std::vector<int> raised, restarted, again;
+  AlarmFact onset;
+  onset.code = "hr-high";
+  for (const std::size_t count : {1, 10, 200}) {
+    auto requests = arrivals(1000 * count, count, 1);
+    std::vector<Record> alarms;
+    for (const auto& attached : writer->attach(requests))
+      alarms.push_back({attached.session, Stream::alarms, 1, 1000, anchor, onset});
+    raised.push_back(statements([&] { writer->append(alarms); }));
+    for (auto& request : requests) ++request.boot;
+    restarted.push_back(statements([&] { writer->attach(requests); }));
+    EXPECT_EQ(sql.ask("SELECT count(*) FROM alarm_end"), std::to_string(ended += count));
+    for (auto& request : requests) ++request.boot;
+    writer->attach(requests);
+    for (auto& request : requests) ++request.boot;
+    again.push_back(statements([&] { writer->attach(requests); }));  // too often
+  }
+  EXPECT_THAT(raised, Each(raised.front()));
+  EXPECT_THAT(restarted, Each(11));
+  EXPECT_THAT(again, Each(again.front()));
+  EXPECT_EQ(sql.ask("SELECT count(*) FROM alarm_event WHERE code = 'restarting'"), std::to_string(ended));
 }
 
 // FAIR-2
@@ -94,7 +121,7 @@ TEST_F(CrowdTest, OfRecordsCostsAFixedNumberOfStatements) {
     const std::vector<AuditFact> facts(count, {.subject = "s", .method = "m", .resources = {"a", "b"}});
     audited.push_back(statements([&] { EXPECT_TRUE(writer->audit(facts)); }));
   }
-  EXPECT_THAT(debts, Each(5));  // looked up twice, starts
+  EXPECT_THAT(debts, Each(6));  // looked up twice, devices shared, starts
   EXPECT_THAT(known, Each(3));
   EXPECT_THAT(quarantined, Each(testing::Le(16)));  // the last asks whether the COMMIT will wait for the disk
   EXPECT_THAT(quarantined, Each(quarantined.front()));
@@ -121,7 +148,7 @@ TEST_F(CrowdTest, OfDebtsInOneAppendIsDatedAtOnce) {
         std::stoi(sql.ask("SELECT sum(calls) FROM pg_stat_statements WHERE query ~ 'device_boot'"
                           " AND query !~ 'pg_stat_statements'")));
   }
-  EXPECT_THAT(dated, Each(3));
+  EXPECT_THAT(dated, Each(4));  // looked up twice, begun; and what is known of their alarms
 }
 
 class ArrivalTest : public testing::Test {
@@ -161,6 +188,17 @@ TEST_F(ArrivalTest, TwoWritersThatTakeInTheSameDevicesDoNotWaitInACircle) {
 
 // FAIR-2: devices that are known, at a new start of each.
 TEST_F(ArrivalTest, TwoWritersThatBeginTheSameStartsDoNotWaitInACircle) {
+  one->attach(forwards);
+  for (auto* requests : {&forwards, &backwards})
+    for (auto& request : *requests) request.boot = 8;
+  crossing(
+      "INSERT INTO device_boot SELECT device_id, 8, now() FROM device WHERE urn = '" + urn(2) + "'",
+      [&] { EXPECT_NO_THROW(one->at_boots(forwards)); }, [&] { EXPECT_NO_THROW(two->at_boots(backwards)); });
+  EXPECT_EQ(rows("device_boot"), "6");
+}
+
+// FAIR-2: the same, where one registers what the other has debts of.
+TEST_F(ArrivalTest, AStartThatRegistersAndItsDebtsDoNotWaitInACircle) {
   one->attach(forwards);
   for (auto* requests : {&forwards, &backwards})
     for (auto& request : *requests) request.boot = 8;

@@ -63,4 +63,10 @@ class ScratchDatabase {
 /// Runs a command without a shell and returns what it printed. Throws when it fails.
 std::string run(const std::vector<std::string>& command);
 
+/// SQL that makes calendar() read the only row of the table virtual_calendar.
+constexpr const char* virtual_calendar =
+    "CREATE TABLE virtual_calendar (at timestamptz NOT NULL); INSERT INTO virtual_calendar VALUES (clock_timestamp());"
+    "CREATE OR REPLACE FUNCTION calendar() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT at FROM"
+    " virtual_calendar $$; SELECT 1";
+
 }  // namespace wardlink::storage::test

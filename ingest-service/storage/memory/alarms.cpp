@@ -5,6 +5,7 @@
 
 #include "storage/memory/attribution.hpp"
 #include "storage/memory/conditions.hpp"
+#include "storage/memory/ends.hpp"
 #include "storage/memory/memory_store.hpp"
 #include "storage/memory/page.hpp"
 #include "storage/port/store_error.hpp"
@@ -78,6 +79,21 @@ std::vector<AlarmCondition> MemoryStore::acknowledge(const Scope& scope, const s
                           key.sequence};
     tables_->log.emplace(at, LiveRow{&tables_->alarms.at(key)});
   }
+  bell_.ring();
+  return conditions_of(*tables_, scope, alarms);
+}
+
+std::vector<AlarmCondition> MemoryStore::close(const Scope& scope, const std::vector<AlarmKey>& alarms,
+                                               const std::string& by, const std::string& reason) {
+  const std::lock_guard lock(tables_->mutex);
+  const auto now = tables_->now();
+  std::map<RecordKey, AlarmEnd> closed;
+  for (const auto& each : conditions_of(*tables_, scope, alarms)) {
+    const RecordKey key{each.device_id, each.boot, each.stream, each.sequence};
+    if (auto end = closed_by_person(each, facts_of(*tables_, key), now, by, reason)) closed.emplace(key, *end);
+  }
+  if (!closed.empty()) ++tables_->transactions;
+  for (auto& [key, end] : closed) tables_->end(key, std::move(end));
   bell_.ring();
   return conditions_of(*tables_, scope, alarms);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/memory/attribution.hpp"
+#include "storage/memory/ends.hpp"
 #include "storage/rules/content.hpp"
 #include "storage/rules/order.hpp"
 #include "storage/rules/text.hpp"
@@ -40,6 +41,7 @@ std::vector<RecordResult> Batch::write() {
     else
       settle(index, *records_[first]);
   }
+  settle_alarms();
   for (const auto& [index, why] : aside_) quarantine(*records_[index], why);
   return std::move(results_);
 }
@@ -75,6 +77,20 @@ void Batch::sort_out(std::size_t index) {
   if (!is_new) return settle(index, stored->second.record);
   fresh_.push_back(&record);
   if (std::holds_alternative<MeasurementSet>(record.body)) fresh_sets_.push_back(&record);
+}
+
+/// Onsets that are ended on arrival, or are somebody else's now; and what was raised anew from what ends.
+void Batch::settle_alarms() {
+  std::set<RecordKey> onsets;
+  for (const auto* record : fresh_) {
+    const auto* fact = std::get_if<AlarmFact>(&record->body);
+    if (!fact) continue;
+    if (fact->event == AlarmEvent::raised)
+      onsets.insert(key_of(*record));
+    else
+      memory::end_with_origin(tables_, *record);
+  }
+  memory::settle(tables_, onsets);
 }
 
 void Batch::advance_latest() {

@@ -18,6 +18,7 @@ class Batch {
   void settle(std::size_t index, const Record& stored);
   void set_aside(std::size_t index, Unusable why);
   void sort_out(std::size_t index);
+  void settle_alarms();
   void advance_latest();
   void advance_streams();
   void quarantine(const Record& record, const Unusable& why);

@@ -43,6 +43,11 @@ AlarmCondition attributed(const Tables& tables, const ConditionParts& parts) {
 
 }  // namespace
 
+const AlarmEnd* other_end_of(const Tables& tables, const RecordKey& onset) {
+  const auto ends = tables.other_ends.find(onset);
+  return ends == tables.other_ends.end() ? nullptr : &counting_end(ends->second);
+}
+
 AlarmCondition condition_with(const Tables& tables, const Row& alarm) {
   ConditionParts parts;
   const bool is_end = std::get<AlarmFact>(alarm.record.body).event == AlarmEvent::ended;
@@ -50,6 +55,7 @@ AlarmCondition condition_with(const Tables& tables, const Row& alarm) {
   const Row* end = onset ? end_of(tables, key_of(onset->record)) : &alarm;
   parts.onset = onset;
   parts.end = end;
+  if (onset) parts.other_end = other_end_of(tables, key_of(onset->record));
   parts.of_onset = acknowledgement_of(tables, onset);
   parts.of_end = acknowledgement_of(tables, end);
   return attributed(tables, parts);

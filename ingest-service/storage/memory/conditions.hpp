@@ -11,4 +11,7 @@ std::optional<AlarmCondition> condition_under(const Tables& tables, const Record
 /// The condition that the alarm record is part of.
 AlarmCondition condition_with(const Tables& tables, const Row& alarm);
 
+/// The end of that onset that counts, where no record ends it.
+const AlarmEnd* other_end_of(const Tables& tables, const RecordKey& onset);
+
 }  // namespace wardlink::storage::memory

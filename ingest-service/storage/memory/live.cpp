@@ -49,10 +49,13 @@ void attribute(const Tables& tables, LiveEvent& event, const std::string& patien
   event.ward = known.ward;
 }
 
-void add_alarm(const Tables& tables, const Row& row, LiveEvent& event) {
+void add_alarm(const Tables& tables, const Row& row, std::optional<Instant> ended_at, LiveEvent& event) {
   AlarmChange change{AlarmChange::Kind::acknowledged, condition_with(tables, row), row.measured_at};
   if (event.at.kind == LiveKind::acknowledgement) {
     change.at = tables.acknowledgements.at(key_of(row.record)).at;
+  } else if (ended_at) {
+    change.kind = AlarmChange::Kind::ended;
+    change.at = *ended_at;
   } else {
     event.late = row.late;
     const bool raised = std::get<AlarmFact>(row.record.body).event == AlarmEvent::raised;
@@ -81,7 +84,7 @@ LiveEvent event_of(const Tables& tables, const LivePosition& at, const LiveRow& 
   } else if (at.kind == LiveKind::set || at.kind == LiveKind::waveform) {
     add_record(tables, *row.record, event);
   } else {
-    add_alarm(tables, *row.record, event);
+    add_alarm(tables, *row.record, row.ended_at, event);
   }
   return event;
 }

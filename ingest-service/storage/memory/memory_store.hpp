@@ -46,6 +46,8 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
   Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override;
   std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                           const std::string& by) override;
+  std::vector<AlarmCondition> close(const Scope& scope, const std::vector<AlarmKey>& alarms, const std::string& by,
+                                    const std::string& reason) override;
   std::vector<RunRow> runs(const RunsQuery& query) override;
   std::optional<Instant> end_of_runs(const RunsQuery& query) override;
 
@@ -68,6 +70,8 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
                             const std::string& ward) override;
   Page<PatientRow, std::string> patients(const Scope& scope, const std::string& after, std::size_t limit) override;
   PatientRow patient(const Scope& scope, const std::string& id) override;
+  DischargeRow discharge(const Scope& scope, const std::string& patient, std::optional<Instant> at,
+                         const std::string& by) override;
 
   void ensure_grants(const std::vector<Grant>& grants) override;
   std::vector<Grant> grants_of(const std::string& subject) override;

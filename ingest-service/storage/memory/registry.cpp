@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "storage/memory/attribution.hpp"
+#include "storage/memory/ends.hpp"
 #include "storage/memory/memory_store.hpp"
 #include "storage/memory/page.hpp"
 #include "storage/port/store_error.hpp"
@@ -72,6 +73,25 @@ std::optional<Instant> next_start(const Tables& tables, std::int64_t device_id, 
   return next == of_device->second.end() ? std::nullopt : std::optional(next->first);
 }
 
+/// Ends the assignment at `at`; at its very start: it never was.
+AssignmentRow take_off(Tables& tables, std::int64_t device_id, const AssignmentRow& worn, Instant at, Instant now,
+                       const std::string& by) {
+  const auto recorded = tables.instant_of_change(device_id, now);
+  const AssignmentRow corrected{worn.device, worn.patient, worn.held_from, at, recorded, by};
+  stop_believing(tables, device_id, worn, recorded);
+  if (at != corrected.held_from) believe(tables, device_id, corrected);
+  return corrected;
+}
+
+/// By device, then from when on.
+std::vector<AssignmentRow> assignments_of(const Tables& tables, const std::string& patient) {
+  std::vector<AssignmentRow> rows;
+  for (const auto& [device, of_device] : tables.assignments)
+    for (const auto& [from, row] : of_device)
+      if (row.patient == patient) rows.push_back(row);
+  return rows;
+}
+
 std::string urn_of(const DeviceRow& row) { return row.urn; }
 std::string id_of(const PatientRow& row) { return row.id; }
 
@@ -117,6 +137,7 @@ AssignmentRow MemoryStore::assign(const Scope& scope, const std::string& device,
   ++tables_->transactions;
   const AssignmentRow row{device, patient, at, next_start(*tables_, id, at), tables_->instant_of_change(id, now), by};
   believe(*tables_, id, row);
+  settle_devices(*tables_, {id});
   bell_.ring();
   return row;
 }
@@ -130,12 +151,42 @@ AssignmentRow MemoryStore::release(const Scope& scope, const std::string& device
   if (!worn) throw StoreError(Kind::precondition, "nobody wears devices/" + device + " then");
   require_patient(*tables_, scope, worn->patient);
   ++tables_->transactions;
-  const auto recorded = tables_->instant_of_change(id, now);
-  const AssignmentRow corrected{device, worn->patient, worn->held_from, at, recorded, by};
-  stop_believing(*tables_, id, *worn, recorded);
-  if (at != corrected.held_from) believe(*tables_, id, corrected);  // else it never was
+  const auto corrected = take_off(*tables_, id, *worn, at, now, by);
+  settle_devices(*tables_, {id});
   bell_.ring();
   return corrected;
+}
+
+DischargeRow MemoryStore::discharge(const Scope& scope, const std::string& patient, std::optional<Instant> wanted,
+                                    const std::string& by) {
+  const std::lock_guard lock(tables_->mutex);
+  require_patient(*tables_, scope, patient);
+  const auto now = tables_->now(), at = wanted.value_or(now);
+  auto& discharges = tables_->discharges[patient];
+  std::optional<DischargeRow> standing;
+  if (!discharges.empty()) {
+    const auto& [last, said] = *discharges.rbegin();
+    standing = DischargeRow{patient, last, said.recorded_at, said.by};
+  }
+  const auto worn = assignments_of(*tables_, patient);
+  if (require_dischargeable(standing, worn, patient, wanted, at, by)) {
+    std::ranges::copy_if(worn, std::back_inserter(standing->assignments),
+                         [&](const AssignmentRow& each) { return each.held_until == standing->at; });
+    return *standing;
+  }
+  ++tables_->transactions;
+  DischargeRow row{patient, at, now, by};
+  discharges.emplace(at, Discharge{now, by});
+  std::set<std::int64_t> devices;
+  for (const auto& each : worn) {
+    if (each.held_until && *each.held_until <= at) continue;
+    const auto id = tables_->devices.at(each.device).id;
+    row.assignments.push_back(take_off(*tables_, id, each, at, now, by));
+    devices.insert(id);
+  }
+  settle_devices(*tables_, devices);
+  bell_.ring();
+  return row;
 }
 
 PatientRow MemoryStore::create_patient(const std::string& display_name, const std::vector<Identifier>& identifiers,

@@ -1,5 +1,5 @@
 #pragma once
-// A RecordStore whose writers fail as a script says. Reads, and acknowledgements, are the decorated store's.
+// A RecordStore whose writers fail as a script says. Reads, and what people do, are the decorated store's.
 
 #include "storage/memory/scripted_writer.hpp"
 
@@ -29,6 +29,10 @@ class ScriptedStore final : public RecordStore {
   std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                           const std::string& by) override {
     return inner_.acknowledge(scope, alarms, by);
+  }
+  std::vector<AlarmCondition> close(const Scope& scope, const std::vector<AlarmKey>& alarms, const std::string& by,
+                                    const std::string& reason) override {
+    return inner_.close(scope, alarms, by, reason);
   }
   std::vector<RunRow> runs(const RunsQuery& query) override { return inner_.runs(query); }
   std::optional<Instant> end_of_runs(const RunsQuery& query) override { return inner_.end_of_runs(query); }

@@ -37,11 +37,21 @@ void Tables::add(Row row) {
   } else if (fact && !ends.contains(key)) {
     open_alarms.insert(key);
   }
+  if (row.origin) raised_anew[{key.device_id, key.boot, row.origin->stream, row.origin->sequence}].insert(key);
   const auto kind = fact ? LiveKind::alarm : waveform_of(key.stream) ? LiveKind::waveform : LiveKind::set;
   const LivePosition at{row.transaction, kind, key.device_id, key.boot, static_cast<std::uint8_t>(key.stream),
                         key.sequence};
   auto& rows = rows_of(row.record);
   log.emplace(at, LiveRow{&rows.emplace(key, std::move(row)).first->second});
+}
+
+void Tables::end(const RecordKey& onset, AlarmEnd end) {
+  open_alarms.erase(onset);
+  const LivePosition at{
+      transactions,  LiveKind::end, onset.device_id, onset.boot, static_cast<std::uint8_t>(onset.stream),
+      onset.sequence};
+  log.emplace(at, LiveRow{&alarms.at(onset), {}, end.at});
+  other_ends[onset].push_back(std::move(end));
 }
 
 void Tables::add_audit(AuditFact fact) {

@@ -49,6 +49,17 @@ struct Start {
   std::vector<std::chrono::microseconds> corrections;
 };
 
+/// A start that registered.
+struct Registered {
+  std::uint64_t boot = 0;
+  Instant at;
+};
+
+struct Discharge {
+  Instant recorded_at;
+  std::string by;
+};
+
 struct StreamState {
   std::uint64_t high = 0;
   std::optional<Instant> last_received_at;
@@ -74,10 +85,11 @@ struct Patient {
   Instant created_at;
 };
 
-/// A record, the alarm record that somebody acknowledged, or a change of who wore what.
+/// A record, the alarm record that somebody acknowledged or that storage ended, or a change of who wore what.
 struct LiveRow {
   const Row* record = nullptr;
   std::optional<AttributionChange> attribution{};
+  std::optional<Instant> ended_at{};
 };
 
 struct Tables {
@@ -89,10 +101,13 @@ struct Tables {
   std::map<std::string, Device> devices;                           // by URN
   std::map<std::int64_t, std::string> urns;                        // by id
   std::map<std::pair<std::int64_t, std::uint64_t>, Start> starts;  // device, boot
+  std::map<std::int64_t, std::vector<Registered>> registered;      // by device; the newest last
   std::map<StreamKey, StreamState> streams;
   Rows sets, alarms, runs;
-  std::map<RecordKey, std::set<std::uint64_t>> ends;  // by the onset's key: sequences of those that end it
-  std::set<RecordKey> open_alarms;                    // onsets without an end
+  std::map<RecordKey, std::set<std::uint64_t>> ends;      // by the onset's key: sequences of those that end it
+  std::map<RecordKey, std::vector<AlarmEnd>> other_ends;  // by the onset's key
+  std::map<RecordKey, std::set<RecordKey>> raised_anew;   // by the origin's key
+  std::set<RecordKey> open_alarms;                        // onsets without an end
   std::map<RecordKey, Acknowledgement> acknowledgements;
   std::map<std::tuple<RecordKey, std::string, std::string>, Quarantined> quarantine;  // with reason, payload
   std::map<std::pair<std::int64_t, std::uint16_t>, LatestSign> latest;                // device, sign
@@ -102,6 +117,7 @@ struct Tables {
   std::set<std::pair<std::string, std::string>> identifiers;             // system, value
   std::map<std::int64_t, std::map<Instant, AssignmentRow>> assignments;  // by device and held_from: believed
   std::map<std::int64_t, Instant> reassigned;                            // when a device's last changed
+  std::map<std::string, std::map<Instant, Discharge>> discharges;        // by patient and instant
   std::vector<Grant> grants;
   std::vector<AuditFact> audit;
 
@@ -113,6 +129,8 @@ struct Tables {
   Rows& rows_of(const Record& record);
   /// Adds a record's row, to the log too.
   void add(Row row);
+  /// Ends the onset under that key, in the log too.
+  void end(const RecordKey& onset, AlarmEnd end);
   void add_audit(AuditFact fact);
   /// When a change of who wears the device is recorded: later than every one before it, also where the calendar was set
   /// back.

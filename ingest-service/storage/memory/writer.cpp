@@ -1,6 +1,9 @@
 #include "storage/memory/writer.hpp"
 
+#include <algorithm>
+
 #include "storage/memory/batch.hpp"
+#include "storage/memory/ends.hpp"
 #include "storage/rules/text.hpp"
 
 namespace wardlink::storage::memory {
@@ -49,7 +52,26 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
     const auto in_force = start->corrections.empty() ? std::chrono::microseconds{0} : start->corrections.back();
     if (offset != in_force) start->corrections.push_back(offset);
   }
+  register_starts(attached);
   return attached;
+}
+
+/// In the order of the requests. What earlier starts assert ends.
+void Writer::register_starts(std::span<const Attached> attached) {
+  const auto now = tables_.now();
+  std::set<std::int64_t> devices;
+  for (const auto& [session, watermarks] : attached) {
+    if (!session) continue;
+    auto& starts = tables_.registered[session->device_id];
+    if (std::ranges::find(starts, session->boot, &Registered::boot) != starts.end()) continue;
+    starts.push_back({session->boot, now});
+    devices.insert(session->device_id);
+  }
+  if (devices.empty()) return;
+  ++tables_.transactions;
+  settle_devices(tables_, devices);
+  for (const auto device : devices) raise_restarting(tables_, device);
+  bell_.ring();
 }
 
 std::vector<std::shared_ptr<const Session>> Writer::at_boots(std::span<const AttachRequest> requests) {

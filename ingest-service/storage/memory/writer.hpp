@@ -19,6 +19,7 @@ class Writer final : public RecordWriter {
 
  private:
   Start* start_of(const AttachRequest& request);
+  void register_starts(std::span<const Attached> attached);
 
   Tables& tables_;
   Bell& bell_;

@@ -15,7 +15,15 @@
 namespace wardlink::storage {
 
 /// Numbers are in cursors; never renumbered. Within a transaction its rows come in this order.
-enum class LiveKind : std::uint8_t { none = 0, set = 1, alarm = 2, acknowledgement = 3, attribution = 4, waveform = 5 };
+enum class LiveKind : std::uint8_t {
+  none = 0,
+  set = 1,
+  alarm = 2,
+  acknowledgement = 3,
+  attribution = 4,
+  waveform = 5,
+  end = 6
+};
 
 /// A row's place. Transactions by id, then kinds, then keys; of a (device, boot, stream) by sequence. A place of kind
 /// `none` lies before every row of its transaction.
@@ -29,12 +37,13 @@ struct LivePosition {
   auto operator<=>(const LivePosition&) const = default;
 };
 
-/// Onset, end or acknowledgement, with the condition as it stands when it is read.
+/// Onset, end or acknowledgement, with the condition as it stands when it is read. Of LiveKind::end: one of storage's
+/// ends.
 struct AlarmChange {
   enum class Kind : std::uint8_t { raised = 1, ended = 2, acknowledged = 3 };
   Kind kind = Kind::raised;
   AlarmCondition alarm;
-  Instant at;  // measured, or acknowledged
+  Instant at;  // measured, ended by storage, or acknowledged
 };
 
 struct AttributionChange {

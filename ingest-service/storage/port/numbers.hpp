@@ -49,6 +49,18 @@ constexpr bool known(AlarmPriority priority) {
   return false;
 }
 
+constexpr bool known(AlarmEndCause cause) {
+  switch (cause) {
+    case AlarmEndCause::device:
+    case AlarmEndCause::restarted:
+    case AlarmEndCause::released:
+    case AlarmEndCause::discharged:
+    case AlarmEndCause::person:
+      return true;
+  }
+  return false;
+}
+
 constexpr bool known(AlarmChange::Kind kind) {
   switch (kind) {
     case AlarmChange::Kind::raised:
@@ -67,6 +79,7 @@ constexpr bool known(LiveKind kind) {
     case LiveKind::acknowledgement:
     case LiveKind::attribution:
     case LiveKind::waveform:
+    case LiveKind::end:
       return true;
   }
   return false;

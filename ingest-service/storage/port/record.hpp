@@ -27,6 +27,7 @@ enum class AlarmEvent : std::uint8_t { raised = 1, ended = 2 };
 enum class AlarmKind : std::uint8_t { physiological = 1, technical = 2 };
 enum class AlarmPriority : std::uint8_t { low = 1, medium = 2, high = 3 };
 enum class AlarmState : std::uint8_t { raised = 1, ended = 2, acknowledged = 3, ended_acknowledged = 4 };
+enum class AlarmEndCause : std::uint8_t { device = 1, restarted = 2, released = 3, discharged = 4, person = 5 };
 
 /// A device session as storage knows it, from RecordWriter::attach().
 struct Session {

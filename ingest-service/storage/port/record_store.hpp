@@ -42,7 +42,9 @@ class RecordWriter {
   virtual Instant calendar() = 0;
 
   /// One result a request, in their order; a fixed number of statements, however many there are. Takes in devices that
-  /// are not known. The first anchor of a (device, boot) stays; a later one is kept beside it as a correction.
+  /// are not known. The first anchor of a (device, boot) stays; a later one is kept beside it as a correction. A start
+  /// that attaches for the first time is the newest of its device: it ends what earlier ones assert (`restarted`), and
+  /// more than 3 of them in 10 min raise the technical alarm `restarting`, unless one stands.
   virtual std::vector<Attached> attach(std::span<const AttachRequest> requests) = 0;
   Attached attach(const AttachRequest& request) { return attach(std::span(&request, 1)).front(); }
 
@@ -51,7 +53,8 @@ class RecordWriter {
   virtual std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) = 0;
 
   /// One result a record, in their order; on return all of them are durable. A record that the database refuses goes to
-  /// quarantine and blocks no other.
+  /// quarantine and blocks no other. An onset of a start that is not its device's newest, or of who was released since,
+  /// is ended on arrival.
   virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;
 
   /// In one transaction, but that a row which the audit refuses takes no other along. False (and logged) where it has
@@ -76,6 +79,13 @@ struct LatestValue {
   Instant measured_at;
 };
 
+/// The key of an onset within its start.
+struct AlarmOrigin {
+  Stream stream = Stream::alarms;
+  std::uint64_t sequence = 0;
+  auto operator<=>(const AlarmOrigin&) const = default;
+};
+
 /// An onset with its end; either may be missing, not both.
 struct AlarmCondition {
   std::string patient, patient_name;  // who wore the device at `at`; empty = nobody
@@ -92,7 +102,10 @@ struct AlarmCondition {
   std::optional<std::uint64_t> start_tick_ms, end_tick_ms;
   Instant received_at;
   std::optional<Instant> acknowledged_at;
-  std::string acknowledged_by;  // subject; empty = nobody
+  std::string acknowledged_by;             // subject; empty = nobody
+  std::optional<AlarmEndCause> end_cause;  // where there is an end
+  std::string ended_by, end_reason;        // subject, and in that person's words; empty = nobody
+  std::optional<AlarmOrigin> origin;       // raised anew for another wearer: what the device raised
   std::int64_t device_id = 0;
 
   /// The instant that orders conditions.
@@ -282,6 +295,10 @@ class RecordStore {
   /// All or none; not_found names the first that is not there, or not in the scope. The first acknowledgement stays.
   virtual std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                                   const std::string& by) = 0;
+  /// A person ends them, now. All or none; not_found as acknowledge(). precondition: one has ended already (but for
+  /// what the same person closed with the same reason: that stands), or a live start asserts it (rules/alarm_end.hpp).
+  virtual std::vector<AlarmCondition> close(const Scope& scope, const std::vector<AlarmKey>& alarms,
+                                            const std::string& by, const std::string& reason) = 0;
   /// Oldest first. Start and end are needed.
   virtual std::vector<RunRow> runs(const RunsQuery& query) = 0;
   /// Behind the run that begins last before `end`, where there is one; where several do at one instant, behind any.

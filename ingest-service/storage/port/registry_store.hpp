@@ -37,6 +37,13 @@ struct AssignmentRow {
   std::string recorded_by;
 };
 
+struct DischargeRow {
+  std::string patient;
+  Instant at, recorded_at;
+  std::string by;
+  std::vector<AssignmentRow> assignments{};  // those that ended with it, by device
+};
+
 class RegistryStore {
  public:
   virtual ~RegistryStore() = default;
@@ -51,9 +58,11 @@ class RegistryStore {
 
   /// Until the device's next assignment begins, or open. Nothing = now. The same patient already wearing it then, and
   /// until then: that assignment. precondition: another patient wears it then; the same one does, but it was released.
+  /// What the device asserts and no open alarm of the patient says is raised anew for the patient.
   virtual AssignmentRow assign(const Scope& scope, const std::string& device, const std::string& patient,
                                std::optional<Instant> from, const std::string& by) = 0;
-  /// Ends the assignment that holds at `until`; at its very start: it never was.
+  /// Ends the assignment that holds at `until`; at its very start: it never was. Ends the wearer's open alarms of the
+  /// device (`released`).
   virtual AssignmentRow release(const Scope& scope, const std::string& device, std::optional<Instant> until,
                                 const std::string& by) = 0;
 
@@ -63,6 +72,12 @@ class RegistryStore {
   /// By id, behind `after`.
   virtual Page<PatientRow, std::string> patients(const Scope& scope, const std::string& after, std::size_t limit) = 0;
   virtual PatientRow patient(const Scope& scope, const std::string& id) = 0;
+
+  /// Releases what the patient wears at `at` (nothing = now) and ends the patient's open alarms (`discharged`).
+  /// precondition: a device was put on the patient after that, or the patient was discharged before and wore nothing
+  /// since, unless it is the same discharge: that stands.
+  virtual DischargeRow discharge(const Scope& scope, const std::string& patient, std::optional<Instant> at,
+                                 const std::string& by) = 0;
 };
 
 }  // namespace wardlink::storage

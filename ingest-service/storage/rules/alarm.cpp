@@ -11,6 +11,11 @@ const AlarmFact& fact_of(const DatedRecord& row) { return std::get<AlarmFact>(ro
 
 }  // namespace
 
+const AlarmEnd& counting_end(std::span<const AlarmEnd> ends) {
+  const auto own = std::ranges::find(ends, AlarmEndCause::device, &AlarmEnd::cause);
+  return own == ends.end() ? ends.front() : *own;
+}
+
 bool ends(const Record& end, const Record& onset) {
   const auto& ended = std::get<AlarmFact>(end.body);
   return ended.event == AlarmEvent::ended && std::get<AlarmFact>(onset.body).event == AlarmEvent::raised &&
@@ -38,9 +43,16 @@ AlarmCondition condition_of(const ConditionParts& parts) {
     condition.start = parts.onset->measured_at;
     condition.start_tick_ms = parts.onset->record.tick_ms;
   }
+  condition.origin = named.origin;
   if (parts.end) {
     condition.end = parts.end->measured_at;
     condition.end_tick_ms = parts.end->record.tick_ms;
+    condition.end_cause = AlarmEndCause::device;
+  } else if (parts.other_end) {
+    condition.end = parts.other_end->at;
+    condition.end_cause = parts.other_end->cause;
+    condition.ended_by = parts.other_end->by;
+    condition.end_reason = parts.other_end->reason;
   }
   if (const auto* first = parts.of_end ? parts.of_end : parts.of_onset) {
     condition.acknowledged_at = first->at;
@@ -56,21 +68,25 @@ AlarmPriority quarantine_priority(const Record& quarantined, const Unusable& why
   return of_alarms ? AlarmPriority::high : AlarmPriority::low;
 }
 
-DatedRecord quarantine_alarm(const Record& quarantined, AlarmPriority priority, std::uint64_t sequence) {
-  const auto since =
-      std::chrono::duration_cast<std::chrono::milliseconds>(quarantined.received_at - quarantined.session->anchor);
+DatedRecord storage_alarm(std::shared_ptr<const Session> session, AlarmFact fact, Instant at, Instant received_at) {
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(at - session->anchor);
   Record record;
-  record.session = quarantined.session;
+  record.session = std::move(session);
   record.stream = Stream::storage;
-  record.sequence = sequence;
   record.tick_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(0, since.count()));
-  record.received_at = quarantined.received_at;
+  record.received_at = received_at;
+  record.body = std::move(fact);
+  return {std::move(record), at};
+}
+
+DatedRecord quarantine_alarm(const Record& quarantined, AlarmPriority priority, std::uint64_t sequence) {
   AlarmFact fact;
   fact.kind = AlarmKind::technical;
   fact.priority = priority;
   fact.code = "quarantine";
-  record.body = std::move(fact);
-  return {std::move(record), quarantined.received_at};
+  auto alarm = storage_alarm(quarantined.session, std::move(fact), quarantined.received_at, quarantined.received_at);
+  alarm.record.sequence = sequence;
+  return alarm;
 }
 
 }  // namespace wardlink::storage

@@ -3,10 +3,11 @@
 
 #include <compare>
 #include <map>
+#include <optional>
 #include <span>
 #include <utility>
 
-#include "storage/port/record.hpp"
+#include "storage/port/record_store.hpp"
 
 namespace wardlink::storage {
 
@@ -20,6 +21,7 @@ inline Instant measured_at(const Record& record) { return measured_at(*record.se
 struct DatedRecord {
   Record record;
   Instant measured_at;
+  std::optional<AlarmOrigin> origin{};  // an onset that a store raised anew
 };
 
 /// A record is late when its stream holds a higher sequence, or may be there already. `watermark`: the highest sequence

@@ -139,12 +139,35 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
     both([&](RecordStore& store) { return told(store.acknowledge({}, {key}, "nurse")); });
   }
 
+  void discharge() {
+    const auto patient = patients[pick(patients.size())];
+    const auto at = instant();
+    both([&](RegistryStore& store) {
+      const auto row = store.discharge(scope(), patient, at, "doctor");
+      std::string text = row.by + " " + std::to_string(row.at.time_since_epoch().count());
+      for (const auto& each : row.assignments) text += " " + told(each);
+      return text;
+    });
+  }
+
+  void close() {
+    const AlarmKey key{device(), 1 + pick(3), rarely() ? Stream::storage : Stream::alarms, 1 + pick(25)};
+    both([&](RecordStore& store) { return told(store.close(scope(), {key}, "nurse", "noise")); });
+  }
+
+  /// One calendar for both, which stands still within a step.
+  void set_calendar(Instant at) {
+    calendar = at;
+    sql.ask("UPDATE virtual_calendar SET at = instant(" + std::to_string(at.time_since_epoch().count()) + ")");
+  }
+
   /// The same for both stores of a call.
   const Scope& scope() const { return scope_; }
 
   void step() {
     scope_ = rarely() ? Scope(std::vector<std::string>{"icu"}) : Scope();
-    const auto what = pick(20);
+    set_calendar(calendar + 1s);
+    const auto what = pick(24);
     if (what < 3) return attach();
     if (what < 4) return begin_earlier_starts();
     if (what < 5) return append_what_is_refused();
@@ -152,7 +175,10 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
     if (what < 16) return assign();
     if (what < 17) return release();
     if (what < 18) return admit_patient();
-    acknowledge();
+    if (what < 20) return acknowledge();
+    if (what < 21) return discharge();
+    if (what < 22) return close();
+    append();
   }
 
   std::vector<Subject> subjects() const {
@@ -200,8 +226,11 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
   std::mt19937_64 random{GetParam()};
   ScratchDatabase database;
   PostgresStore postgres{{.connection = database.connection()}};
+  Sql sql{database.connection()};
+  Instant calendar = now();
   std::vector<std::string> patients;
-  MemoryStore memory{{.now = now, .new_id = [this] { return patients.empty() ? std::string() : patients.back(); }}};
+  MemoryStore memory{{.now = [this] { return calendar; },
+                      .new_id = [this] { return patients.empty() ? std::string() : patients.back(); }}};
   std::unique_ptr<RecordWriter> in_postgres = postgres.open_writer(), in_memory = memory.open_writer();
   const Instant anchor = std::chrono::floor<std::chrono::hours>(now()) - 3h;
   std::vector<std::shared_ptr<const Session>> sessions;
@@ -210,6 +239,8 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
 INSTANTIATE_TEST_SUITE_P(Seeds, AgreementTest, testing::Range(1U, 5U));
 
 TEST_P(AgreementTest, TheSameCallsMakeTheSameRowsAndTheSameAnswers) {
+  sql.ask(virtual_calendar);
+  set_calendar(calendar);
   ASSERT_NO_FATAL_FAILURE(attach());
   admit_patient();
   admit_patient();

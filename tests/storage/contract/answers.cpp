@@ -53,7 +53,9 @@ std::string told(const AlarmCondition& row) {
       << " priority " << static_cast<int>(row.priority) << " " << row.code << " sign " << row.sign << " limit "
       << text(row.limit) << " value " << text(row.value) << " start " << text(row.start) << " end " << text(row.end)
       << " ticks " << text(row.start_tick_ms) << " " << text(row.end_tick_ms) << " received " << text(row.received_at)
-      << " state " << static_cast<int>(row.state()) << " by " << row.acknowledged_by << "\n";
+      << " state " << static_cast<int>(row.state()) << " by " << row.acknowledged_by << " ended by "
+      << static_cast<int>(row.end_cause.value_or(AlarmEndCause{})) << " " << row.ended_by << " " << row.end_reason
+      << " origin " << (row.origin ? row.origin->sequence : 0) << "\n";
   return out.str();
 }
 

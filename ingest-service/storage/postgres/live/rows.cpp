@@ -69,6 +69,7 @@ LiveEvent read_event(const pqxx::row& row, LiveKind kind) {
       break;
     case LiveKind::alarm:
     case LiveKind::acknowledgement:
+    case LiveKind::end:
       event.body = read_change(row, kind);
       break;
     case LiveKind::attribution:

@@ -78,6 +78,16 @@ const Statement& live_acknowledgements() {
   return statement;
 }
 
+const Statement& live_ends() {
+  static const Statement statement(
+      "live_ends", live_statement(record_key, "false", "2, micros(x.ended_at), " + alarm_fields().list(),
+                                  "alarm_end x JOIN device d ON d.device_id = x.device_id" +
+                                      condition_of("x.device_id", "x.boot_id", "x.stream", "x.sequence") +
+                                      " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded)"
+                                      " AND a.held @> c.at"));
+  return statement;
+}
+
 const Statement& live_attributions() {
   static const Statement statement(
       "live_attributions",
@@ -102,6 +112,8 @@ const Statement& live_rows(LiveKind kind) {
       return live_attributions();
     case LiveKind::waveform:
       return live_waveforms();
+    case LiveKind::end:
+      return live_ends();
     case LiveKind::none:
       break;
   }

@@ -105,8 +105,8 @@ LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after
         // Else planned anew each time, or for a long stretch when it is a short one.
         tx.exec0("SET LOCAL plan_cache_mode = force_generic_plan");
         parts.clear(), windows.clear();
-        for (const auto kind :
-             {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution, LiveKind::waveform}) {
+        for (const auto kind : {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution,
+                                LiveKind::waveform, LiveKind::end}) {
           if (!filter.wants(kind)) continue;
           if (in_days(kind)) {
             for (const auto& window : live_windows(tx, kind, after.transaction, until))

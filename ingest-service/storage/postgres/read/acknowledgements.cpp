@@ -1,7 +1,10 @@
-// Who has seen which alarm.
+// Who has seen which alarm, and who has closed it.
 
 #include <algorithm>
+#include <set>
 
+#include "storage/postgres/ends/ends.hpp"
+#include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/link/columns.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/store_impl.hpp"
@@ -54,12 +57,50 @@ void note(pqxx::work& tx, std::vector<AlarmCondition> conditions, const std::str
   tx.exec_params0(insert_acknowledgements, pqxx::prepare::make_dynamic_params(acknowledged.arrays(conditions)), by);
 }
 
+std::vector<std::int64_t> devices_of(const std::vector<AlarmCondition>& alarms) {
+  std::set<std::int64_t> ids;
+  for (const auto& each : alarms) ids.insert(each.device_id);
+  return {ids.begin(), ids.end()};
+}
+
+/// The ends of those that it closes; throws where it may not close one.
+std::vector<std::pair<OnsetFacts, AlarmEnd>> closed_by_person(const std::vector<AlarmCondition>& alarms,
+                                                              const std::vector<OnsetFacts>& onsets, Instant at,
+                                                              const std::string& by, const std::string& reason) {
+  const auto facts_of = [&](const AlarmCondition& alarm) {
+    const auto found = std::ranges::find_if(onsets, [&](const OnsetFacts& each) {
+      const auto& record = each.record;
+      return record.session->device_id == alarm.device_id && record.session->boot == alarm.boot &&
+             record.stream == alarm.stream && record.sequence == alarm.sequence;
+    });
+    return found == onsets.end() ? OnsetFacts{} : *found;
+  };
+  std::vector<std::pair<OnsetFacts, AlarmEnd>> closed;
+  for (const auto& alarm : alarms) {
+    const auto facts = facts_of(alarm);
+    if (const auto end = closed_by_person(alarm, facts, at, by, reason)) closed.emplace_back(facts, *end);
+  }
+  return closed;
+}
+
 }  // namespace
 
 std::vector<AlarmCondition> PostgresStore::acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                                        const std::string& by) {
   auto conditions = impl_->pool.change([&](pqxx::work& tx) {
     note(tx, conditions_of(tx, scope, alarms), by);
+    return conditions_of(tx, scope, alarms);
+  });
+  impl_->bell.ring();
+  return conditions;
+}
+
+std::vector<AlarmCondition> PostgresStore::close(const Scope& scope, const std::vector<AlarmKey>& alarms,
+                                                 const std::string& by, const std::string& reason) {
+  auto conditions = impl_->pool.change([&](pqxx::work& tx) {
+    lock_devices(tx, devices_of(conditions_of(tx, scope, alarms)));
+    const auto locked = conditions_of(tx, scope, alarms);
+    end_alarms(tx, closed_by_person(locked, facts_of(tx, locked), read_calendar(tx), by, reason));
     return conditions_of(tx, scope, alarms);
   });
   impl_->bell.ring();

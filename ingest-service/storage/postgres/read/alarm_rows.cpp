@@ -7,6 +7,14 @@ namespace {
 
 const std::string columns = "SELECT " + alarm_fields().list();
 
+void read_origin(const pqxx::field& field, AlarmCondition& alarm) {
+  if (field.is_null()) return;
+  const std::string text = field.as<std::string>();
+  const auto comma = text.find(',');
+  const auto stream = numbered<Stream>(std::stoll(text.substr(0, comma)));
+  if (stream) alarm.origin = AlarmOrigin{*stream, std::stoull(text.substr(comma + 1))};
+}
+
 }  // namespace
 
 const Fields<AlarmCondition>& alarm_fields() {
@@ -30,7 +38,11 @@ const Fields<AlarmCondition>& alarm_fields() {
                                      field<&Alarm::end_tick_ms>("c.end_tick_ms"),
                                      field<&Alarm::received_at>("c.received_at"),
                                      field<&Alarm::acknowledged_at>("c.acknowledged_at"),
-                                     field<&Alarm::acknowledged_by, EmptyIsNull>("c.acknowledged_by")});
+                                     field<&Alarm::acknowledged_by, EmptyIsNull>("c.acknowledged_by"),
+                                     field<&Alarm::end_cause>("c.end_cause"),
+                                     field<&Alarm::ended_by, EmptyIsNull>("c.ended_by"),
+                                     field<&Alarm::end_reason, EmptyIsNull>("c.end_reason"),
+                                     {"c.origin_stream || ',' || c.origin_sequence", read_origin}});
   return fields;
 }
 

@@ -1,8 +1,10 @@
 // Devices, and who wears them. Corrections never overwrite: they close what was believed and add what is.
 
+#include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
+#include "storage/postgres/registry/assignments.hpp"
 #include "storage/postgres/store_impl.hpp"
 #include "storage/rules/assignment.hpp"
 
@@ -34,18 +36,11 @@ DeviceRow read_device(const pqxx::row& row) {
           row[3].as<std::string>(""), optional_instant(row[4])};
 }
 
-/// Locks the device, so that its assignments change one after the other.
+/// Locks the device, so that its assignments change one after the other. Alarms are still appended meanwhile.
 std::int64_t lock_device(pqxx::work& tx, const std::string& urn) {
-  const auto found = tx.exec_params("SELECT device_id FROM device WHERE urn = $1 FOR UPDATE", urn);
+  const auto found = tx.exec_params("SELECT device_id FROM device WHERE urn = $1 FOR NO KEY UPDATE", urn);
   if (found.empty()) throw StoreError(Kind::not_found, "devices/" + urn + " does not exist");
   return found[0][0].as<std::int64_t>();
-}
-
-void require_patient(pqxx::work& tx, const Scope& scope, const std::string& patient) {
-  const auto found = tx.exec_params(
-      "SELECT FROM patient WHERE patient_id = $1::uuid AND ($2 = '' OR ward_id = ANY (NULLIF($2, '')::text[]))",
-      patient, scope_text(scope));
-  if (found.empty()) throw StoreError(Kind::not_found, "patients/" + patient + " does not exist");
 }
 
 struct Believed {
@@ -106,7 +101,29 @@ void stop_believing(pqxx::work& tx, std::int64_t device_id, const Believed& what
       device_id, to_text(what.from), to_text(at));
 }
 
+/// Last: appends of the device's alarms wait from here on.
+void settle(pqxx::work& tx, std::int64_t device_id) {
+  lock_devices(tx, {&device_id, 1});
+  settle_devices(tx, {&device_id, 1});
+}
+
 }  // namespace
+
+void postgres::require_patient(pqxx::work& tx, const Scope& scope, const std::string& patient) {
+  const auto found = tx.exec_params(
+      "SELECT FROM patient WHERE patient_id = $1::uuid AND ($2 = '' OR ward_id = ANY (NULLIF($2, '')::text[]))",
+      patient, scope_text(scope));
+  if (found.empty()) throw StoreError(Kind::not_found, "patients/" + patient + " does not exist");
+}
+
+AssignmentRow postgres::take_off(pqxx::work& tx, std::int64_t device_id, const AssignmentRow& worn, Instant at,
+                                 Instant now, const std::string& by) {
+  const Instant recorded = instant_of_change(tx, device_id, now);
+  const Believed standing{worn.patient, worn.held_from, worn.held_until, worn.recorded_at, worn.recorded_by};
+  stop_believing(tx, device_id, standing, recorded);
+  if (at == worn.held_from) return {worn.device, worn.patient, at, at, recorded, by};
+  return believe(tx, device_id, worn.device, {worn.patient, worn.held_from, at, recorded, by});
+}
 
 DeviceRow PostgresStore::create_device(const std::string& urn) {
   return impl_->pool.change([&](pqxx::work& tx) {
@@ -160,8 +177,10 @@ AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& devic
       require_stands(row, patient, next_start(tx, device_id, at));
       return row;
     }
-    return believe(tx, device_id, device,
-                   {patient, at, next_start(tx, device_id, at), instant_of_change(tx, device_id, now), by});
+    const auto made = believe(tx, device_id, device,
+                              {patient, at, next_start(tx, device_id, at), instant_of_change(tx, device_id, now), by});
+    settle(tx, device_id);
+    return made;
   });
   impl_->bell.ring();
   return assignment;
@@ -175,12 +194,11 @@ AssignmentRow PostgresStore::release(const Scope& scope, const std::string& devi
     const auto standing = holding_at(tx, device_id, at);
     if (!standing) throw StoreError(Kind::precondition, "nobody wears devices/" + device + " then");
     require_patient(tx, scope, standing->patient);
-    const Instant recorded = instant_of_change(tx, device_id, now);
-    stop_believing(tx, device_id, *standing, recorded);
-    const Believed corrected{standing->patient, standing->from, at, recorded, by};
-    // Ended where it began: it never was.
-    if (at == standing->from) return AssignmentRow{device, standing->patient, at, at, recorded, by};
-    return believe(tx, device_id, device, corrected);
+    const AssignmentRow worn{device,          standing->patient,     standing->from,
+                             standing->until, standing->recorded_at, standing->by};
+    const auto corrected = take_off(tx, device_id, worn, at, now, by);
+    settle(tx, device_id);
+    return corrected;
   });
   impl_->bell.ring();
   return assignment;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "storage/port/store_error.hpp"
+#include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/durability.hpp"
 #include "storage/postgres/write/latest.hpp"
 #include "storage/postgres/write/quarantine.hpp"
@@ -33,6 +34,7 @@ std::optional<std::vector<RecordResult>> Batch::write() {
   advance_latest();
   streams_.advance(tx_);
   settle_repeated();
+  settle_alarms();
   quarantine();
   return results_;
 }
@@ -128,6 +130,13 @@ void Batch::advance_latest() {
   std::vector<const Record*> fresh;
   for (const auto index : part_of(sets()).fresh) fresh.push_back(records_[index]);
   postgres::advance_latest(tx_, fresh);
+}
+
+/// Onsets that are ended on arrival, or are somebody else's now; and what was raised anew from what ends.
+void Batch::settle_alarms() {
+  std::vector<const Record*> fresh;
+  for (const auto index : part_of(alarms()).fresh) fresh.push_back(records_[index]);
+  postgres::settle_alarms(tx_, fresh);
 }
 
 /// Last: it takes locks that no other step takes.

@@ -44,6 +44,7 @@ class Batch {
   Indices without_result(const Indices& fresh, const pqxx::result& inserted) const;
   void settle(std::size_t index, bool same);
   void settle_repeated();
+  void settle_alarms();
   void advance_latest();
   void quarantine();
 

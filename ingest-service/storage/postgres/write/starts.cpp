@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
+#include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/columns.hpp"
 
 namespace wardlink::storage::postgres {
@@ -13,6 +15,7 @@ struct Start {
   std::optional<std::int64_t> device_id;
   std::optional<Instant> anchor;
   std::chrono::microseconds correction{0};  // the last one
+  bool registered = false;
 };
 
 /// A request and what is known of its start.
@@ -49,9 +52,11 @@ namespace sql {
 // The last correction beside each start's anchor; NULL for what is not there.
 const Statement find_starts{
     "find_starts",
-    "SELECT k.place - 1, d.device_id, micros(b.anchor), c.offset_micros FROM " + names.rows_with_place() +
+    "SELECT k.place - 1, d.device_id, micros(b.anchor), c.offset_micros, g.device_id IS NOT NULL FROM " +
+        names.rows_with_place() +
         " LEFT JOIN device d ON d.urn = k.urn"
         " LEFT JOIN device_boot b ON b.device_id = d.device_id AND b.boot_id = k.boot_id"
+        " LEFT JOIN registered_start g ON g.device_id = b.device_id AND g.boot_id = b.boot_id"
         " LEFT JOIN LATERAL (SELECT x.offset_micros FROM clock_correction x"
         "   WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id ORDER BY x.recorded_at DESC LIMIT 1) c ON true"};
 // In order, so that two writers never wait for each other in a circle; likewise the next.
@@ -61,6 +66,14 @@ const Statement begin_starts{"begin_starts", "INSERT INTO device_boot (" + ancho
                                                  ") SELECT DISTINCT ON (k.device_id, k.boot_id) " + anchors.values() +
                                                  " FROM " + anchors.rows_with_place() +
                                                  " ORDER BY k.device_id, k.boot_id, k.place ON CONFLICT DO NOTHING"};
+// By device, then as they were asked for: the last one of a device is its newest.
+const Statement register_starts{
+    "register_starts",
+    "INSERT INTO registered_start (device_id, boot_id)"
+    " SELECT x.device_id, x.boot_id FROM (SELECT DISTINCT ON (k.device_id, k.boot_id) k.* FROM " +
+        sessions.rows_with_place() +
+        " ORDER BY k.device_id, k.boot_id, k.place) x ORDER BY x.device_id, x.place"
+        " ON CONFLICT DO NOTHING RETURNING device_id"};
 // The same offset again (a session that is named anew on another stream) is no news.
 const Statement correct_clocks{
     "correct_clocks",
@@ -81,12 +94,19 @@ class Starts {
     for (const auto& request : requests) rows_.push_back({&request, {}});
   }
 
-  /// What another transaction has begun meanwhile is there once the statement that finds it so has returned.
+  /// What another transaction has begun meanwhile is there once the statement that finds it so has returned. The
+  /// devices of starts that begin are locked before, as their rows will be shared: two never wait in a circle.
   std::vector<Row> open() {
-    find();
-    if (take_devices_in()) find();
-    if (begin()) find();
-    return std::move(rows_);
+    look_up();
+    share_devices(tx_, devices_of([](const Row& row) { return !row.start.anchor; }));
+    return begun();
+  }
+
+  /// The same, of starts that register.
+  std::vector<Row> open_to_register() {
+    look_up();
+    lock_devices(tx_, devices_of([](const Row& row) { return !row.start.registered; }));
+    return begun();
   }
 
  private:
@@ -96,6 +116,7 @@ class Starts {
       start.device_id = Type<std::optional<std::int64_t>>::get(row[1]);
       start.anchor = Type<std::optional<Instant>>::get(row[2]);
       start.correction = std::chrono::microseconds{row[3].as<std::int64_t>(0)};
+      start.registered = row[4].as<bool>();
     }
   }
 
@@ -104,6 +125,23 @@ class Starts {
     std::vector<Row> found;
     std::ranges::copy_if(rows_, std::back_inserter(found), is);
     return found;
+  }
+
+  void look_up() {
+    find();
+    if (take_devices_in()) find();
+  }
+
+  std::vector<Row> begun() {
+    if (begin()) find();
+    return std::move(rows_);
+  }
+
+  template <typename Is>
+  std::vector<std::int64_t> devices_of(Is&& is) const {
+    std::set<std::int64_t> ids;
+    for (const auto& row : those(is)) ids.insert(row.start.device_id.value());
+    return {ids.begin(), ids.end()};
   }
 
   bool take_devices_in() {
@@ -143,6 +181,20 @@ void correct_clocks(pqxx::work& tx, const std::vector<Row>& rows) {
   if (!changed.empty()) run(tx, sql::correct_clocks, corrections.arrays(changed));
 }
 
+/// What registers for the first time is its device's newest start: what earlier ones assert ends.
+void register_starts(pqxx::work& tx, const std::vector<Row>& rows, const std::vector<Attached>& attached) {
+  std::vector<Attached> fresh;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (!rows[i].start.registered) fresh.push_back(attached[i]);
+  if (fresh.empty()) return;
+  std::set<std::int64_t> registered;
+  for (const auto row : run(tx, sql::register_starts, sessions.arrays(fresh)))
+    registered.insert(row[0].as<std::int64_t>());
+  const std::vector ids(registered.begin(), registered.end());
+  settle_devices(tx, ids);
+  raise_restarting(tx, ids);
+}
+
 /// A stream that only a newer version knows has none.
 void read_watermarks(pqxx::work& tx, std::vector<Attached>& attached) {
   for (const auto row : run(tx, sql::watermarks, sessions.arrays(attached)))
@@ -159,10 +211,11 @@ std::vector<std::shared_ptr<const Session>> open_starts(pqxx::work& tx, std::spa
 }
 
 std::vector<Attached> attach_starts(pqxx::work& tx, std::span<const AttachRequest> requests) {
-  const auto rows = Starts(tx, requests).open();
+  const auto rows = Starts(tx, requests).open_to_register();
   std::vector<Attached> attached;
   for (const auto& row : rows) attached.push_back({session_of(row), {}});
   correct_clocks(tx, rows);
+  register_starts(tx, rows, attached);
   read_watermarks(tx, attached);
   return attached;
 }

@@ -78,6 +78,7 @@ void Writer::each(std::span<const AttachRequest> requests, std::span<Answer> ans
 std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
   std::vector<Attached> attached(requests.size());
   each(requests, std::span(attached), attach_starts);
+  bell_.ring();
   make_partitions(attached);
   return attached;
 }
