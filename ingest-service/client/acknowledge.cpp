@@ -18,7 +18,7 @@ namespace {
 
 int acknowledge(Session& session, const std::vector<std::string>& names) {
   v1::AcknowledgeRequest request;
-  for (const auto& name : names) request.add_names(name.starts_with("urn:") ? "devices/" + name : name);
+  for (const auto& name : names) request.add_names(alarm_name(name));
   const auto stub = v1::AlarmService::NewStub(session.connection.channel());
   const auto response = session.connection.call(*stub, &v1::AlarmService::Stub::Acknowledge, request);
   const auto others = response.acknowledged_by_others_size();

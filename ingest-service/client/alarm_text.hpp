@@ -52,6 +52,26 @@ inline std::string state_text(const v1::Alarm& alarm) {
   return alarm.acknowledged_by().empty() ? text : text + " by " + alarm.acknowledged_by();
 }
 
+/// How it ended, and on whose word: device, device restarted, released by …, discharged by …, closed by …: why. Nothing
+/// of one that is open.
+inline std::string end_text(const v1::Alarm& alarm) {
+  const auto by = alarm.ended_by().empty() ? std::string() : " by " + alarm.ended_by();
+  switch (alarm.end_cause()) {
+    case v1::ALARM_END_CAUSE_DEVICE:
+      return "device";
+    case v1::ALARM_END_CAUSE_RESTARTED:
+      return "unknown: device restarted";
+    case v1::ALARM_END_CAUSE_RELEASED:
+      return "released" + by;
+    case v1::ALARM_END_CAUSE_DISCHARGED:
+      return "discharged" + by;
+    case v1::ALARM_END_CAUSE_PERSON:
+      return "closed" + by + ": " + alarm.end_reason();
+    default:
+      return {};
+  }
+}
+
 /// ", acknowledged by …" of an alarm that somebody has acknowledged, else nothing.
 inline std::string seen_text(const v1::Alarm& alarm) {
   return alarm.acknowledged_by().empty() ? std::string() : ", acknowledged by " + alarm.acknowledged_by();

@@ -26,6 +26,7 @@ struct AlarmArguments {
 std::vector<std::string> row_of(const v1::Alarm& alarm, Zone zone) {
   return {alarm.has_start_time() ? to_text(from_proto(alarm.start_time()), zone) : "unknown",
           alarm.has_end_time() ? to_text(from_proto(alarm.end_time()), zone) : "open",
+          end_text(alarm),
           state_text(alarm),
           priority_text(alarm.priority()),
           kind_text(alarm.kind()),
@@ -97,6 +98,7 @@ int list_alarms(Session& session, const AlarmArguments& arguments) {
   }
   Table table({{"ONSET"},
                {"END"},
+               {"ENDED BY"},
                {"STATE"},
                {"PRIORITY"},
                {"KIND"},
@@ -122,7 +124,7 @@ void add_alarms(CLI::App& alarms, Command& chosen) {
   Verb verb(
       alarms, "list",
       "Alarm conditions, newest onset first. STATE says who has acknowledged it; VALUE is the sign's at onset, LIMIT "
-      "the\none in force; `alarms ack` takes the NAME.");
+      "the\none in force; ENDED BY how it ended, and on whose word. `alarms ack` and `alarms close` take the NAME.");
   auto arguments = std::make_shared<AlarmArguments>();
   verb.add("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody");
   verb.add("--open", arguments->open, "only those that have not ended, acknowledged or not");

@@ -115,7 +115,8 @@ void add_devices(CLI::App& devices, Command& chosen) {
   assign.add("--from", wear->when, "since when; may lie in the past; none = now", {.type = "TIME"});
   assign.runs(chosen, [wear](Session& session) { return assign_device(session, *wear); });
 
-  Verb release(devices, "release", "Takes a device off its patient. Roles: clinician, admin.");
+  Verb release(devices, "release",
+               "Takes a device off its patient, whose open alarms of it end. Roles: clinician, admin.");
   auto off = std::make_shared<WearArguments>();
   release.add("DEVICE", off->device, "URN or devices/URN", {.required = true});
   release.add("--at", off->when, "when it was taken off; none = now", {.type = "TIME"});

@@ -78,6 +78,9 @@ std::string line_of(const v1::MeasurementSet& set, const v1::WatchResponse& resp
 
 std::string line_of(const v1::AlarmEvent& event, const v1::WatchResponse& response, Zone zone) {
   auto what = std::string(change_text(event.change())) + ": " + alarm_text(event.alarm());
+  const auto cause = event.alarm().end_cause();
+  if (event.change() == v1::AlarmEvent::ENDED && cause > v1::ALARM_END_CAUSE_DEVICE)
+    what += ", " + end_text(event.alarm());
   if (event.change() == v1::AlarmEvent::ACKNOWLEDGED) what += " by " + event.alarm().acknowledged_by();
   return line(to_text(from_proto(event.time()), zone, 3), who(response, event.alarm().device()),
               what + "  " + event.alarm().name());

@@ -1,4 +1,4 @@
-// wardlink patients: list, show, create.
+// wardlink patients: list, show, create, discharge.
 
 #include <memory>
 
@@ -92,6 +92,25 @@ int create_patient(Session& session, const std::string& name, const std::vector<
   return exit_ok;
 }
 
+int discharge_patient(Session& session, const std::string& who, const std::string& when) {
+  v1::DischargePatientRequest request;
+  request.set_name(patient_name(session, who));
+  apply_time("--at", when, session.now, [&](auto time) { *request.mutable_discharge_time() = time; });
+  const auto stub = v1::PatientService::NewStub(session.connection.channel());
+  const auto discharge = session.connection.call(*stub, &v1::PatientService::Stub::DischargePatient, request);
+  if (session.json) {
+    print_json(session.out, discharge);
+    return exit_ok;
+  }
+  Table table({{"PATIENT"}, {discharge.patient()}});
+  table.add({"discharged", to_text(from_proto(discharge.discharge_time()), session.zone)});
+  table.add({"by", discharge.discharged_by()});
+  table.add({"released",
+             joined(discharge.assignments(), [](const v1::Assignment& each) { return device_urn(each.device()); })});
+  table.print(session.out);
+  return exit_ok;
+}
+
 }  // namespace
 
 void add_patients(CLI::App& patients, Command& chosen) {
@@ -110,6 +129,15 @@ void add_patients(CLI::App& patients, Command& chosen) {
   create.add("--identifier", *identifiers, "how another system knows the patient; repeatable",
              {.type = "SYSTEM=VALUE", .single_value = true});
   create.runs(chosen, [name, identifiers](Session& session) { return create_patient(session, *name, *identifiers); });
+
+  Verb discharge(
+      patients, "discharge",
+      "The patient goes home: takes off all that the patient wears, and ends the patient's open alarms.\nRoles: "
+      "clinician, admin.");
+  auto home = std::make_shared<std::pair<std::string, std::string>>();
+  discharge.add("PATIENT", home->first, "patients/ID, ID or display name", {.required = true});
+  discharge.add("--at", home->second, "since when; none = now", {.type = "TIME"});
+  discharge.runs(chosen, [home](Session& session) { return discharge_patient(session, home->first, home->second); });
 }
 
 }  // namespace wardlink::command_line

@@ -17,4 +17,7 @@ std::string patient_name(const Session& session, const std::string& typed);
 /// Either of the two; empty stays empty (everybody).
 std::string parent_name(const Session& session, const std::string& typed);
 
+/// devices/URN/alarms/ID; "devices/" may be left out.
+inline std::string alarm_name(const std::string& text) { return text.starts_with("urn:") ? "devices/" + text : text; }
+
 }  // namespace wardlink::command_line

@@ -31,6 +31,8 @@ class Alarms : public ClientTest {
       ended.set_priority(v1::ALARM_PRIORITY_LOW);
       ended.set_code("lead-off");
       *ended.mutable_end_time() = before_noon(0);
+      ended.set_end_cause(v1::ALARM_END_CAUSE_RELEASED);
+      ended.set_ended_by("urn:wardlink:client:ada");
       return grpc::Status::OK;
     };
   }
@@ -43,12 +45,59 @@ TEST_F(Alarms, PrintsOneLineEach) {
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_EQ(
       answer.out,
-      "ONSET                 END                   STATE                                      PRIORITY  KIND         "
+      "ONSET                 END                   ENDED BY                             "
+      "STATE                                      PRIORITY  KIND         "
       "  CODE      SIGN  VALUE  LIMIT  PATIENT  DEVICE              NAME\n"
-      "2026-03-01T11:59:00Z  open                  acknowledged by urn:wardlink:client:nurse  high      physiological"
+      "2026-03-01T11:59:00Z  open                  -                                    "
+      "acknowledged by urn:wardlink:client:nurse  high      physiological"
       "  spo2-low  spo2     88     91  Bed 1    urn:dev:os:32473-a  devices/urn:dev:os:32473-a/alarms/5-alarms-3\n"
-      "unknown               2026-03-01T12:00:00Z  ended                                      low       technical    "
+      "unknown               2026-03-01T12:00:00Z  released by urn:wardlink:client:ada  "
+      "ended                                      low       technical    "
       "  lead-off  -         -      -  -        urn:dev:os:32473-b  devices/urn:dev:os:32473-b/alarms/6-2-1\n");
+}
+
+// LIFE-1: each cause says how, and on whose word.
+TEST_F(Alarms, SaysHowEachEnded) {
+  alarms_.alarms = [](const v1::ListAlarmsRequest&, v1::ListAlarmsResponse& response) {
+    for (const auto cause : {v1::ALARM_END_CAUSE_DEVICE, v1::ALARM_END_CAUSE_RESTARTED, v1::ALARM_END_CAUSE_DISCHARGED,
+                             v1::ALARM_END_CAUSE_PERSON}) {
+      v1::Alarm& alarm = *response.add_alarms();
+      *alarm.mutable_end_time() = before_noon(0);
+      alarm.set_end_cause(cause);
+      if (cause >= v1::ALARM_END_CAUSE_DISCHARGED) alarm.set_ended_by("urn:wardlink:client:ada");
+      if (cause == v1::ALARM_END_CAUSE_PERSON) alarm.set_end_reason("device lost");
+    }
+    return grpc::Status::OK;
+  };
+  const Answer answer = ask({"alarms", "list"});
+  for (const auto* how : {"12:00:00Z  device  ", "unknown: device restarted", "discharged by urn:wardlink:client:ada",
+                          "closed by urn:wardlink:client:ada: device lost"})
+    EXPECT_THAT(answer.out, testing::HasSubstr(how));
+}
+
+// LIFE-1
+TEST_F(Alarms, ClosesWithAReason) {
+  v1::CloseAlarmsRequest asked;
+  alarms_.close = [&](const v1::CloseAlarmsRequest& request, v1::CloseAlarmsResponse& response) {
+    asked = request;
+    v1::Alarm& alarm = *response.add_alarms();
+    alarm.set_code("lead-off");
+    *alarm.mutable_end_time() = before_noon(0);
+    alarm.set_end_cause(v1::ALARM_END_CAUSE_PERSON);
+    alarm.set_ended_by("urn:wardlink:client:admin");
+    alarm.set_end_reason(request.reason());
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(ask({"alarms", "close", "urn:dev:os:32473-b/alarms/6-2-1"}).code, 2) << "a reason is needed";
+  const Answer answer =
+      ask({"alarms", "close", "urn:dev:os:32473-b/alarms/6-2-1", "devices/x/alarms/1-2-3", "--reason", "device lost"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_THAT(asked.names(), testing::ElementsAre("devices/urn:dev:os:32473-b/alarms/6-2-1", "devices/x/alarms/1-2-3"));
+  EXPECT_THAT(answer.out, testing::HasSubstr("closed by urn:wardlink:client:admin: device lost"));
+  alarms_.close = [](const auto&, auto&) {
+    return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "it was closed by somebody else");
+  };
+  EXPECT_EQ(ask({"alarms", "close", "devices/x/alarms/1-2-3", "--reason", "lost"}).code, 3);
 }
 
 // LIFE-2

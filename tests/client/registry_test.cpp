@@ -71,6 +71,28 @@ TEST_F(Registry, DoesNotGuessBetweenTwoOfOneName) {
   EXPECT_EQ(asked_, "");
 }
 
+// LIFE-1
+TEST_F(Registry, DischargesAPatient) {
+  v1::DischargePatientRequest asked;
+  patients_.discharge = [&](const v1::DischargePatientRequest& request, v1::Discharge& discharge) {
+    asked = request;
+    discharge.set_patient(request.name());
+    *discharge.mutable_discharge_time() = request.discharge_time();
+    discharge.set_discharged_by("urn:wardlink:client:admin");
+    for (const char* device : {"devices/urn:dev:os:32473-a", "devices/urn:dev:os:32473-b"})
+      discharge.add_assignments()->set_device(device);
+    return grpc::Status::OK;
+  };
+  const Answer answer = ask({"patients", "discharge", "Bed 1", "--at", "-10m"});
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_EQ(asked.name(), "patients/p1");
+  EXPECT_EQ(asked.discharge_time().seconds(), before_noon(600).seconds());
+  EXPECT_THAT(answer.out, HasSubstr("urn:dev:os:32473-a, urn:dev:os:32473-b"));
+  EXPECT_THAT(answer.out, HasSubstr("urn:wardlink:client:admin"));
+  ask({"patients", "discharge", "Bed 1"});
+  EXPECT_FALSE(asked.has_discharge_time()) << "now is the server's";
+}
+
 TEST_F(Registry, SaysThatNobodyIsCalledSo) {
   const Answer answer = ask({"patients", "show", "Bed 9"});
   EXPECT_EQ(answer.code, 1);

@@ -82,6 +82,9 @@ grpc::Status ScriptedAlarms::Watch(Context*, const v1::WatchRequest* q, grpc::Se
 grpc::Status ScriptedAlarms::Acknowledge(Context*, const v1::AcknowledgeRequest* q, v1::AcknowledgeResponse* a) {
   return answer(acknowledge, q, a);
 }
+grpc::Status ScriptedAlarms::CloseAlarms(Context*, const v1::CloseAlarmsRequest* q, v1::CloseAlarmsResponse* a) {
+  return answer(close, q, a);
+}
 grpc::Status ScriptedAlarms::ListAlarms(Context*, const v1::ListAlarmsRequest* q, v1::ListAlarmsResponse* a) {
   return answer(alarms, q, a);
 }
@@ -101,6 +104,9 @@ grpc::Status ScriptedPatients::ListPatients(Context*, const v1::ListPatientsRequ
 }
 grpc::Status ScriptedPatients::GetPatient(Context*, const v1::GetPatientRequest* q, v1::Patient* a) {
   return answer(get, q, a);
+}
+grpc::Status ScriptedPatients::DischargePatient(Context*, const v1::DischargePatientRequest* q, v1::Discharge* a) {
+  return answer(discharge, q, a);
 }
 grpc::Status ScriptedVitals::GetWaveform(Context*, const v1::GetWaveformRequest* request,
                                          grpc::ServerWriter<v1::WaveformRun>* stream) {

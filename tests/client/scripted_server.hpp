@@ -62,6 +62,7 @@ struct ScriptedAlarms : v1::AlarmService::Service {
   Script<v1::ListSystemAlarmsRequest, v1::ListSystemAlarmsResponse> system_alarms;
   Script<v1::ListQuarantineRequest, v1::ListQuarantineResponse> quarantine;
   Script<v1::AcknowledgeRequest, v1::AcknowledgeResponse> acknowledge;
+  Script<v1::CloseAlarmsRequest, v1::CloseAlarmsResponse> close;
   WatchScript watch;
   grpc::Status ListAlarms(grpc::ServerContext*, const v1::ListAlarmsRequest*, v1::ListAlarmsResponse*) override;
   grpc::Status ListSystemAlarms(grpc::ServerContext*, const v1::ListSystemAlarmsRequest*,
@@ -69,6 +70,7 @@ struct ScriptedAlarms : v1::AlarmService::Service {
   grpc::Status ListQuarantine(grpc::ServerContext*, const v1::ListQuarantineRequest*,
                               v1::ListQuarantineResponse*) override;
   grpc::Status Acknowledge(grpc::ServerContext*, const v1::AcknowledgeRequest*, v1::AcknowledgeResponse*) override;
+  grpc::Status CloseAlarms(grpc::ServerContext*, const v1::CloseAlarmsRequest*, v1::CloseAlarmsResponse*) override;
   grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;
 };
 
@@ -76,9 +78,11 @@ struct ScriptedPatients : v1::PatientService::Service {
   Script<v1::CreatePatientRequest, v1::Patient> create;
   Script<v1::ListPatientsRequest, v1::ListPatientsResponse> list;
   Script<v1::GetPatientRequest, v1::Patient> get;
+  Script<v1::DischargePatientRequest, v1::Discharge> discharge;
   grpc::Status CreatePatient(grpc::ServerContext*, const v1::CreatePatientRequest*, v1::Patient*) override;
   grpc::Status ListPatients(grpc::ServerContext*, const v1::ListPatientsRequest*, v1::ListPatientsResponse*) override;
   grpc::Status GetPatient(grpc::ServerContext*, const v1::GetPatientRequest*, v1::Patient*) override;
+  grpc::Status DischargePatient(grpc::ServerContext*, const v1::DischargePatientRequest*, v1::Discharge*) override;
 };
 
 struct ScriptedDevices : v1::DeviceService::Service {

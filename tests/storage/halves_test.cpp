@@ -83,6 +83,13 @@ TEST(Halves, TheApiNeedsNoRightToWriteRecords) {
     grpc::ClientContext listing;
     EXPECT_EQ(v1::AlarmService::NewStub(channel)->ListAlarms(&listing, list, &alarms).error_message(), "");
     ASSERT_EQ(alarms.alarms_size(), 2) << "what the device asserts was raised anew for her";
+    v1::DischargePatientRequest discharge;
+    discharge.set_name(patient.name());
+    v1::Discharge discharged;
+    grpc::ClientContext discharging;
+    EXPECT_EQ(
+        v1::PatientService::NewStub(channel)->DischargePatient(&discharging, discharge, &discharged).error_message(),
+        "");
     v1::AcknowledgeRequest acknowledge;
     acknowledge.add_names(alarms.alarms(0).name());
     v1::AcknowledgeResponse acknowledged;

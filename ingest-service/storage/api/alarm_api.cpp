@@ -8,6 +8,7 @@
 #include "storage/wire/page_token.hpp"
 #include "storage/wire/records.hpp"
 #include "storage/wire/status.hpp"
+#include "storage/wire/text.hpp"
 
 namespace wardlink::storage {
 namespace {
@@ -23,6 +24,22 @@ AlarmsQuery query_of(const v1::ListAlarmsRequest& request) {
   }
   read_span_and_page(request, query);
   return query;
+}
+
+constexpr int most_names = 100;  // a call
+
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+/// For the audit.
+std::vector<std::string> first_names(const Names& names) {
+  return {names.begin(), names.begin() + std::min(names.size(), most_names)};
+}
+
+std::vector<AlarmKey> parse_alarms(const Names& names) {
+  if (names.empty() || names.size() > most_names) throw InvalidArgument("names", "must be 1 to 100 alarms");
+  std::vector<AlarmKey> alarms;
+  for (const auto& name : names) alarms.push_back(parse_alarm("names", name));
+  return alarms;
 }
 
 }  // namespace
@@ -75,18 +92,25 @@ grpc::Status AlarmApi::Watch(grpc::ServerContext* context, const v1::WatchReques
 grpc::Status AlarmApi::Acknowledge(grpc::ServerContext* context, const v1::AcknowledgeRequest* request,
                                    v1::AcknowledgeResponse* response) {
   return answered([&] {
-    const std::vector<std::string> names(request->names().begin(), request->names().end());
-    const auto audited = names.size() > 100 ? std::vector(names.begin(), names.begin() + 100) : names;
-    const auto scope = guard_.admit(*context, "AlarmService.Acknowledge", roles::carers, audited);
-    if (names.empty() || names.size() > 100) throw InvalidArgument("names", "must be 1 to 100 alarms");
-    std::vector<AlarmKey> alarms;
-    for (const auto& name : names) alarms.push_back(parse_alarm("names", name));
+    const auto scope = guard_.admit(*context, "AlarmService.Acknowledge", roles::carers, first_names(request->names()));
+    const auto alarms = parse_alarms(request->names());
     const auto subject = subject_of(*context);
     for (const auto& alarm : store_.acknowledge(scope, alarms, subject)) {
       auto& told = *response->add_alarms();
       told = to_proto(alarm);
       if (alarm.acknowledged_by != subject) response->add_acknowledged_by_others(told.name());
     }
+  });
+}
+
+grpc::Status AlarmApi::CloseAlarms(grpc::ServerContext* context, const v1::CloseAlarmsRequest* request,
+                                   v1::CloseAlarmsResponse* response) {
+  return answered([&] {
+    const auto scope = guard_.admit(*context, "AlarmService.CloseAlarms", roles::carers, first_names(request->names()));
+    const auto alarms = parse_alarms(request->names());
+    require_text("reason", request->reason());
+    for (const auto& alarm : store_.close(scope, alarms, subject_of(*context), request->reason()))
+      *response->add_alarms() = to_proto(alarm);
   });
 }
 

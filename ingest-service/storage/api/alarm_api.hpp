@@ -22,6 +22,8 @@ class AlarmApi final : public v1::AlarmService::Service {
                      grpc::ServerWriter<v1::WatchResponse>* stream) override;
   grpc::Status Acknowledge(grpc::ServerContext* context, const v1::AcknowledgeRequest* request,
                            v1::AcknowledgeResponse* response) override;
+  grpc::Status CloseAlarms(grpc::ServerContext* context, const v1::CloseAlarmsRequest* request,
+                           v1::CloseAlarmsResponse* response) override;
 
  private:
   RecordStore& store_;

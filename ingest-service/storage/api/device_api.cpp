@@ -18,15 +18,6 @@ v1::Device to_proto(const DeviceRow& row) {
   return device;
 }
 
-/// A wish for the future is a mistake; five minutes are left to clocks that disagree.
-Instant parse_past(const std::string& field, const google::protobuf::Timestamp& stamp, Instant now) {
-  const auto at = parse_instant(field, stamp);
-  if (at > now + std::chrono::minutes(5)) {
-    throw InvalidArgument(field, "lies in the future");
-  }
-  return at;
-}
-
 }  // namespace
 
 grpc::Status DeviceApi::CreateDevice(grpc::ServerContext* context, const v1::CreateDeviceRequest* request,

@@ -2,7 +2,9 @@
 #include "storage/wire/instants.hpp"
 #include "storage/wire/names.hpp"
 #include "storage/wire/page_token.hpp"
+#include "storage/wire/records.hpp"
 #include "storage/wire/status.hpp"
+#include "storage/wire/text.hpp"
 
 namespace wardlink::storage {
 namespace {
@@ -22,15 +24,14 @@ v1::Patient to_proto(const PatientRow& row) {
   return patient;
 }
 
-/// Characters, not bytes: the first byte of each in UTF-8, which protobuf has checked.
-std::size_t length_of(const std::string& text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
-}
-
-void require_text(const std::string& field, const std::string& text) {
-  const auto length = length_of(text);
-  if (length < 1 || length > 200) throw InvalidArgument(field, "must have 1 to 200 characters");
-  if (text.find('\0') != std::string::npos) throw InvalidArgument(field, "must not hold the character NUL");
+v1::Discharge to_proto(const DischargeRow& row) {
+  v1::Discharge discharge;
+  discharge.set_patient(patient_name(row.patient));
+  *discharge.mutable_discharge_time() = to_stamp(row.at);
+  *discharge.mutable_recorded_at() = to_stamp(row.recorded_at);
+  discharge.set_discharged_by(row.by);
+  for (const auto& each : row.assignments) *discharge.add_assignments() = to_proto(each);
+  return discharge;
 }
 
 }  // namespace
@@ -79,6 +80,17 @@ grpc::Status PatientApi::GetPatient(grpc::ServerContext* context, const v1::GetP
   return answered([&] {
     const auto scope = guard_.admit(*context, "PatientService.GetPatient", roles::readers, {request->name()});
     *response = to_proto(store_.patient(scope, parse_patient("name", request->name())));
+  });
+}
+
+grpc::Status PatientApi::DischargePatient(grpc::ServerContext* context, const v1::DischargePatientRequest* request,
+                                          v1::Discharge* response) {
+  return answered([&] {
+    const auto scope = guard_.admit(*context, "PatientService.DischargePatient", roles::carers, {request->name()});
+    const auto patient = parse_patient("name", request->name());
+    std::optional<Instant> at;
+    if (request->has_discharge_time()) at = parse_past("discharge_time", request->discharge_time(), store_.calendar());
+    *response = to_proto(store_.discharge(scope, patient, at, subject_of(*context)));
   });
 }
 

@@ -37,6 +37,8 @@ class PatientApi final : public v1::PatientService::Service {
                             v1::ListPatientsResponse* response) override;
   grpc::Status GetPatient(grpc::ServerContext* context, const v1::GetPatientRequest* request,
                           v1::Patient* response) override;
+  grpc::Status DischargePatient(grpc::ServerContext* context, const v1::DischargePatientRequest* request,
+                                v1::Discharge* response) override;
 
  private:
   RegistryStore& store_;

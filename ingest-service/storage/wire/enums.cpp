@@ -55,6 +55,22 @@ v1::AlarmState to_proto(AlarmState state) {
   return v1::ALARM_STATE_UNSPECIFIED;
 }
 
+v1::AlarmEndCause to_proto(AlarmEndCause cause) {
+  switch (cause) {
+    case AlarmEndCause::device:
+      return v1::ALARM_END_CAUSE_DEVICE;
+    case AlarmEndCause::restarted:
+      return v1::ALARM_END_CAUSE_RESTARTED;
+    case AlarmEndCause::released:
+      return v1::ALARM_END_CAUSE_RELEASED;
+    case AlarmEndCause::discharged:
+      return v1::ALARM_END_CAUSE_DISCHARGED;
+    case AlarmEndCause::person:
+      return v1::ALARM_END_CAUSE_PERSON;
+  }
+  return v1::ALARM_END_CAUSE_UNSPECIFIED;
+}
+
 v1::AlarmEvent::Change to_proto(AlarmChange::Kind kind) {
   switch (kind) {
     case AlarmChange::Kind::raised:

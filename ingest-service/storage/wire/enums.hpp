@@ -16,6 +16,7 @@ v1::Stream to_proto(Stream stream);
 v1::AlarmKind to_proto(AlarmKind kind);
 v1::AlarmPriority to_proto(AlarmPriority priority);
 v1::AlarmState to_proto(AlarmState state);
+v1::AlarmEndCause to_proto(AlarmEndCause cause);
 v1::AlarmEvent::Change to_proto(AlarmChange::Kind kind);
 v1::RecordResult to_proto(RecordResult result);
 

@@ -1,5 +1,7 @@
 #include "storage/wire/instants.hpp"
 
+#include <algorithm>
+
 #include "storage/wire/status.hpp"
 
 namespace wardlink::storage {
@@ -36,6 +38,12 @@ Instant parse_instant(const std::string& field, const google::protobuf::Timestam
   const auto at = to_instant(stamp);
   if (!at) throw InvalidArgument(field, "must lie between the years 1 and 9999");
   return *at;
+}
+
+Instant parse_past(const std::string& field, const google::protobuf::Timestamp& stamp, Instant now) {
+  const auto at = parse_instant(field, stamp);
+  if (at > now + std::chrono::minutes(5)) throw InvalidArgument(field, "lies in the future");
+  return std::min(at, now);
 }
 
 }  // namespace wardlink::storage

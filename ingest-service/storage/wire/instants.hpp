@@ -18,4 +18,8 @@ std::optional<Instant> to_instant(const google::protobuf::Timestamp& stamp);
 /// The same, or InvalidArgument.
 Instant parse_instant(const std::string& field, const google::protobuf::Timestamp& stamp);
 
+/// Of what people say has happened. InvalidArgument where it lies in the future of `now`; five minutes are left to
+/// clocks that disagree, and taken for now.
+Instant parse_past(const std::string& field, const google::protobuf::Timestamp& stamp, Instant now);
+
 }  // namespace wardlink::storage

@@ -129,6 +129,11 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   message.set_state(to_proto(alarm.state()));
   if (alarm.acknowledged_at) *message.mutable_acknowledge_time() = to_stamp(*alarm.acknowledged_at);
   message.set_acknowledged_by(alarm.acknowledged_by);
+  if (alarm.end_cause) message.set_end_cause(to_proto(*alarm.end_cause));
+  message.set_ended_by(alarm.ended_by);
+  message.set_end_reason(alarm.end_reason);
+  if (alarm.origin)
+    message.set_origin(alarm_name({alarm.device, alarm.boot, alarm.origin->stream, alarm.origin->sequence}));
   return message;
 }
 
