@@ -61,6 +61,10 @@ void add_notifications(MetricFamilies& to, const SessionStats& s) {
   to.counter("registrations", "Registrations of devices")
       .sample(s.registrations, {{"result", "accepted"}})
       .sample(s.registrations_refused, {{"result", "refused"}});
+  to.counter("clock_exchanges", "What devices said of their clocks, with /rd and later")
+      .sample(s.clock_exchanges, {{"result", "accepted"}})
+      .sample(s.clock_exchanges_refused, {{"result", "refused"}});
+  to.counter("clocks_doubted", "Clocks whose ticks contradicted their exchange").sample(s.clocks_doubted);
   to.counter("observations", "Times that a resource was observed or its observation refreshed").sample(s.observations);
   to.counter("observations_ended", "Observations that their device ended").sample(s.observations_ended);
   to.counter("notifications", "Notifications under a token that stood; con = Confirmable, non = all else");

@@ -943,5 +943,48 @@ TEST(LaneQueueFairness, WhateverHappensRecordsGoInOrderAndAreAnsweredOnce) {  //
   }
 }
 
+// -- clocks -----------------------------------------------------------------------------------------------------------
+
+/// The exchange that it is attached with next.
+std::optional<ClockExchange> told(LaneQueue& queue) {
+  const auto outgoing = next(queue, start);
+  const auto* all = outgoing ? std::get_if<LaneQueue::Attachments>(&*outgoing) : nullptr;
+  return all != nullptr && all->all.size() == 1 ? all->all.front().exchange : std::nullopt;
+}
+
+TEST(LaneQueue, TellsANewExchangeOfAClockOnce) {  // TIME-4
+  const ClockExchange later{5000, coap::Instant{std::chrono::seconds{9}}, std::chrono::milliseconds{40}};
+  for (auto lane : {Lane::readings, Lane::alarms}) {
+    auto queue = lane == Lane::readings ? readings() : alarm_lane();
+    queue.attach(attachment(one));
+    EXPECT_EQ(told(queue), ClockExchange{});
+    queue.attach_answered();
+    queue.exchanged({one, later});
+    EXPECT_EQ(told(queue), later);
+    queue.attach_answered();
+    EXPECT_FALSE(next(queue, start));
+    queue.restart();
+    EXPECT_EQ(told(queue), later) << "on the next stream";
+    queue.attach_answered();
+    EXPECT_FALSE(next(queue, start));
+  }
+}
+
+TEST(LaneQueue, ANewExchangeHoldsUpNoRecordAndNoEnd) {  // TIME-4
+  auto queue = readings();
+  queue.attach(attachment(one));
+  queue.append(vitals(one, 1), start);
+  EXPECT_THAT(send_all(queue).batches, SizeIs(1));
+  queue.exchanged({one, {5000, {}, {}}});
+  queue.append(vitals(one, 2), start);
+  EXPECT_TRUE(std::holds_alternative<LaneQueue::Batch>(*next(queue, start))) << "before the exchange";
+  queue.answer(1, {committed}, start);
+  queue.answer(2, {committed}, start);
+  queue.detach(one);
+  EXPECT_THAT(send_all(queue).detached, ElementsAre(one)) << "storage has heard of it";
+  queue.exchanged({two, {}});
+  EXPECT_FALSE(next(queue, start)) << "not attached";
+}
+
 }  // namespace
 }  // namespace wardlink::ingest

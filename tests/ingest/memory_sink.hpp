@@ -18,6 +18,9 @@ class MemorySink : public RecordSink {
   explicit MemorySink(Deliver deliver) : deliver_(std::move(deliver)) {}
 
   void attach(const Attachment& attachment) override { attached.push_back(attachment); }
+  void exchanged(SinkSession session, const ClockExchange& exchange) override {
+    exchanges.emplace_back(session, exchange);
+  }
   void detach(SinkSession session) override { detached.push_back(session); }
   void append(Record record) override {
     records.push_back(record);
@@ -53,6 +56,7 @@ class MemorySink : public RecordSink {
   }
 
   std::vector<Attachment> attached;
+  std::vector<std::pair<SinkSession, ClockExchange>> exchanges;  // told after the attachment
   std::vector<SinkSession> detached;
   std::vector<Record> records;
   std::vector<AuditEntry> audits;

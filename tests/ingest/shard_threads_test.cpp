@@ -25,6 +25,7 @@ class CommittingSink final : public RecordSink {
     thread_.join();
   }
   void attach(const Attachment&) override { ++attached; }
+  void exchanged(SinkSession, const ClockExchange&) override {}
   void detach(SinkSession) override { ++detached; }
   void append(Record record) override {
     loop_.post([this, session = record.session, ticket = record.ticket, stream = record.fact.stream] {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "coap/instant.hpp"
 #include "disk.hpp"
 #include "wardlink/journal.hpp"
 
@@ -34,6 +35,15 @@ class Book final : public Journal {
   Alarms alarms;
   std::map<std::uint64_t, std::vector<SequencedSet>> sets;  // by boot; the sequence is the place, from 1
   std::function<void(Key)> on_acknowledged;
+
+  /// When each start began, and with which tick.
+  std::map<std::uint64_t, std::pair<coap::Instant, std::uint64_t>> starts;
+
+  /// What the clock of that start said, to the part of a millisecond.
+  coap::Duration clock(std::uint64_t boot, coap::Instant at) const {
+    const auto& [began, first_tick] = starts.at(boot);
+    return std::chrono::milliseconds{first_tick} + (at - began);
+  }
 
   /// nullptr: it was never generated.
   const SequencedSet* set(Key key) const {

@@ -21,7 +21,7 @@ class Clock {
 
   coap::Instant now() const { return now_; }
   /// The calendar that belongs to now().
-  WallTime calendar() const { return WallTime{now_.time_since_epoch()} + std::chrono::seconds{1'767'225'600}; }
+  WallTime calendar() const { return first_ + now_.time_since_epoch(); }
 
   /// What is due at the same instant happens in the order in which it was asked for.
   void at(coap::Instant when, Work work);
@@ -35,6 +35,7 @@ class Clock {
     std::uint64_t number;
     Work work;
   };
+  static constexpr WallTime first_{std::chrono::seconds{1'767'225'600}};
   static bool later(const Event& one, const Event& other);
 
   coap::Instant now_{};

@@ -24,7 +24,7 @@ struct Ingest::Worker {
             [this](std::vector<ingest::SinkEvent> events) {
               post([this, events = std::move(events)] { shard->handle_sink(events); });
             },
-            ingest.room_ == Room::narrow_lanes, ingest.shared_.reached),
+            ingest.room_ == Room::narrow_lanes, ingest.shared_.reached, ingest.shared_.exchanged),
         timer(clock, [this] {
           shard->handle_timeout(clock.now());
           pump();

@@ -24,6 +24,7 @@ class Ingest {
     Storage& storage;
     Sometimes& sometimes;
     LaneSink::Reached reached;
+    LaneSink::Exchanged exchanged;
   };
   /// How much may wait: as in products, or so little that it is reached. A datagram of alarms fits all the same.
   enum class Room : std::uint8_t { usual, narrow_lanes, few_open_alarms };

@@ -125,15 +125,26 @@ ingest::LaneQueue::Config config_of(ingest::Lane lane, bool narrow) {
 
 }  // namespace
 
-LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, bool narrow, Reached reached)
+LaneSink::LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, bool narrow, Reached reached,
+                   Exchanged exchanged)
     : readings_(clock, storage, config_of(ingest::Lane::readings, narrow), deliver),
       alarms_(clock, storage, config_of(ingest::Lane::alarms, narrow), deliver),
-      reached_(std::move(reached)) {}
+      reached_(std::move(reached)),
+      exchanged_(std::move(exchanged)) {}
 
 void LaneSink::attach(const ingest::Attachment& attachment) {
   attached_[attachment.session] = {attachment.device, attachment.boot};
+  // What is posted by hand counts in no clock.
+  if (attachment.exchange) exchanged_(attachment.device, attachment.boot, *attachment.exchange);
   readings_.attach(attachment);
   alarms_.attach(attachment);
+}
+
+void LaneSink::exchanged(ingest::SinkSession session, const ingest::ClockExchange& exchange) {
+  const auto at = attached_.find(session);
+  if (at != attached_.end()) exchanged_(at->second.first, at->second.second, exchange);
+  readings_.exchanged(session, exchange);
+  alarms_.exchanged(session, exchange);
 }
 
 void LaneSink::detach(ingest::SinkSession session) {

@@ -24,6 +24,9 @@ class Lane {
   Lane& operator=(const Lane&) = delete;
 
   void attach(const ingest::Attachment& attachment) { turn_.emplace_back(attachment); }
+  void exchanged(ingest::SinkSession session, const ingest::ClockExchange& exchange) {
+    turn_.emplace_back(ingest::LaneQueue::Exchange{session, exchange});
+  }
   void detach(ingest::SinkSession session) { turn_.emplace_back(session); }
   void append(ingest::Record record) { turn_.emplace_back(std::move(record)); }
   void audit(ingest::AuditEntry entry) { turn_.emplace_back(std::move(entry)); }
@@ -32,9 +35,11 @@ class Lane {
   const ingest::LaneQueue& queue() const { return queue_; }
 
  private:
-  using Entry = std::variant<ingest::Attachment, ingest::SinkSession, ingest::Record, ingest::AuditEntry>;
+  using Entry = std::variant<ingest::Attachment, ingest::LaneQueue::Exchange, ingest::SinkSession, ingest::Record,
+                             ingest::AuditEntry>;
 
   void put(ingest::Attachment& attachment);
+  void put(ingest::LaneQueue::Exchange& news) { queue_.exchanged(news); }
   void put(ingest::SinkSession& session) { queue_.detach(session); }
   void put(ingest::Record& record);
   void put(ingest::AuditEntry& entry) { queue_.audit(std::move(entry)); }
@@ -65,10 +70,13 @@ class LaneSink final : public ingest::RecordSink {
  public:
   /// Told of each record that is put into a lane, with the device and boot of its session.
   using Reached = std::function<void(const std::string& device, std::uint64_t boot, const ingest::Record&)>;
+  /// Told of each exchange of a clock.
+  using Exchanged = std::function<void(const std::string& device, std::uint64_t boot, const ingest::ClockExchange&)>;
 
-  LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, bool narrow, Reached reached);
+  LaneSink(Clock& clock, Storage& storage, ingest::Deliver deliver, bool narrow, Reached reached, Exchanged exchanged);
 
   void attach(const ingest::Attachment& attachment) override;
+  void exchanged(ingest::SinkSession session, const ingest::ClockExchange& exchange) override;
   void detach(ingest::SinkSession session) override;
   void append(ingest::Record record) override;
   void audit(ingest::AuditEntry entry) override;
@@ -82,6 +90,7 @@ class LaneSink final : public ingest::RecordSink {
  private:
   Lane readings_, alarms_;
   Reached reached_;
+  Exchanged exchanged_;
   std::map<ingest::SinkSession, std::pair<std::string, std::uint64_t>> attached_;
 };
 

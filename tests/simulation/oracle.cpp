@@ -74,6 +74,16 @@ void Oracle::look(storage::Instant measured_at, const storage::StoredLatest& lat
   before = latest;
 }
 
+void Oracle::compare(const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange) {
+  ++exchanges_;
+  const auto said = std::chrono::duration_cast<coap::Duration>(std::chrono::milliseconds{exchange.tick_ms});
+  const auto off = said - books_.at(device)->clock(boot, exchange.at);
+  if (std::chrono::abs(off) <= exchange.uncertainty) return;
+  const auto us = std::chrono::floor<std::chrono::microseconds>(off);
+  violated("TIME-4", "a clock is off by " + std::to_string(us.count()) + " us, said to be known to " +
+                         std::to_string(exchange.uncertainty.count()) + " us: " + name(device, {boot, 0}));
+}
+
 // -- at its end -------------------------------------------------------------------------------------------------------
 
 void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, const Ingest& ingest) {

@@ -26,6 +26,8 @@ class Oracle {
   /// A commit was made of something measured at that instant: what is shown as current is not older, has not gone back,
   /// and is what the device measured.
   void look(storage::Instant measured_at, const storage::StoredLatest& latest);
+  /// Ingest says what a device's clock said when: no farther from it than its uncertainty (TIME-4).
+  void compare(const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange);
   /// What ought to run on threw an exception.
   void fallen(const char* why);
   /// The run is over, and the ward had time to heal.
@@ -35,6 +37,8 @@ class Oracle {
   const std::vector<std::string>& violations() const { return violations_; }
   /// Alarm records that were generated.
   std::uint64_t alarms() const { return alarms_; }
+  /// Exchanges of clocks that were compared with the devices' own.
+  std::uint64_t exchanges() const { return exchanges_; }
 
  private:
   void violated(const char* invariant, const std::string& what);
@@ -50,7 +54,7 @@ class Oracle {
 
   Database& database_;
   const Clock& clock_;
-  std::uint64_t alarms_ = 0;
+  std::uint64_t alarms_ = 0, exchanges_ = 0;
   std::vector<std::string> violations_;
   std::map<std::string, const Book*> books_;                                      // by URN
   std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;  // by device and sign

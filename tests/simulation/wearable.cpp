@@ -89,7 +89,9 @@ void Wearable::turn_on() {
   shared_.network.open(number_);
   ++socket_;
   const Disk::InUse use(disk_);
-  start_ = std::make_unique<Start>(*this, 1 + chance_.below(boots - 1), chance_.below(3'600'000));
+  const auto boot = 1 + chance_.below(boots - 1), first_tick = chance_.below(3'600'000);
+  book_->starts[boot] = {shared_.clock.now(), first_tick};
+  start_ = std::make_unique<Start>(*this, boot, first_tick);
   const auto inherited = start_->recorder.status().alarms_inherited;
   shared_.sometimes.happened("a debt outlived its device's start", inherited);
   start_->core.start(shared_.clock.now());

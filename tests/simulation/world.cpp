@@ -86,6 +86,9 @@ World::World(const Run& run)
                [this](const std::string& device, std::uint64_t boot, const ingest::Record& record) {
                  if (record.fact.stream == ingest::Stream::vitals)
                    by_urn_.at(device)->ledger().reached({boot, record.fact.sequence});
+               },
+               [this](const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange) {
+                 oracle_.compare(device, boot, exchange);
                }},
               Chance(run.seed + 4'000'037), room_of(run)),
       overheard_(run.devices),

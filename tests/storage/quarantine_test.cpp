@@ -36,7 +36,7 @@ class QuarantineTest : public testing::Test {
       test::add_alarm(batch, session, 1, 1000, "hr-high", v1::AlarmFact::RAISED);
       test::add_alarm(batch, session, 1, 1000, "spo2-low", v1::AlarmFact::RAISED);
       const auto last = batch.mutable_records(batch.records_size() - 1);
-      last->mutable_received_at()->set_seconds(start + static_cast<std::int64_t>(session));
+      last->set_received_after_us((static_cast<std::int64_t>(session) - 3600) * 1'000'000);
     }
     talk.append(batch);
     ASSERT_TRUE(talk.finish().ok());
@@ -92,7 +92,7 @@ TEST_F(QuarantineTest, ReadersSeeWhatItIsAndAdministratorsTheBytes) {
     EXPECT_EQ(record.stream(), v1::STREAM_ALARMS);
     EXPECT_EQ(record.sequence(), 1U);
     EXPECT_EQ(record.reason(), "conflict");
-    EXPECT_EQ(record.received_at().seconds(), start + 1);
+    EXPECT_NEAR(static_cast<double>(record.received_at().seconds() - start), 1, 60);
     EXPECT_EQ(record.seen(), 1U);
     EXPECT_GT(record.size(), 10U);
     EXPECT_EQ(record.payload(), "");

@@ -28,6 +28,24 @@ std::optional<std::uint64_t> whole(std::string_view text, std::uint64_t least, s
 
 Refusal bad(std::string words) { return {coap::code::bad_request, std::move(words)}; }
 
+/// RFC 9176 §5: lt in seconds.
+std::optional<std::chrono::seconds> read_lifetime(std::string_view text) {
+  const auto seconds = whole(text, 1, 0xffffffff);
+  return seconds ? std::optional(std::chrono::seconds{*seconds}) : std::nullopt;
+}
+
+/// `tk` and `rt`, both or neither.
+coap::Result<std::optional<NamedTry>, Refusal> read_try(const std::vector<std::string>& queries) {
+  constexpr std::uint64_t slowest = 60'000;
+  const auto tick_text = query(queries, "tk"), trip_text = query(queries, "rt");
+  if (!tick_text && !trip_text) return std::optional<NamedTry>{};
+  const auto tick = whole(tick_text.value_or(""), 0, below_2_53);
+  if (!tick) return bad("tk is missing or not a number of milliseconds below 2^53");
+  const auto trip = whole(trip_text.value_or(""), 0, slowest);
+  if (!trip) return bad("rt is missing or not a number of milliseconds up to 60000");
+  return std::optional{NamedTry{*tick, std::chrono::milliseconds{*trip}}};
+}
+
 std::vector<Resource> known(const std::vector<coap::Link>& links) {
   std::vector<Resource> known;
   for (Resource resource : resources)
@@ -46,15 +64,25 @@ coap::Result<Registration, Refusal> read_registration(const coap::event::Request
     return Refusal{coap::code::unsupported_content_format, "the payload must be link format, content-format 40"};
   const auto endpoint = query(request.queries, "ep");
   if (!endpoint) return bad("ep is missing: the URN of the certificate");
-  const auto lifetime_text = query(request.queries, "lt");
-  const auto lifetime = whole(lifetime_text.value_or(""), 1, 0xffffffff);  // RFC 9176 §5
+  const auto lifetime = read_lifetime(query(request.queries, "lt").value_or(""));
   if (!lifetime) return bad("lt is missing or not a number of seconds from 1 to 4294967295");
   const auto boot = whole(query(request.queries, "boot").value_or(""), 0, below_2_53);
   if (!boot) return bad("boot is missing or not a number below 2^53");
+  const auto accepted = read_try(request.queries);
+  if (!accepted) return accepted.error();
   const auto links =
       coap::decode_links({reinterpret_cast<const char*>(request.payload.data()), request.payload.size()});
   if (!links) return bad("the payload is not link format");
-  return Registration{std::string(*endpoint), std::chrono::seconds{*lifetime}, *boot, known(*links)};
+  return Registration{std::string(*endpoint), *lifetime, *boot, *accepted, known(*links)};
+}
+
+coap::Result<Update, Refusal> read_update(const coap::event::RequestReceived& request) {
+  const auto lifetime_text = query(request.queries, "lt");
+  const auto lifetime = read_lifetime(lifetime_text.value_or(""));
+  if (lifetime_text && !lifetime) return bad("lt is not a number of seconds from 1 to 4294967295");
+  const auto accepted = read_try(request.queries);
+  if (!accepted) return accepted.error();
+  return Update{lifetime, *accepted};
 }
 
 coap::Result<std::chrono::milliseconds, Refusal> read_tick(const coap::event::RequestReceived& request) {

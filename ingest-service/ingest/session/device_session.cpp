@@ -15,9 +15,6 @@ void keep_earliest(std::optional<coap::Instant>& earliest, const std::optional<c
   if (candidate && (!earliest || *candidate < *earliest)) earliest = candidate;
 }
 
-/// What an exchange may be wrong by whose round trip its device does not tell.
-constexpr coap::Duration unconfirmed = std::chrono::seconds{60};
-
 /// RFC 7641 §3.3.1: 5 to 15 s, so that those who fall silent together are not all asked at once.
 coap::Duration draw_patience(const coap::Random& random) {
   std::array<std::uint8_t, 4> bytes{};
@@ -69,7 +66,7 @@ void DeviceSession::on(const coap::event::Closed&, coap::Connection*, coap::Inst
 
 // -- what the device asks ---------------------------------------------------------------------------------------------
 
-/// What ingest serves, a row each.
+/// What ingest serves, a row each. `<n>` stands for the number of the session's own registration.
 struct DeviceSession::Served {
   std::string_view path;
   coap::Code method;  // the only one
@@ -78,8 +75,9 @@ struct DeviceSession::Served {
   std::string_view formats;  // `ct`
 };
 
-constexpr std::array<DeviceSession::Served, 5> DeviceSession::served{{
+constexpr std::array<DeviceSession::Served, 6> DeviceSession::served{{
     {"/rd", coap::code::post, &DeviceSession::answer_registration, "core.rd", "40"},
+    {"/rd/<n>", coap::code::post, &DeviceSession::answer_update, "", ""},
     {"/time", coap::code::get, &DeviceSession::answer_time, "wardlink.time", "110 112"},
     {"/vitals", coap::code::post, &DeviceSession::answer_post<Resource::vitals>, "wardlink.vitals", "110 112"},
     {"/alarms", coap::code::post, &DeviceSession::answer_post<Resource::alarms>, "wardlink.alarms", "110 112"},
@@ -91,12 +89,17 @@ void DeviceSession::on(const coap::event::RequestReceived& request, coap::Connec
 }
 
 std::optional<coap::Response> DeviceSession::answer(const coap::event::RequestReceived& request, coap::Instant now) {
-  const auto row = std::ranges::find(served, request.path, &Served::path);
+  const auto row = std::ranges::find_if(served, [&](const Served& one) { return is_at(one, request.path); });
   if (row == served.end())
     return diagnostic(coap::code::not_found, "there are /vitals, /alarms, /rd and /time: see /.well-known/core");
   if (request.method == row->method) return (this->*row->answer)(request, now);
   const char* method = row->method == coap::code::post ? "POST" : "GET";
   return diagnostic(coap::code::method_not_allowed, request.path + " takes " + method);
+}
+
+bool DeviceSession::is_at(const Served& row, std::string_view path) const {
+  if (!row.path.ends_with("<n>")) return path == row.path;
+  return registered() && path == "/rd/" + number();
 }
 
 template <Resource resource>
@@ -132,7 +135,7 @@ std::optional<coap::Response> DeviceSession::answer_time(const coap::event::Requ
   const auto format = request.accept.value_or(coap::content_format::senml_cbor);
   if (format != coap::content_format::senml_cbor && format != coap::content_format::senml_json)
     return diagnostic(coap::code::not_acceptable, "the time is SenML, content-format 112 or 110");
-  exchange_ = {static_cast<std::uint64_t>(tick->count()), now, unconfirmed};
+  clock_.heard(static_cast<std::uint64_t>(tick->count()), now);
   return time_response(calendar, format);
 }
 
@@ -143,16 +146,38 @@ std::optional<coap::Response> DeviceSession::answer_registration(const coap::eve
   // DTLS-13: a device is who its certificate says, whatever it calls itself.
   if (names::canonical_urn(registration->endpoint) != device_)
     return refuse({coap::code::forbidden, "ep is not the name in your certificate"}, "foreign_endpoint", now);
-  if (!exchange_) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
+  if (!clock_.was_asked()) return refuse({coap::code::bad_request, "ask GET /time?tk=<ms> first"}, "no_anchor", now);
   if (registered() && registration_->boot != registration->boot)
     return refuse({coap::code::bad_request, "one boot a session: open a new one"}, "other_boot", now);
-  accept(*registration, now);
+  const auto exchange = clock_.exchange(registration->accepted);
+  if (!exchange) return refuse_exchange(exchange.error(), "unknown_try", now);
+  accept(*registration, *exchange, now);
   coap::Response response;
   response.code = coap::code::created;
   response.options.add(coap::OptionNumber::location_path, std::string_view("rd"));
-  response.options.add(coap::OptionNumber::location_path,
-                       std::string_view(std::to_string(static_cast<std::uint64_t>(name_))));
+  response.options.add(coap::OptionNumber::location_path, std::string_view(number()));
   return response;
+}
+
+/// RFC 9176 §5.3.1. What it says of the clock goes on to storage; it refreshes the lifetime, as all traffic does.
+std::optional<coap::Response> DeviceSession::answer_update(const coap::event::RequestReceived& request,
+                                                           coap::Instant now) {
+  const auto update = read_update(request);
+  if (!update) return refuse_exchange(update.error(), "malformed", now);
+  if (update->accepted) {
+    const auto exchange = clock_.exchange(update->accepted);
+    if (!exchange) return refuse_exchange(exchange.error(), "unknown_try", now);
+    exchanged(*exchange);
+  }
+  if (update->lifetime) lifetime_check_ = now + (registration_->lifetime = *update->lifetime);
+  coap::Response response;
+  response.code = coap::code::changed;
+  return response;
+}
+
+void DeviceSession::exchanged(const ClockExchange& exchange) {
+  ++shared_.stats.clock_exchanges;
+  shared_.sink.exchanged(name_, exchange);
 }
 
 coap::Response DeviceSession::refuse(Refusal refusal, const char* reason, coap::Instant now) {
@@ -161,12 +186,21 @@ coap::Response DeviceSession::refuse(Refusal refusal, const char* reason, coap::
   return diagnostic(refusal.code, refusal.words);
 }
 
-void DeviceSession::accept(const Registration& registration, coap::Instant now) {
+coap::Response DeviceSession::refuse_exchange(Refusal refusal, const char* reason, coap::Instant now) {
+  ++shared_.stats.clock_exchanges_refused;
+  note("register", reason, now);
+  return diagnostic(refusal.code, refusal.words);
+}
+
+void DeviceSession::accept(const Registration& registration, const ClockExchange& exchange, coap::Instant now) {
   if (!registered()) {
     ++shared_.stats.registrations;
     shared_.sink.audit({device_, "register", true, "", address_});
-    attached_ = *exchange_;
-    shared_.sink.attach({name_, device_, registration.boot, attached_});
+    attached_ = exchange;
+    ++shared_.stats.clock_exchanges;
+    shared_.sink.attach({name_, device_, registration.boot, exchange});
+  } else if (registration.accepted) {
+    exchanged(exchange);
   }
   registration_ = registration;
   lifetime_check_ = now + registration.lifetime;
@@ -204,6 +238,7 @@ void DeviceSession::on(const coap::event::NotificationReceived& notification, co
 void DeviceSession::take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                                       coap::Connection* connection, coap::Instant now) {
   auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(now));
+  check_clock(facts, now);
   const bool whole = admit_quarantined(facts, now);
   if (!holds_acks(resource)) {
     for (Fact& fact : facts) append(Ticket::none, std::move(fact), now);
@@ -223,6 +258,17 @@ void DeviceSession::take_notification(Resource resource, const coap::event::Noti
   }
 }
 
+/// A datagram may be late, so that an old tick proves nothing; one that the clock cannot have reached yet does.
+void DeviceSession::check_clock(const std::vector<Fact>& facts, coap::Instant now) {
+  std::uint64_t newest = 0;
+  for (const Fact& fact : facts)
+    if (fact.boot == 0 && !std::holds_alternative<Quarantined>(fact.body)) newest = std::max(newest, fact.tick_ms);
+  const auto doubtful = clock_.doubt(newest, now);
+  if (!doubtful) return;
+  ++shared_.stats.clocks_doubted;
+  shared_.sink.exchanged(name_, *doubtful);
+}
+
 /// Takes out the quarantined ones that are beyond the session's allowance; false: there were some.
 bool DeviceSession::admit_quarantined(std::vector<Fact>& facts, coap::Instant now) {
   const auto beyond = std::erase_if(facts, [&](const Fact& fact) {
@@ -235,6 +281,8 @@ bool DeviceSession::admit_quarantined(std::vector<Fact>& facts, coap::Instant no
   shared_.stats.quarantine_over += beyond;
   return beyond == 0;
 }
+
+std::string DeviceSession::number() const { return std::to_string(static_cast<std::uint64_t>(name_)); }
 
 std::uint64_t DeviceSession::latest_tick(coap::Instant now) const {
   const auto since = now - attached_.at + shared_.config.clock_slack;

@@ -16,6 +16,7 @@
 #include "ingest/payload/registration.hpp"
 #include "ingest/session/alarm_debts.hpp"
 #include "ingest/session/audit_tally.hpp"
+#include "ingest/session/device_clock.hpp"
 #include "ingest/session/posts.hpp"
 #include "ingest/session/session_stats.hpp"
 #include "ingest/sink/record_sink.hpp"
@@ -103,19 +104,25 @@ class DeviceSession {
   // What it answers; empty: the answer is held.
   using Answer = std::optional<coap::Response> (DeviceSession::*)(const coap::event::RequestReceived&, coap::Instant);
   struct Served;
-  static const std::array<Served, 5> served;
+  static const std::array<Served, 6> served;
+  bool is_at(const Served& row, std::string_view path) const;
   std::optional<coap::Response> answer(const coap::event::RequestReceived& request, coap::Instant now);
   template <Resource resource>
   std::optional<coap::Response> answer_post(const coap::event::RequestReceived& request, coap::Instant now);
   std::optional<coap::Response> answer_time(const coap::event::RequestReceived& request, coap::Instant now);
   std::optional<coap::Response> answer_registration(const coap::event::RequestReceived& request, coap::Instant now);
+  std::optional<coap::Response> answer_update(const coap::event::RequestReceived& request, coap::Instant now);
   std::optional<coap::Response> answer_core(const coap::event::RequestReceived& request, coap::Instant now);
   coap::Response refuse(Refusal refusal, const char* reason, coap::Instant now);
-  void accept(const Registration& registration, coap::Instant now);
+  coap::Response refuse_exchange(Refusal refusal, const char* reason, coap::Instant now);
+  void accept(const Registration& registration, const ClockExchange& exchange, coap::Instant now);
+  void exchanged(const ClockExchange& exchange);
+  void check_clock(const std::vector<Fact>& facts, coap::Instant now);
 
   void take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                          coap::Connection* connection, coap::Instant now);
   bool admit_quarantined(std::vector<Fact>& facts, coap::Instant now);
+  std::string number() const;
   std::uint64_t latest_tick(coap::Instant now) const;
   void append(Ticket ticket, Fact fact, coap::Instant received_at);
   void note(std::string action, std::string reason, coap::Instant now, std::uint64_t times = 1);
@@ -135,8 +142,8 @@ class DeviceSession {
   Shared& shared_;
   std::string address_;
   std::string device_;
-  std::optional<ClockExchange> exchange_;  // by the last GET /time
-  ClockExchange attached_;                 // told to storage
+  DeviceClock clock_;
+  ClockExchange attached_;  // the exchange that it was attached with
   std::optional<Registration> registration_;
   std::optional<coap::Instant> observes_from_;  // empty: does not own the device yet
   std::array<Watch, resource_count> watches_;

@@ -13,6 +13,9 @@ void add(SessionStats& sum, const SessionStats& one) {
   add(sum.posts, one.posts);
   add(sum.registrations, one.registrations);
   add(sum.registrations_refused, one.registrations_refused);
+  add(sum.clock_exchanges, one.clock_exchanges);
+  add(sum.clock_exchanges_refused, one.clock_exchanges_refused);
+  add(sum.clocks_doubted, one.clocks_doubted);
   add(sum.observations, one.observations);
   add(sum.observations_ended, one.observations_ended);
   add(sum.held_acks, one.held_acks);

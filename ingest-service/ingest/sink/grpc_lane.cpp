@@ -53,6 +53,7 @@ struct PutInto {
   void operator()(const Attachment& attachment) const {
     for (const auto& answer : queue.attach(attachment)) answers.emplace_back(answer);
   }
+  void operator()(const LaneQueue::Exchange& exchange) const { queue.exchanged(exchange); }
   void operator()(SinkSession session) const { queue.detach(session); }
   void operator()(Record& record) const {
     for (const auto& answer : queue.append(std::move(record), now)) answers.emplace_back(answer);

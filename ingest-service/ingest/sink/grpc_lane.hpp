@@ -72,6 +72,9 @@ class GrpcLane {
 
   // The shard's thread; none blocks. See RecordSink.
   void attach(const Attachment& attachment) { turn_.emplace_back(attachment); }
+  void exchanged(SinkSession session, const ClockExchange& exchange) {
+    turn_.emplace_back(Exchange{session, exchange});
+  }
   void detach(SinkSession session) { turn_.emplace_back(session); }
   void append(Record record) { turn_.emplace_back(std::move(record)); }
   void audit(AuditEntry entry) { turn_.emplace_back(std::move(entry)); }
@@ -92,7 +95,8 @@ class GrpcLane {
 
  private:
   using Stream = grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>;
-  using Entry = std::variant<Attachment, SinkSession, Record, AuditEntry>;  // SinkSession: it is detached
+  using Exchange = LaneQueue::Exchange;
+  using Entry = std::variant<Attachment, Exchange, SinkSession, Record, AuditEntry>;  // SinkSession: it is detached
 
   void run();
   void keep_streaming();

@@ -36,6 +36,10 @@ class GrpcSink final : public RecordSink {
     readings_.attach(attachment);
     alarms_.attach(attachment);
   }
+  void exchanged(SinkSession session, const ClockExchange& exchange) override {
+    readings_.exchanged(session, exchange);
+    alarms_.exchanged(session, exchange);
+  }
   void detach(SinkSession session) override {
     readings_.detach(session);
     alarms_.detach(session);

@@ -36,6 +36,13 @@ std::vector<RecordAnswered> LaneQueue::attach(const Attachment& attachment) {
   return answered;
 }
 
+void LaneQueue::exchanged(const Exchange& news) {
+  const auto at = sessions_.find(news.session);
+  if (at == sessions_.end()) return;
+  at->second.attachment.exchange = news.exchange;
+  if (!std::exchange(at->second.news, true)) control_.push_back(news.session);
+}
+
 void LaneQueue::detach(SinkSession name) {
   const auto at = sessions_.find(name);
   if (at == sessions_.end()) return;
@@ -190,7 +197,8 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
     // An alarm is to find nothing before it. But storage answers nothing else on a stream that has no records: by the
     // first attachment it shows that it is there.
     const bool ahead = config_.lane != Lane::alarms || !stream_begun_;
-    if (session.told || session.retry || !ahead) continue;
+    const bool due = session.told ? session.news : ahead;
+    if (session.retry || !due) continue;
     if (attaching_ > 0 || attachments.size() >= config_.attach_batch) break;
     tell(session, attachments);
   }
@@ -200,6 +208,7 @@ std::optional<LaneQueue::Outgoing> LaneQueue::next_control() {
 void LaneQueue::tell(LaneSession& session, std::vector<Attachment>& attachments) {
   stream_begun_ = true;
   session.told = true;
+  session.news = false;
   attachments.push_back(session.attachment);
 }
 

@@ -72,6 +72,12 @@ class LaneQueue {
   /// and storage has answered what it was told before. On the alarms' lane only the first of a stream is told earlier.
   /// The answers that are due at once: to alarm records of past sessions of the device, which owes them itself again.
   std::vector<RecordAnswered> attach(const Attachment& attachment);
+  struct Exchange {
+    SinkSession session;
+    ClockExchange exchange;
+  };
+  /// The session is attached once more, with this; nothing of it waits for that.
+  void exchanged(const Exchange& news);
   void detach(SinkSession session);
   /// The answers that are due at once: what was shed or refused for it.
   std::vector<RecordAnswered> append(Record record, coap::Instant now);

@@ -37,6 +37,7 @@ struct LaneSession {
   Attachment attachment;
   LaneDevice* device = nullptr;
   bool told = false;      // attached on this stream
+  bool news = false;      // … and its clock was exchanged since
   bool detached = false;  // by the shard
   bool refused = false;   // by storage, at least once
   std::size_t unanswered = 0;

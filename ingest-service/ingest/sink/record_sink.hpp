@@ -27,12 +27,12 @@ struct PerLane {
 };
 inline Lane lane_of(const Fact& fact) { return is_alarm(fact) ? Lane::alarms : Lane::readings; }
 
-/// A device's clock, read at an instant that ingest knows.
+/// What is known of a device's clock: at that instant its tick was `tick_ms`, give or take the uncertainty.
 struct ClockExchange {
-  std::uint64_t tick_ms = 0;
-  coap::Instant at;
-  coap::Duration uncertainty{};  // either way
-  bool operator==(const ClockExchange&) const = default;
+  std::uint64_t tick_ms = 0;  // below 2^54
+  coap::Instant at{};
+  coap::Duration uncertainty{};
+  friend bool operator==(const ClockExchange&, const ClockExchange&) = default;
 };
 
 /// Who a session is: told to storage before its first record.
@@ -123,6 +123,8 @@ class RecordSink {
   virtual ~RecordSink() = default;
   /// Before the session's first record.
   virtual void attach(const Attachment& attachment) = 0;
+  /// More is known of the clock of a session's device; a session that is not attached is passed over.
+  virtual void exchanged(SinkSession session, const ClockExchange& exchange) = 0;
   /// The session is over. Records of it that are still unanswered stay on their way.
   virtual void detach(SinkSession session) = 0;
   virtual void append(Record record) = 0;

@@ -1,0 +1,48 @@
+#include "ingest/session/device_clock.hpp"
+
+#include <algorithm>
+
+namespace wardlink::ingest {
+namespace {
+
+constexpr std::size_t remembered = 8;
+constexpr std::chrono::milliseconds unmeasured{60'000};
+
+/// How far the reception of a try may lie from the middle of its round trip; a clock of whole milliseconds is known to
+/// no less than one.
+std::chrono::milliseconds uncertainty(std::chrono::milliseconds round_trip) {
+  return std::max((round_trip + std::chrono::milliseconds{1}) / 2, std::chrono::milliseconds{1});
+}
+
+}  // namespace
+
+void DeviceClock::heard(std::uint64_t tick_ms, coap::Instant now) {
+  std::erase_if(tries_, [&](const Try& one) { return one.tick_ms == tick_ms; });
+  tries_.push_back({tick_ms, now});
+  if (tries_.size() > remembered) tries_.pop_front();
+}
+
+coap::Result<ClockExchange, Refusal> DeviceClock::exchange(const std::optional<NamedTry>& accepted) {
+  const auto named = accepted ? std::ranges::find(tries_, accepted->tick_ms, &Try::tick_ms) : tries_.end() - 1;
+  if (named == tries_.end()) return Refusal{coap::code::bad_request, "tk names none of the last tries of GET /time"};
+  ClockExchange made{named->tick_ms, named->at, unmeasured};
+  if (accepted) {
+    made.tick_ms += static_cast<std::uint64_t>(accepted->round_trip.count()) / 2;
+    made.uncertainty = uncertainty(accepted->round_trip);
+  }
+  in_force_ = made;
+  return made;
+}
+
+std::optional<ClockExchange> DeviceClock::doubt(std::uint64_t tick_ms, coap::Instant now) {
+  if (!in_force_) return std::nullopt;
+  const auto passed = std::chrono::floor<std::chrono::milliseconds>(now - in_force_->at);
+  const std::chrono::milliseconds expected{static_cast<std::int64_t>(in_force_->tick_ms) + passed.count()};
+  const auto before = in_force_->uncertainty;
+  const auto ahead = std::chrono::milliseconds{tick_ms} - expected;
+  if (ahead <= before + tolerance) return std::nullopt;
+  in_force_ = ClockExchange{tick_ms, now, ahead + before};
+  return in_force_;
+}
+
+}  // namespace wardlink::ingest
