@@ -58,7 +58,7 @@ struct Connection::Impl {
   };
 
   RequestId send_request(const Request& request, const Token& token, Pending::Kind kind, ObservationId observation,
-                         std::optional<std::uint32_t> observe, Instant now);
+                         std::optional<std::uint32_t> observe, Instant now, Reliability reliability = Reliability::con);
   void receive_request(const Message& message, Instant now);
   void receive_response(const Message& message, Instant now);
   void receive_notification(ObservationId id, const Message& message, Instant now);

@@ -135,9 +135,10 @@ void Connection::Impl::lose_observer(ObserverId id, event::Failure why) {
 // -- what this side asks ---------------------------------------------------------------------------------------------
 
 RequestId Connection::Impl::send_request(const Request& request, const Token& token, Pending::Kind kind,
-                                         ObservationId observation, std::optional<std::uint32_t> observe, Instant now) {
+                                         ObservationId observation, std::optional<std::uint32_t> observe, Instant now,
+                                         Reliability reliability) {
   Message message;
-  message.type = Type::con;
+  message.type = reliability == Reliability::con ? Type::con : Type::non;
   message.code = request.method;
   message.token = token;
   if (observe) message.options.add_uint(OptionNumber::observe, *observe);
@@ -146,8 +147,13 @@ RequestId Connection::Impl::send_request(const Request& request, const Token& to
   message.payload = request.payload;
   const auto id = fresh<RequestId>();
   pending.emplace(id, Pending{kind, token, observation, now + config.request_timeout});
-  slot(Slot::ordinary).submit({std::move(message), {Owner::Kind::request, id}});
-  pump(now);
+  if (reliability == Reliability::con) {
+    slot(Slot::ordinary).submit({std::move(message), {Owner::Kind::request, id}});
+    pump(now);
+  } else if (const auto number = draw_id(now)) {  // else it is as good as lost
+    message.id = *number;
+    transmit(message);
+  }
   return id;
 }
 
@@ -278,8 +284,9 @@ void Connection::Impl::expire_exchanges(Instant now) {
 
 // -- the commands ----------------------------------------------------------------------------------------------------
 
-RequestId Connection::request(Request request, Instant now) {
-  return impl_->send_request(request, impl_->tokens.issue(), Impl::Pending::Kind::plain, {}, std::nullopt, now);
+RequestId Connection::request(Request request, Instant now, Reliability reliability) {
+  return impl_->send_request(request, impl_->tokens.issue(), Impl::Pending::Kind::plain, {}, std::nullopt, now,
+                             reliability);
 }
 
 void Connection::respond(ExchangeId id, Response response, Instant now) {

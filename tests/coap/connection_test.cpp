@@ -589,6 +589,39 @@ TEST(Connection, AHeldAlarmBlocksNothingElse) {  // MSG-04
   EXPECT_EQ(uri_path(peer.sent().options), "/time");
 }
 
+TEST(Connection, ANonConfirmableRequestGoesAtOnceAndNeverAgain) {  // TIME-4
+  Observing observing;
+  auto& peer = observing.peer;
+  peer.sent();
+  peer.sent();
+  peer.connection.ping(peer.now);
+  peer.sent();
+  const auto first = peer.connection.request({code::get, "/time", {"tk=1"}, {}, {}}, peer.now, Reliability::non);
+  const auto sent = peer.sent();
+  EXPECT_EQ(sent.type, Type::non) << "also while a Confirmable message awaits its ACK";
+  const auto second = peer.connection.request({code::get, "/time", {"tk=2"}, {}, {}}, peer.now, Reliability::non);
+  const auto other = peer.sent();
+  EXPECT_NE(sent.id, other.id);
+  EXPECT_NE(sent.token, other.token);
+  for (const auto& [request, asked] : {std::pair{second, other}, std::pair{first, sent}}) {  // overtaken
+    Message answer = message(Type::non, code::content, static_cast<std::uint16_t>(asked.id + 100));
+    answer.token = asked.token;
+    peer.receive(answer);
+    EXPECT_EQ(peer.event<event::ResponseReceived>().request, request);
+  }
+  const auto lost = peer.connection.request({code::get, "/time", {"tk=3"}, {}, {}}, peer.now, Reliability::non);
+  peer.sent();
+  const auto non_out = peer.connection.counters().non_out;
+  peer.pass(92s);
+  EXPECT_EQ(peer.connection.counters().non_out, non_out);
+  peer.pass(2s);
+  EXPECT_EQ(peer.connection.counters().non_out, non_out);
+  bool told = false;
+  while (const auto event = peer.connection.poll_event())
+    if (const auto* failed = std::get_if<event::RequestFailed>(&*event)) told = told || failed->request == lost;
+  EXPECT_TRUE(told);
+}
+
 TEST(Connection, AHeldAckIsNotDeathWhileThePeerAnswersPings) {  // DTLS-23
   Connection::Config config;
   config.detect_silence = true;

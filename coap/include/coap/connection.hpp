@@ -200,8 +200,9 @@ class Connection {
   void handle_timeout(Instant now);
 
   // -- commands --------------------------------------------------------------------------------------------------
-  /// A Confirmable request. At most one is in flight in the ordinary slot; more wait in order.
-  RequestId request(Request request, Instant now);
+  /// A Confirmable request: at most one is in flight in the ordinary slot; more wait in order. A Non-confirmable one
+  /// goes at once, and never again.
+  RequestId request(Request request, Instant now, Reliability reliability = Reliability::con);
 
   /// Answers: in the ACK where it is in time, else as a message of its own. An unknown or answered exchange is ignored.
   void respond(ExchangeId exchange, Response response, Instant now);
