@@ -74,7 +74,8 @@ Json counts(const wardlink::DeviceStatus& status) {
           {"sets_refused", status.sets_refused},
           {"samples_refused", status.samples_refused},
           {"alarms_refused", status.alarms_refused},
-          {"clock_restarts", status.clock_restarts}};
+          {"clock_restarts", status.clock_restarts},
+          {"clock_exchanges", status.clock_exchanges}};
 }
 
 void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
@@ -102,6 +103,7 @@ void add(wardlink::DeviceStatus& sum, const wardlink::DeviceStatus& one) {
   sum.samples_refused += one.samples_refused;
   sum.alarms_refused += one.alarms_refused;
   sum.clock_restarts += one.clock_restarts;
+  sum.clock_exchanges += one.clock_exchanges;
 }
 
 wardlink::DeviceOptions options_for(const Config& config, const Badge& badge) {

@@ -157,6 +157,9 @@ wardlink_status status_of(const wardlink::DeviceStatus& now) {
   status.samples_refused = now.samples_refused;
   status.alarms_refused = now.alarms_refused;
   status.clock_restarts = now.clock_restarts;
+  status.clock_exchanges = now.clock_exchanges;
+  status.clock_uncertainty_ms = now.clock_uncertainty_ms;
+  status.clock_exchange_tick_ms = now.clock_exchange_tick_ms;
   return status;
 }
 

@@ -18,6 +18,7 @@ constexpr coap::Duration kAnsweredDelay = 2s;    // where something came: a ward
 constexpr coap::Duration kHandshakeLimit = 15s;
 constexpr coap::Duration kHandshakeSilence = 5s;    // nothing came: the gateway has gone, or is another by now
 constexpr coap::Duration kSetupLimit = 60s;         // from the first flight to the registration's answer
+constexpr coap::Duration kTimeSilence = 14s;        // as long as two retransmissions of GET /time went unanswered
 constexpr coap::Duration kUnobservedLimit = 10min;  // registered, but ingest asks for nothing
 constexpr coap::Duration kSettled = 10s;            // a session that served so long was no failure
 constexpr coap::Duration kConditionsAtMost = 1s;    // how far ahead the device's own clock is trusted to run like ours
@@ -54,6 +55,8 @@ DeviceCore::DeviceCore(Config config, Seams seams, Recorder& recorder)
 DeviceCore::~DeviceCore() = default;
 
 coap::Instant DeviceCore::Session::set_up_by() const { return began + kSetupLimit; }
+
+bool DeviceCore::Session::is_unheard() const { return stage == Stage::time && connection.last_heard() <= stage_since; }
 
 coap::Instant DeviceCore::Attempt::done_by() const {
   return std::min(began + kHandshakeLimit, heard.value_or(began) + kHandshakeSilence);
@@ -121,8 +124,11 @@ std::optional<coap::Instant> DeviceCore::next_deadline() const {
   keep_earliest(next, session.connection.next_deadline());
   if (session.stage != Session::Stage::serving) {
     keep_earliest(next, session.set_up_by());
+    if (session.is_unheard()) keep_earliest(next, session.stage_since + kTimeSilence);
+    keep_earliest(next, session.time.next_deadline());
     return next;
   }
+  keep_earliest(next, session.clock.next_deadline());
   keep_earliest(next, session.resources.next_deadline(session.connection));
   keep_earliest(next, std::max(session.connection.last_heard(), session.pinged_at) + patience());
   return next;
@@ -268,8 +274,8 @@ void DeviceCore::choose(std::size_t attempt, coap::Instant now) {
   server_ = chosen.server;
   given_up_.reset();
   session_.emplace(Session{Session::Stage::time, std::move(chosen.connection),
-                           Resources(recorder_, log_, config_.heartbeat, notifications_), chosen.began, now,
-                           std::nullopt, now});
+                           Resources(recorder_, log_, config_.heartbeat, notifications_), TimeExchange(recorder_),
+                           ClockUpdates(recorder_), chosen.began, now, std::nullopt, std::nullopt, now});
 }
 
 bool DeviceCore::drain_attempts(coap::Instant now) {
@@ -299,10 +305,11 @@ void DeviceCore::handle(const coap::Event& event, coap::Instant now) {
       Overloaded{
           [&](const coap::event::Opened&) {
             ++link_.handshakes;
-            ask_time(now);
+            session.time.begin(now);
           },
           [&](const coap::event::ResponseReceived& response) { answered(response, now); },
           [&](const coap::event::RequestFailed& failed) {
+            session.clock.handle(failed);
             if (session.asked != failed.request || failed.why == coap::event::Failure::closed) return;
             give_up(CloseReason::peer_silent, "The gateway did not answer this device's registration.", now);
           },
@@ -321,22 +328,16 @@ void DeviceCore::handle(const coap::Event& event, coap::Instant now) {
       event);
 }
 
-void DeviceCore::ask_time(coap::Instant now) {
-  session_->stage = Session::Stage::time;
-  coap::Request request;
-  request.path = "/time";
-  request.queries = {"tk=" + std::to_string(recorder_.tick())};
-  session_->asked = session_->connection.request(std::move(request), now);
-}
-
-void DeviceCore::register_device(coap::Instant now) {
+void DeviceCore::register_device(const TimeExchange::Accepted& exchange, coap::Instant now) {
   session_->stage = Session::Stage::registration;
+  session_->exchange = exchange;
   const auto lifetime = std::max<std::int64_t>(60, 3 * config_.heartbeat.count());
   coap::Request request;
   request.method = coap::code::post;
   request.path = "/rd";
   request.queries = {"ep=" + config_.name, "lt=" + std::to_string(lifetime),
-                     "boot=" + std::to_string(session_->resources.boot())};
+                     "boot=" + std::to_string(session_->resources.boot()), "tk=" + std::to_string(exchange.tick_ms),
+                     "rt=" + std::to_string(exchange.round_trip_ms)};
   request.content_format = coap::content_format::link;
   const auto links = Resources::links(recorder_);
   request.payload.assign(links.begin(), links.end());
@@ -345,8 +346,9 @@ void DeviceCore::register_device(coap::Instant now) {
 
 void DeviceCore::answered(const coap::event::ResponseReceived& response, coap::Instant now) {
   auto& session = *session_;
-  if (session.asked != response.request) return;
-  session.asked.reset();
+  if (const auto taken = session.clock.handle(response, now)) return note(*taken);
+  const bool told_time = session.time.is_try(response.request);
+  if (!told_time && session.asked != response.request) return;
   if (!response.code.is_success()) {
     const std::string reason(response.payload.begin(), response.payload.end());
     const auto what = session.stage == Session::Stage::time ? "GET /time" : "POST /rd";
@@ -355,10 +357,22 @@ void DeviceCore::answered(const coap::event::ResponseReceived& response, coap::I
                        (reason.empty() ? "." : ": " + reason),
                    now);
   }
-  if (session.stage == Session::Stage::time) return register_device(now);
+  if (told_time) return session.time.answered(response.request, now);
+  session.asked.reset();
   session.stage = Session::Stage::serving;
   session.stage_since = now;
+  std::string location;
+  for (const auto& part : response.options.strings(coap::OptionNumber::location_path)) location += "/" + part;
+  session.clock.begin(std::move(location), *session.exchange, seams_.random, now);
+  note(*session.exchange);
   untried_.clear();
+}
+
+/// The gateway took it.
+void DeviceCore::note(const TimeExchange::Accepted& exchange) {
+  ++link_.clock_exchanges;
+  link_.clock_uncertainty_ms = (exchange.round_trip_ms + 1) / 2;
+  link_.clock_exchange_tick_ms = exchange.tick_ms;
 }
 
 void DeviceCore::give_up(CloseReason reason, std::string problem, coap::Instant now) {
@@ -373,10 +387,8 @@ void DeviceCore::watch(coap::Instant now) {
   if (session.resources.boot() != recorder_.boot()) {
     return give_up(CloseReason::local, "The device's clock went back: what follows is a new start of it.", now);
   }
-  if (session.stage != Session::Stage::serving) {
-    if (session.set_up_by() > now) return;
-    return give_up(CloseReason::handshake_deadline, describe(CloseReason::handshake_deadline, ""), now);
-  }
+  if (session.stage != Session::Stage::serving) return watch_set_up(now);
+  session.clock.pump(session.connection, now);
   const bool observed = session.resources.observed();
   if (observed != session.was_observed) {
     session.was_observed = observed;
@@ -392,6 +404,16 @@ void DeviceCore::watch(coap::Instant now) {
   if (std::max(heard, session.pinged_at) + patience() > now) return;
   session.pinged_at = now;
   if (!session.connection.busy(coap::Slot::ordinary)) session.connection.ping(now);
+}
+
+void DeviceCore::watch_set_up(coap::Instant now) {
+  auto& session = *session_;
+  if (session.set_up_by() <= now)
+    return give_up(CloseReason::handshake_deadline, describe(CloseReason::handshake_deadline, ""), now);
+  if (session.stage != Session::Stage::time) return;
+  if (const auto exchange = session.time.pump(session.connection, now)) return register_device(*exchange, now);
+  if (session.is_unheard() && session.stage_since + kTimeSilence <= now)
+    return give_up(CloseReason::peer_silent, "The gateway does not answer when asked for the time.", now);
 }
 
 void DeviceCore::closed(const coap::event::Closed& why, coap::Instant now) {

@@ -11,11 +11,13 @@
 #include <vector>
 
 #include "backoff.hpp"
+#include "clock_updates.hpp"
 #include "coap/connection.hpp"
 #include "coap/result.hpp"
 #include "coap/udp_driver.hpp"
 #include "recorder.hpp"
 #include "resources.hpp"
+#include "time_exchange.hpp"
 
 namespace wardlink {
 
@@ -65,13 +67,18 @@ class DeviceCore final : public coap::Endpoint {
     enum class Stage : std::uint8_t { time, registration, serving } stage = Stage::time;
     coap::Connection connection;
     Resources resources;
+    TimeExchange time;  // before registration
+    ClockUpdates clock;
     coap::Instant began;
-    coap::Instant stage_since;  // serving: since when it has been observed, or not
+    coap::Instant stage_since;                       // serving: since when it has been observed, or not
+    std::optional<TimeExchange::Accepted> exchange;  // that it registers with
     std::optional<coap::RequestId> asked;
     coap::Instant pinged_at;
     bool was_observed = false;
 
     coap::Instant set_up_by() const;
+    /// Nothing came since the handshake, though it asks.
+    bool is_unheard() const;
   };
 
   void connect(coap::Instant now);
@@ -90,10 +97,11 @@ class DeviceCore final : public coap::Endpoint {
   void handle(const coap::Event& event, coap::Instant now);
   void answered(const coap::event::ResponseReceived& response, coap::Instant now);
   void closed(const coap::event::Closed& why, coap::Instant now);
-  void ask_time(coap::Instant now);
-  void register_device(coap::Instant now);
+  void register_device(const TimeExchange::Accepted& exchange, coap::Instant now);
+  void note(const TimeExchange::Accepted& exchange);
   void give_up(coap::CloseReason reason, std::string problem, coap::Instant now);
   void watch(coap::Instant now);
+  void watch_set_up(coap::Instant now);
   void retry_later(coap::Instant now, coap::Duration most);
   void publish();
   coap::Duration patience() const;

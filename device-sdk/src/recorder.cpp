@@ -222,6 +222,9 @@ DeviceStatus Recorder::status() const {
   now.con_notifications = link_.con_notifications;
   now.handshakes = link_.handshakes;
   now.retransmissions = link_.retransmissions;
+  now.clock_exchanges = link_.clock_exchanges;
+  now.clock_uncertainty_ms = link_.clock_uncertainty_ms;
+  now.clock_exchange_tick_ms = link_.clock_exchange_tick_ms;
   now.journal_failures = journal_failures_;
   now.alarms_unwritten = unjournaled_.size();
   return now;

@@ -29,6 +29,7 @@ struct LinkStatus {
   std::string last_problem;
   std::uint64_t non_notifications = 0, con_notifications = 0;
   std::uint64_t handshakes = 0, retransmissions = 0;
+  std::uint64_t clock_exchanges = 0, clock_uncertainty_ms = 0, clock_exchange_tick_ms = 0;
 };
 
 class Recorder {

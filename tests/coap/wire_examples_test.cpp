@@ -183,6 +183,8 @@ TEST(WirePage, HasEveryExample) {
                                      "time answer",
                                      "registration",
                                      "registration answer",
+                                     "update of the registration",
+                                     "update taken",
                                      "registration refused: foreign name",
                                      "registration refused: no time asked",
                                      "observe vitals",

@@ -511,6 +511,9 @@ TEST(CApi, DeliversWhatAnEarlierStartLeftInTheJournal) {
   EXPECT_EQ(wardlink_device_stop(device.get(), kDrain), WARDLINK_OK) << status_of(device).last_problem;
   EXPECT_THAT(gateway.arrived().at(kUrn).alarms, ElementsAre(Pair(1, "raised fall")));
   EXPECT_EQ(status_of(device).alarms_acknowledged, 1u);
+  EXPECT_EQ(status_of(device).clock_exchanges, 1u);  // TIME-4
+  EXPECT_GE(status_of(device).clock_uncertainty_ms, 1u);
+  EXPECT_GT(status_of(device).clock_exchange_tick_ms, 0u);
 }
 
 TEST(CApi, RaisesWhereAValueCrossesALimit) {

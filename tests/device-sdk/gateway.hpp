@@ -68,8 +68,12 @@ class World {
   bool commits = true;    // acknowledges alarms at once
   bool names_answer = true;
   coap::Result<std::vector<coap::Address>, std::string> addresses = std::vector{server()};
-  coap::Response rd_answer{coap::code::created, std::nullopt, {}, {}};
+  coap::Response rd_answer = created();
   Duration one_way = 10ms;
+  /// How long it takes to answer each of the next GET /time; empty: never. Afterwards it answers at once.
+  std::deque<std::optional<Duration>> time_answers;
+  coap::Response update_answer{coap::code::changed, std::nullopt, {}, {}};  // of POST /rd/7
+  bool answers_updates = true;
 
   // -- what was seen
   std::vector<coap::event::RequestReceived> requests;
@@ -84,6 +88,13 @@ class World {
   std::map<coap::ObservationId, std::string> observations;
   Recorder recorder;
   DeviceCore core;
+
+  static coap::Response created() {
+    coap::Response response{coap::code::created, std::nullopt, {}, {}};
+    response.options.add(coap::OptionNumber::location_path, std::string_view("rd"));
+    response.options.add(coap::OptionNumber::location_path, std::string_view("7"));
+    return response;
+  }
 
   static std::uint64_t milliseconds(Instant at) {
     return static_cast<std::uint64_t>(
@@ -187,6 +198,10 @@ class World {
         flying_.pop_front();
         land(one);
       }
+      if (const auto late = waiting_.begin(); late != waiting_.end() && late->first <= now) {
+        if (gateway) gateway->respond(late->second, time_answer(), now);
+        waiting_.erase(late);
+      }
       if (const auto at = core.next_deadline(); at && *at <= now) core.handle_timeout(now);
       if (gateway) {
         if (const auto at = gateway->next_deadline(); at && *at <= now) gateway->handle_timeout(now);
@@ -212,6 +227,7 @@ class World {
   std::unique_ptr<coap::SecureChannel> connect() {
     attempts.push_back(now);
     flying_.clear();  // of the older session
+    waiting_.clear();
     if (opens && reachable) {
       observations.clear();
       gateway.emplace(std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{kName, 0}),
@@ -227,6 +243,7 @@ class World {
     };
     if (gateway) earlier(gateway->next_deadline());
     if (!flying_.empty()) earlier(flying_.front().at);
+    if (!waiting_.empty()) earlier(waiting_.begin()->first);
     return next;
   }
 
@@ -274,9 +291,10 @@ class World {
 
   void answer(const coap::event::RequestReceived& request) {
     requests.push_back(request);
+    if (request.path == "/time") return tell_time(request.exchange);
     const bool registers = request.path == "/rd";
-    gateway->respond(request.exchange, registers ? rd_answer : coap::Response{coap::code::content, 112, {0x80}, {}},
-                     now);
+    if (!registers && !answers_updates) return;
+    gateway->respond(request.exchange, registers ? rd_answer : update_answer, now);
     if (registers && rd_answer.code.is_success() && observes) {
       const std::string advertised(request.payload.begin(), request.payload.end());
       const auto links = coap::decode_links(advertised);
@@ -290,7 +308,17 @@ class World {
     }
   }
 
+  static coap::Response time_answer() { return {coap::code::content, 112, {0x80}, {}}; }
+
+  void tell_time(coap::ExchangeId exchange) {
+    const std::optional<Duration> after = time_answers.empty() ? Duration{0} : time_answers.front();
+    if (!time_answers.empty()) time_answers.pop_front();
+    if (after == Duration{0}) return gateway->respond(exchange, time_answer(), now);
+    if (after) waiting_.emplace(now + *after, exchange);
+  }
+
   bool asks_for_addresses_ = false;
+  std::multimap<Instant, coap::ExchangeId> waiting_;  // GET /time, and when it is answered
   std::deque<Flying> flying_;
   std::uint16_t foreign_id_ = 0x8000;
 };

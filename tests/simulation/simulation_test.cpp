@@ -31,6 +31,24 @@ TEST(Simulation, HoldsItsInvariantsUnderFaults) {  // I1, I2, I3, I4, I5, I6, LI
   for (std::uint64_t seed = 1; seed <= 3; ++seed) EXPECT_EQ(play({.seed = seed}).violations, none) << seed;
 }
 
+/// All links are like that for as long as faults last.
+Schedule everywhere(FaultKind kind, std::uint64_t amount, coap::Duration lasts) {
+  Schedule schedule;
+  for (std::size_t device = 0; device < 3; ++device) schedule.push_back({{}, kind, device, lasts, amount});
+  return schedule;
+}
+
+TEST(Simulation, AClockIsNoFartherOffThanIsSaid) {  // TIME-4
+  const auto length = std::chrono::minutes{100};
+  for (const auto& [kind, amount] :
+       {std::pair{FaultKind::loss, 60}, {FaultKind::delay, 900}, {FaultKind::delay, 8000}, {FaultKind::doubling, 80}}) {
+    const auto schedule = everywhere(kind, static_cast<std::uint64_t>(amount), length * 2 / 3);
+    const auto outcome = play({.seed = 5, .devices = 3, .length = length, .schedule = schedule});
+    EXPECT_EQ(outcome.violations, none) << to_string(kind) << ' ' << amount;
+    EXPECT_GE(outcome.exchanges, 2u * 3) << "when they register, and an hour later";
+  }
+}
+
 TEST(Simulation, OneSeedIsOneRun) {
   const auto once = play({.seed = 11}), again = play({.seed = 11}), other = play({.seed = 12});
   EXPECT_EQ(once.trace, again.trace);

@@ -120,8 +120,8 @@ Outcome World::play() {
   }
   for (const auto& device : devices_) trace_.add(device->past().sets_generated);
   const auto rows = database_.rows();
-  return {oracle_.violations(), schedule_,        sometimes_,      trace_.hash(),
-          rows.sets.size(),     oracle_.alarms(), rows.runs.size()};
+  return {oracle_.violations(), schedule_,        sometimes_,       trace_.hash(),
+          rows.sets.size(),     oracle_.alarms(), rows.runs.size(), oracle_.exchanges()};
 }
 
 void World::plan() {

@@ -35,6 +35,7 @@ struct Outcome {
   Sometimes sometimes;
   std::uint64_t trace = 0;                       // the run's fingerprint
   std::uint64_t sets = 0, alarms = 0, runs = 0;  // stored sets and runs, generated alarm records
+  std::uint64_t exchanges = 0;                   // of clocks
 };
 
 class World {

@@ -110,6 +110,9 @@ struct DeviceStatus {
   // Calls that took nothing, for whatever reason: of report(), of waveform(), of raise() and end().
   std::uint64_t sets_refused = 0, samples_refused = 0, alarms_refused = 0;
   std::uint64_t clock_restarts = 0;  // the device's clock went back by more than a second: a new boot each
+  // What the service knows of the device's clock: so many exchanges it took, at registration, then each hour, and where
+  // the clock jumped. The last one dates the clock to ± so many ms, from that tick on (0 and 0: none yet).
+  std::uint64_t clock_exchanges = 0, clock_uncertainty_ms = 0, clock_exchange_tick_ms = 0;
 };
 
 /// Names an alarm condition that this device raised; unique for the device's life.

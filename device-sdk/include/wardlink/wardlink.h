@@ -200,6 +200,9 @@ typedef struct wardlink_status {
    * read. */
   uint64_t sets_refused, samples_refused, alarms_refused;
   uint64_t clock_restarts; /* the device's clock went back by more than a second: a new start of the device each */
+  /* Exchanges of the device's clock that the service took; the last one dates it to ± so many ms, from that tick on. 0
+   * and 0: none yet. */
+  uint64_t clock_exchanges, clock_uncertainty_ms, clock_exchange_tick_ms;
 } wardlink_status;
 
 /* Fills in `size` bytes of *status. INVALID_ARGUMENT, NO_MEMORY. */

@@ -1,0 +1,237 @@
+// How the device tells the gateway of its clock: tries of GET /time that are lost, late, doubled or overtaken, and what
+// it says of them afterwards.
+#include "time_exchange.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gateway.hpp"
+
+namespace wardlink {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::Seen;
+using ::testing::SizeIs;
+using testing::World;
+using namespace std::chrono_literals;
+
+constexpr auto kNever = std::nullopt;
+
+AlarmSettings no_limits() { return {{}, 0, 0}; }
+
+/// The ticks of the tries, in the order in which the gateway received them.
+std::vector<std::string> tries(const World& world) {
+  std::vector<std::string> ticks;
+  for (const auto& request : world.requests)
+    if (request.path == "/time") ticks.push_back(request.queries.at(0));
+  return ticks;
+}
+
+/// What registrations and their updates said: the path, then tk and rt.
+std::vector<std::string> told(const World& world) {
+  std::vector<std::string> all;
+  for (const auto& request : world.requests) {
+    if (!request.path.starts_with("/rd")) continue;
+    const auto last = request.queries.size();
+    all.push_back(request.path + " " + request.queries.at(last - 2) + " " + request.queries.at(last - 1));
+  }
+  return all;
+}
+
+// -- one exchange ----------------------------------------------------------------------------------------------------
+
+TEST(TimeExchange, EachTryIsAMessageOfItsOwnWithTheClockOfThatMoment) {  // TIME-4
+  World world;
+  world.time_answers = {kNever, kNever};
+  world.start();
+  world.pass(10s);
+  EXPECT_THAT(tries(world), ElementsAre("tk=0", "tk=2000", "tk=4000"));
+  EXPECT_THAT(told(world), ElementsAre("/rd tk=4000 rt=21"));
+  const auto status = world.recorder.status();
+  EXPECT_EQ(status.retransmissions, 0u);
+  EXPECT_EQ(status.clock_exchanges, 1u);
+  EXPECT_EQ(status.clock_uncertainty_ms, 11u);
+  EXPECT_EQ(status.clock_exchange_tick_ms, 4000u);
+}
+
+TEST(TimeExchange, WhatIsSlowerThanTwoSecondsIsNotTaken) {  // TIME-4
+  World world;
+  world.time_answers = {2500ms};
+  world.start();
+  world.pass(10s);
+  EXPECT_THAT(tries(world), ElementsAre("tk=0", "tk=2000"));
+  EXPECT_THAT(told(world), ElementsAre("/rd tk=2000 rt=21"));
+}
+
+TEST(TimeExchange, AfterThreeSlowTriesTheQuickestIsTaken) {  // TIME-4
+  World world;
+  world.time_answers = {3000ms, 2500ms, 9s, kNever};
+  world.start();
+  world.pass(10s);
+  EXPECT_THAT(tries(world), ElementsAre("tk=0", "tk=2000", "tk=4000"));
+  EXPECT_THAT(told(world), ElementsAre("/rd tk=2000 rt=2521"));
+  EXPECT_EQ(world.recorder.status().clock_uncertainty_ms, 1261u);
+}
+
+TEST(TimeExchange, AfterThreeThatWereLostTheFirstAnswerIsTaken) {  // TIME-4
+  World world;
+  world.time_answers = {kNever, kNever, kNever, 3s, kNever};
+  world.start();
+  world.pass(20s);
+  EXPECT_THAT(tries(world), ElementsAre("tk=0", "tk=2000", "tk=4000", "tk=6000"));
+  EXPECT_THAT(told(world), ElementsAre("/rd tk=6000 rt=3021"));
+}
+
+TEST(TimeExchange, AnAnswerThatIsOvertakenIsOfItsOwnTry) {  // TIME-4
+  World world;
+  world.time_answers = {4500ms, 1800ms};  // the second comes first
+  world.start();
+  world.pass(10s);
+  EXPECT_THAT(told(world), ElementsAre("/rd tk=2000 rt=1821"));
+}
+
+TEST(TimeExchange, TheRoundTripIsOfTheDevicesClock) {  // TIME-2, TIME-4
+  World world;
+  world.time_answers = {1s};
+  world.core.start(world.now);
+  world.pass(500ms);
+  world.clock_offset = 3000;  // its host sleeps while the answer comes
+  world.pass(10s);
+  EXPECT_THAT(told(world), ElementsAre("/rd tk=5000 rt=21")) << "4 s by its clock: slow";
+}
+
+TEST(TimeExchange, AGatewayThatFallsSilentIsLeft) {  // DTLS-23
+  World world;
+  world.time_answers = std::deque<std::optional<coap::Duration>>(8, kNever);
+  world.start();
+  world.pass(12s);
+  EXPECT_THAT(world.attempts, SizeIs(1));
+  world.pass(8s);
+  EXPECT_THAT(world.attempts, SizeIs(2)) << "within 14 s and a pause of 4 s";
+}
+
+TEST(TimeExchange, ARefusedTryIsTold) {
+  World world;
+  world.rd_answer = {coap::code::bad_request, std::nullopt, {}, {}};
+  world.start();
+  EXPECT_THAT(world.recorder.status().last_problem, ::testing::HasSubstr("POST /rd with 4.00"));
+  EXPECT_EQ(world.recorder.status().clock_exchanges, 0u);
+}
+
+// -- the next ones ---------------------------------------------------------------------------------------------------
+
+TEST(ClockUpdates, GoToTheRegistrationEveryHour) {  // TIME-4
+  World world(no_limits());
+  world.start();
+  world.requests.clear();
+  world.pass(54min);
+  EXPECT_THAT(world.requests, IsEmpty());
+  world.pass(6min);
+  ASSERT_THAT(tries(world), SizeIs(1));
+  EXPECT_THAT(told(world), ElementsAre("/rd/7 " + tries(world)[0] + " rt=21"));
+  EXPECT_EQ(world.recorder.status().clock_exchanges, 2u);
+  world.pass(3h);
+  EXPECT_EQ(told(world).size(), 4u);
+  EXPECT_EQ(world.recorder.status().handshakes, 1u);
+}
+
+TEST(ClockUpdates, GoAtOnceWhereTheHostSlept) {  // TIME-2, TIME-4
+  for (const std::uint64_t slept : {2100u, 60'000u, 90'000'000u}) {
+    World world(no_limits());
+    world.start();
+    world.requests.clear();
+    world.clock_offset += slept;
+    world.report("hr", 70);
+    world.pass(1s);
+    EXPECT_THAT(told(world), ElementsAre("/rd/7 " + tries(world).at(0) + " rt=21")) << slept;
+    EXPECT_EQ(tries(world)[0], "tk=" + std::to_string(1000 + slept));
+    world.pass(30min);
+    EXPECT_EQ(told(world).size(), 1u) << "it is known again";
+  }
+}
+
+TEST(ClockUpdates, AClockThatIsNotTooFarOffIsNotAskedFor) {  // TIME-4
+  World world(no_limits());
+  world.start();
+  world.requests.clear();
+  world.clock_offset += 1900;
+  world.pass(10min);
+  EXPECT_THAT(world.requests, IsEmpty());
+}
+
+TEST(ClockUpdates, AClockThatRunsWildAsksNoMoreThanEveryTenSeconds) {  // TIME-4
+  World world(no_limits());
+  world.start();
+  world.requests.clear();
+  for (int second = 0; second < 60; ++second) {
+    world.clock_offset += 3000;
+    world.report("hr", 70);
+    world.pass(1s);
+  }
+  EXPECT_GE(told(world).size(), 5u);
+  EXPECT_LE(told(world).size(), 7u);
+}
+
+TEST(ClockUpdates, AreNotRepeatedWhereTheGatewayKnowsNone) {  // TIME-4
+  for (const auto refusal : {coap::code::not_found, coap::code::method_not_allowed, coap::code::bad_request}) {
+    World world(no_limits());
+    world.update_answer = {refusal, std::nullopt, {}, {}};
+    world.start();
+    world.requests.clear();
+    world.pass(5h);
+    EXPECT_EQ(world.requests.size(), 2u);
+    world.clock_offset += 60'000;
+    world.pass(5min);
+    EXPECT_EQ(world.requests.size(), 2u);
+    EXPECT_EQ(world.recorder.status().handshakes, 1u);
+    EXPECT_EQ(world.recorder.status().clock_exchanges, 1u);
+    EXPECT_TRUE(world.recorder.status().connected);
+  }
+}
+
+TEST(ClockUpdates, AreNotSentWhereTheGatewayNamedNoRegistration) {  // TIME-4
+  World world(no_limits());
+  world.rd_answer = {coap::code::created, std::nullopt, {}, {}};
+  world.start();
+  world.requests.clear();
+  world.clock_offset += 60'000;
+  world.pass(3h);
+  EXPECT_THAT(world.requests, IsEmpty());
+  EXPECT_TRUE(world.recorder.status().connected);
+}
+
+TEST(ClockUpdates, AreTriedAgainWhereTheGatewayIsBusy) {  // TIME-4
+  World world(no_limits());
+  world.update_answer = {coap::code::service_unavailable, std::nullopt, {}, {}};
+  world.start();
+  world.clock_offset += 60'000;
+  world.report("hr", 70);
+  world.pass(10s);
+  EXPECT_EQ(world.recorder.status().clock_exchanges, 1u);
+  world.update_answer = {coap::code::changed, std::nullopt, {}, {}};
+  world.pass(2min);
+  EXPECT_EQ(world.recorder.status().clock_exchanges, 2u);
+}
+
+TEST(ClockUpdates, NoAlarmWaitsForThem) {  // TIME-4, MSG-04
+  World world(no_limits());
+  world.start();
+  world.answers_updates = false;
+  world.time_answers = {kNever};
+  world.clock_offset += 60'000;
+  for (int second = 0; second < 40; ++second) {
+    const auto raised_at = world.now;
+    const auto before = world.of("/alarms").size();
+    world.raise("fall");
+    world.pass(20ms);
+    ASSERT_GT(world.of("/alarms").size(), before) << second;
+    EXPECT_EQ(world.of("/alarms").back().at, raised_at + 10ms);
+    world.pass(1s);
+  }
+  EXPECT_THAT(told(world), ::testing::Not(IsEmpty()));
+}
+
+}  // namespace
+}  // namespace wardlink
