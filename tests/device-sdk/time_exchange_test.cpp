@@ -56,6 +56,21 @@ TEST(TimeExchange, EachTryIsAMessageOfItsOwnWithTheClockOfThatMoment) {  // TIME
   EXPECT_EQ(status.clock_exchange_tick_ms, 4000u);
 }
 
+TEST(TimeExchange, WhatWasLostDoesNotComeAgainWithItsOldTick) {  // TIME-4
+  for (const coap::Duration outage : {1s, 3s, 5s, 12s}) {
+    World world;
+    world.core.start(world.now);
+    world.pass(5ms);
+    world.reachable = false;
+    world.pass(outage);
+    world.reachable = true;
+    world.pass(20s);
+    ASSERT_THAT(tries(world), SizeIs(1));
+    EXPECT_GE(std::stoull(tries(world)[0].substr(3)), World::milliseconds(coap::Instant{outage}));
+    EXPECT_THAT(told(world), ElementsAre("/rd " + tries(world)[0] + " rt=21"));
+  }
+}
+
 TEST(TimeExchange, WhatIsSlowerThanTwoSecondsIsNotTaken) {  // TIME-4
   World world;
   world.time_answers = {2500ms};

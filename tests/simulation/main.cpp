@@ -91,7 +91,9 @@ std::optional<Options> read(int count, char** words) {
 
 /// "I5"
 std::string invariant(const Outcome& outcome) {
-  return outcome.violations.empty() ? "" : outcome.violations.front().substr(0, 2);
+  if (outcome.violations.empty()) return "";
+  const auto& first = outcome.violations.front();
+  return first.substr(0, first.find(' '));
 }
 
 void tell(const Run& run, const Outcome& outcome) {
