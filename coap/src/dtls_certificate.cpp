@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <limits>
 #include <string_view>
 
 #include "names/urn.hpp"
@@ -50,6 +51,13 @@ std::vector<std::string> san_uris(X509* leaf) {
 std::int64_t end_of(const X509* certificate) {
   std::tm time{};
   return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1 ? timegm(&time) : 0;
+}
+
+/// notBefore; never where it cannot be read.
+std::int64_t begin_of(const X509* certificate) {
+  std::tm time{};
+  return ASN1_TIME_to_tm(X509_get0_notBefore(certificate), &time) == 1 ? timegm(&time)
+                                                                       : std::numeric_limits<std::int64_t>::max();
 }
 
 bool has_usage(X509* leaf, std::uint32_t usage) {
@@ -147,6 +155,13 @@ PeerIdentity identity_of(X509* leaf) {
 std::int64_t earliest_end(const STACK_OF(X509) * chain, std::int64_t end) {
   for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) end = std::min(end, end_of(sk_X509_value(chain, i)));
   return end;
+}
+
+std::int64_t latest_begin(const STACK_OF(X509) * chain) {
+  std::int64_t begin = 0;
+  for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i)
+    begin = std::max(begin, begin_of(sk_X509_value(chain, i)));
+  return begin;
 }
 
 bool is_p256(EVP_PKEY* key) {

@@ -44,6 +44,8 @@ Refusal judge_leaf(X509* leaf, PeerRole role);
 PeerIdentity identity_of(X509* leaf);
 /// The earliest notAfter of a chain, but no later than `end`; seconds since 1970, UTC. Null: `end`.
 std::int64_t earliest_end(const STACK_OF(X509) * chain, std::int64_t end);
+/// The latest notBefore of a chain; likewise. Null: 0.
+std::int64_t latest_begin(const STACK_OF(X509) * chain);
 
 /// True for an elliptic-curve key on P-256.
 bool is_p256(EVP_PKEY* key);

@@ -244,6 +244,7 @@ bool Channel::complete_handshake() {
   }
   peer_ = identity_of(leaf.get());
   peer_.not_after = earliest_end(SSL_get0_verified_chain(ssl_.get()), peer_.not_after);
+  peer_.not_before = latest_begin(SSL_get0_verified_chain(ssl_.get()));
   state_ = State::open;
   if (has_short_tag()) forgeries_left_ = ccm_8_forgery_limit;
   read_plaintexts();

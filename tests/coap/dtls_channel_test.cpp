@@ -278,6 +278,36 @@ TEST(DtlsChannel, ADeviceChecksTheServer) {
   EXPECT_EQ(client.reason(), CloseReason::unknown_authority);
 }
 
+TEST(DtlsChannel, ADeviceMayLeaveDatesToItsOwner) {
+  CertificateSpec over = CertificateSpec::server(), early = over;
+  over.to_seconds = -60;
+  early.from_seconds = 3600;
+  DtlsOptions options;
+  options.check_dates = false;
+  const Pair device = Authorities::get().devices.issue({});
+  const auto now = static_cast<std::int64_t>(std::time(nullptr));
+  for (const auto& spec : {over, early, CertificateSpec::server()}) {
+    Client client(client_context(device, options));
+    Server server(server_context({}, spec));
+    carry(client, server);
+    ASSERT_TRUE(client.open()) << to_string(client.reason());
+    const auto& peer = client.channel->peer();
+    EXPECT_NEAR(static_cast<double>(peer.not_before), static_cast<double>(now + spec.from_seconds), 3600);
+    EXPECT_NEAR(static_cast<double>(peer.not_after), static_cast<double>(now + spec.to_seconds), 3600);
+  }
+  for (const char* name : {"other.example", "127.0.0.2"}) {
+    Client client(client_context(device, options, name));
+    Server server(server_context({}, over));
+    carry(client, server);
+    EXPECT_EQ(client.reason(), CloseReason::wrong_server_name) << "all else is judged at once";
+  }
+  Client client(testing::made(
+      DtlsContext::client(testing::credentials(device, TestAuthority("x").certificate_pem()), "localhost", options)));
+  Server server(server_context({}, over));
+  carry(client, server);
+  EXPECT_EQ(client.reason(), CloseReason::unknown_authority);
+}
+
 // -- what is offered --------------------------------------------------------------------------------------------------
 
 TEST(DtlsChannel, RefusesWhatIsOldOrWeak) {  // DTLS-17

@@ -22,6 +22,9 @@ namespace coap {
 struct DtlsOptions {
   /// AES-128-CCM with an 8-byte tag: only for peers that know nothing better.
   bool allow_ccm_8 = false;
+  /// Dates of certificates are compared with the host's calendar. False: with nothing, so that whoever owns the channel
+  /// has to judge PeerIdentity::not_before and not_after.
+  bool check_dates = true;
   /// Largest UDP payload of a handshake, bytes: IPv6's least MTU, 1280, less its headers.
   std::uint16_t mtu = 1232;
   /// Of a handshake flight; doubles up to 60 s (RFC 6347 §4.2.4.1). RFC 7925 §11 advises 9 s on slow networks.

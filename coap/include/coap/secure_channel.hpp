@@ -16,6 +16,7 @@ namespace coap {
 struct PeerIdentity {
   std::string uri;             // the SAN URI, e.g. urn:dev:os:32473-…, as names/urn.hpp spells it; empty for a server
   std::int64_t not_after = 0;  // of the chain, whichever ends first; seconds since 1970-01-01, UTC
+  std::int64_t not_before = 0;  // likewise, whichever begins last
 };
 
 /// One end of one secure session: datagrams on one side, plaintext records on the other. Sans-I/O: whoever owns it
