@@ -108,6 +108,7 @@ wardlink_options default_options() {
   options.run_capacity = defaults.run_capacity;
   options.heartbeat_seconds = static_cast<std::uint32_t>(defaults.heartbeat.count());
   options.port = defaults.port;
+  options.calendar_is_right = defaults.calendar_is_right;
   return options;
 }
 
@@ -150,6 +151,7 @@ DeviceOptions to_device_options(const wardlink_options& options) {
   made.set_capacity = options.set_capacity;
   made.alarm_capacity = options.alarm_capacity;
   made.run_capacity = options.run_capacity;
+  made.calendar_is_right = options.calendar_is_right;
   made.heartbeat = std::chrono::seconds{options.heartbeat_seconds};
   return made;
 }

@@ -86,6 +86,7 @@ std::shared_ptr<coap::DtlsContext> context_of(const DeviceOptions& options) {
   const auto& name = options.server_name.empty() ? options.server : options.server_name;
   coap::DtlsOptions dtls;
   dtls.key_log = options.key_log;
+  dtls.check_dates = options.calendar_is_right;
   auto context = coap::DtlsContext::client(options.credentials, name, dtls);
   if (!context) throw std::invalid_argument(context.error());
   return *context;
@@ -209,7 +210,10 @@ void Device::Impl::start() {
   const locks::Lock lock(lifecycle);
   if (stage != Stage::fresh) return;
   runtime().run([this] {
-    core = std::make_unique<DeviceCore>(DeviceCore::Config{name, options.heartbeat, {}}, seams(), recorder);
+    DeviceCore::Config device{name, options.heartbeat, {}};
+    device.judges_dates = !options.calendar_is_right;
+    device.earliest = WARDLINK_BUILT_ON;
+    core = std::make_unique<DeviceCore>(std::move(device), seams(), recorder);
     coap::UdpDriver::Config config;
     config.receive_buffer = kReceiveBuffer;
     auto opened = coap::UdpDriver::open(runtime().loop, config, *core);

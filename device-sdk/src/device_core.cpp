@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coap/option.hpp"
+#include "payload.hpp"
 #include "problem.hpp"
 
 namespace wardlink {
@@ -357,7 +358,10 @@ void DeviceCore::answered(const coap::event::ResponseReceived& response, coap::I
                        (reason.empty() ? "." : ": " + reason),
                    now);
   }
-  if (told_time) return session.time.answered(response.request, now);
+  if (told_time) {
+    if (const auto fault = judge_dates(response.payload)) return give_up(*fault, describe(*fault, ""), now);
+    return session.time.answered(response.request, now);
+  }
   session.asked.reset();
   session.stage = Session::Stage::serving;
   session.stage_since = now;
@@ -366,6 +370,19 @@ void DeviceCore::answered(const coap::event::ResponseReceived& response, coap::I
   session.clock.begin(std::move(location), *session.exchange, seams_.random, now);
   note(*session.exchange);
   untried_.clear();
+}
+
+/// RFC 5280 §4.1.2.5. An instant that a certificate was good at is the earliest that it can be from then on.
+std::optional<CloseReason> DeviceCore::judge_dates(coap::ByteView time_answer) {
+  if (!config_.judges_dates) return std::nullopt;
+  const auto told = payload::time(time_answer);
+  if (!told) return CloseReason::protocol;
+  const auto& peer = session_->connection.peer();
+  const auto today = std::max(*told, config_.earliest);
+  if (today < peer.not_before) return CloseReason::certificate_not_yet_valid;
+  if (today > peer.not_after) return CloseReason::certificate_expired;
+  config_.earliest = today;
+  return std::nullopt;
 }
 
 /// The gateway took it.

@@ -27,6 +27,10 @@ class DeviceCore final : public coap::Endpoint {
     std::string name;  // URN of the certificate
     std::chrono::seconds heartbeat{30};
     coap::Connection::Config connection;  // detect_silence is set by the core
+    /// The channel has not compared the gateway's certificates with a calendar: GET /time's answer is it, but never
+    /// earlier than `earliest`, seconds since 1970.
+    bool judges_dates = false;
+    std::int64_t earliest = 0;
   };
   /// What reaches outside, given by the facade or a test.
   struct Seams {
@@ -99,6 +103,7 @@ class DeviceCore final : public coap::Endpoint {
   void closed(const coap::event::Closed& why, coap::Instant now);
   void register_device(const TimeExchange::Accepted& exchange, coap::Instant now);
   void note(const TimeExchange::Accepted& exchange);
+  std::optional<coap::CloseReason> judge_dates(coap::ByteView time_answer);
   void give_up(coap::CloseReason reason, std::string problem, coap::Instant now);
   void watch(coap::Instant now);
   void watch_set_up(coap::Instant now);

@@ -104,4 +104,13 @@ Fitted waveform(const WaveformOptions& waveform, std::span<const SequencedRun> r
   return fit({}, runs, [&](const SequencedRun& run) { return to_pack(run, waveform); });
 }
 
+std::optional<std::int64_t> time(coap::ByteView answer) {
+  constexpr double last = 253'402'300'800;  // of the year 9999
+  const auto pack = coap::senml::decode_cbor(answer);
+  if (!pack || pack->size() != 1 || pack->front().name != "time") return std::nullopt;
+  const auto* seconds = std::get_if<double>(&pack->front().value);
+  if (seconds == nullptr || !(*seconds >= 0 && *seconds < last)) return std::nullopt;
+  return static_cast<std::int64_t>(*seconds);
+}
+
 }  // namespace wardlink::payload

@@ -2,6 +2,7 @@
 // Sets, alarms and runs of samples as SenML packs in CBOR, as docs/wire.md says, cut to one datagram. Pure.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "coap/address.hpp"
@@ -22,6 +23,9 @@ struct Fitted {
 Fitted vitals(std::span<const SequencedSet> sets);
 /// `owed` and as many whole records as fit, in the order given. Those of another boot than `session_boot` name theirs.
 Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot);
+
+/// What GET /time was answered with, in seconds since 1970, UTC; empty: nothing of the kind.
+std::optional<std::int64_t> time(coap::ByteView answer);
 
 /// As many whole runs as fit, oldest first; one of at most 460 samples always does. No run: an empty array.
 Fitted waveform(const WaveformOptions& waveform, std::span<const SequencedRun> runs);

@@ -169,5 +169,32 @@ TEST(Device, DoesNotTalkToAServerOfAnotherName) {
   EXPECT_TRUE(gateway.arrived().empty());
 }
 
+/// To this host the gateway's certificate begins in two hours: so does one of today to a device in 1970, only later.
+TEST(Device, NeedsNoCalendar) {
+  constexpr long kLater = 3 * 3600;
+  auto certificate = coap::testing::CertificateSpec::server();
+  certificate.from_seconds += kLater;
+  LoopbackGateway gateway("127.0.0.1", certificate, kLater);
+  Device device(options_to(gateway.port()));
+  device.start();
+  EXPECT_TRUE(eventually([&] { return device.status().connected; })) << device.status().last_problem;
+
+  auto options = options_to(gateway.port());
+  options.calendar_is_right = true;
+  Device other(std::move(options));
+  other.start();
+  EXPECT_TRUE(eventually([&] { return !other.status().last_problem.empty(); }));
+  EXPECT_THAT(other.status().last_problem, HasSubstr("not valid yet"));
+}
+
+TEST(Device, LeavesAGatewayWhoseCertificateIsOverByItsOwnWord) {
+  LoopbackGateway gateway("127.0.0.1", coap::testing::CertificateSpec::server(), 10L * 86'400);
+  Device device(options_to(gateway.port()));
+  device.start();
+  EXPECT_TRUE(eventually([&] { return !device.status().last_problem.empty(); }));
+  EXPECT_THAT(device.status().last_problem, HasSubstr("has expired"));
+  EXPECT_FALSE(device.status().connected);
+}
+
 }  // namespace
 }  // namespace wardlink

@@ -26,6 +26,7 @@ using namespace std::chrono_literals;
 
 inline const std::string kName = "urn:dev:os:32473-0123456789abcdef";
 inline constexpr std::uint64_t kBoot = 4711;
+inline constexpr std::int64_t kBuiltOn = 1'764'000'000;
 
 /// A notification as the gateway saw it.
 struct Seen {
@@ -54,10 +55,10 @@ struct Seen {
 class World {
  public:
   explicit World(AlarmSettings alarms = {}, std::shared_ptr<Journal> journal = nullptr, std::size_t capacity = 4096,
-                 std::vector<WaveformOptions> waveforms = {}, std::size_t run_capacity = 64)
+                 std::vector<WaveformOptions> waveforms = {}, std::size_t run_capacity = 64, bool judges_dates = false)
       : recorder({kBoot, std::move(alarms), capacity, 1024, [this] { return milliseconds(now) + clock_offset; },
                   journal, std::move(waveforms), run_capacity, nullptr, [this] { return ++last_boot; }}),
-        core({kName, std::chrono::seconds{30}, {}}, seams(), recorder) {
+        core({kName, std::chrono::seconds{30}, {}, judges_dates, kBuiltOn}, seams(), recorder) {
     recorder.open();
   }
 
@@ -74,6 +75,9 @@ class World {
   std::deque<std::optional<Duration>> time_answers;
   coap::Response update_answer{coap::code::changed, std::nullopt, {}, {}};  // of POST /rd/7
   bool answers_updates = true;
+
+  std::int64_t not_before = 0, not_after = 0;  // of its certificate; seconds since 1970
+  std::optional<std::int64_t> calendar = 0;    // that it tells; empty: something that is no time
 
   // -- what was seen
   std::vector<coap::event::RequestReceived> requests;
@@ -233,7 +237,8 @@ class World {
       gateway.emplace(std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{kName, 0}),
                       coap::Connection::Config{}, coap::testing::seeded(attempts.size() + 100), now);
     }
-    return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{"", 0}, opens && reachable);
+    return std::make_unique<coap::testing::MemoryChannel>(coap::PeerIdentity{"", not_after, not_before},
+                                                          opens && reachable);
   }
 
   std::optional<Instant> next() const {
@@ -308,7 +313,15 @@ class World {
     }
   }
 
-  static coap::Response time_answer() { return {coap::code::content, 112, {0x80}, {}}; }
+  coap::Response time_answer() const {
+    coap::senml::Record time;
+    time.name = "time";
+    time.value = static_cast<double>(calendar.value_or(0));
+    return {coap::code::content,
+            112,
+            coap::senml::encode_cbor(calendar ? coap::senml::Pack{time} : coap::senml::Pack{}),
+            {}};
+  }
 
   void tell_time(coap::ExchangeId exchange) {
     const std::optional<Duration> after = time_answers.empty() ? Duration{0} : time_answers.front();

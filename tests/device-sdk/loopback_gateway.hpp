@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <map>
 #include <mutex>
 #include <set>
@@ -40,9 +41,12 @@ bool eventually(Condition condition) {
 
 class LoopbackGateway : private coap::Endpoint {
  public:
-  /// `host`: the one address that it listens on.
-  explicit LoopbackGateway(const std::string& host = "127.0.0.1")
-      : listener_(coap::testing::server_context(), coap::Bytes(32, 9), coap::Listener::Config{},
+  /// `host`: the one address that it listens on. `ahead`: seconds that its calendar is ahead of this host's.
+  explicit LoopbackGateway(const std::string& host = "127.0.0.1",
+                           const coap::testing::CertificateSpec& certificate = coap::testing::CertificateSpec::server(),
+                           long ahead = 0)
+      : ahead_(ahead),
+        listener_(coap::testing::server_context({}, certificate), coap::Bytes(32, 9), coap::Listener::Config{},
                   coap::secure_random()) {
     coap::UdpDriver::Config config;
     config.host = host;
@@ -91,6 +95,13 @@ class LoopbackGateway : private coap::Endpoint {
 
   void answer(coap::Connection& connection, coap::SessionId session, const coap::event::RequestReceived& request,
               coap::Instant now) {
+    if (request.path == "/time") {
+      coap::senml::Record time;
+      time.name = "time";
+      time.value = static_cast<double>(std::time(nullptr) + ahead_);
+      return connection.respond(request.exchange, {coap::code::content, 112, coap::senml::encode_cbor({time}), {}},
+                                now);
+    }
     const bool registers = request.path == "/rd";
     connection.respond(request.exchange, {registers ? coap::code::created : coap::code::content, std::nullopt, {}, {}},
                        now);
@@ -125,6 +136,7 @@ class LoopbackGateway : private coap::Endpoint {
     }
   }
 
+  const long ahead_;
   coap::Listener listener_;
   coap::EventLoop loop_;
   std::unique_ptr<coap::UdpDriver> driver_;

@@ -135,6 +135,65 @@ TEST(TimeExchange, ARefusedTryIsTold) {
   EXPECT_EQ(world.recorder.status().clock_exchanges, 0u);
 }
 
+// -- dates of certificates -------------------------------------------------------------------------------------------
+
+constexpr std::int64_t kDay = 86'400, kYear = 365 * kDay, kToday = testing::kBuiltOn + kYear;
+
+/// A device that goes by what the gateway says of the time; its own calendar says 1970.
+struct Judged : World {
+  Judged() : World(no_limits(), nullptr, 4096, {}, 64, true) {}
+  explicit Judged(std::int64_t from, std::int64_t to, std::optional<std::int64_t> told) : Judged() {
+    not_before = from;
+    not_after = to;
+    calendar = told;
+    start();
+  }
+  bool connected() const { return recorder.status().connected; }
+  std::string problem() const { return recorder.status().last_problem; }
+};
+
+TEST(Dates, AreJudgedByTheTimeThatTheGatewayTells) {
+  EXPECT_TRUE(Judged(kToday - kDay, kToday + kDay, kToday).connected());
+  EXPECT_TRUE(Judged(kToday + 80 * kYear, kToday + 82 * kYear, kToday + 81 * kYear).connected()) << "in 2106";
+  Judged over(kToday - 2 * kDay, kToday - kDay, kToday);
+  EXPECT_FALSE(over.connected());
+  EXPECT_THAT(over.problem(), ::testing::HasSubstr("has expired"));
+  Judged early(kToday + kDay, kToday + 2 * kDay, kToday);
+  EXPECT_FALSE(early.connected());
+  EXPECT_THAT(early.problem(), ::testing::HasSubstr("not valid yet"));
+  for (const auto* refused : {&over, &early})
+    for (const auto& request : refused->requests) EXPECT_EQ(request.path, "/time") << "nothing is told to it";
+}
+
+TEST(Dates, AreJudgedByNoDayBeforeTheBuild) {
+  const auto from = testing::kBuiltOn - 3 * kYear;
+  EXPECT_FALSE(Judged(from, from + kYear, from + kDay).connected()) << "it expired before this was built";
+  EXPECT_TRUE(Judged(from, testing::kBuiltOn + kYear, 0).connected()) << "the gateway's calendar says 1970";
+  EXPECT_FALSE(Judged(from, testing::kBuiltOn + kYear, std::nullopt).connected()) << "it tells no time";
+}
+
+TEST(Dates, AreJudgedByNoEarlierDayThanOneThatWasSeen) {
+  Judged world(kToday - kDay, kToday + 9 * kDay, kToday + 8 * kDay);
+  ASSERT_TRUE(world.connected());
+  world.not_after = kToday + kDay;  // another certificate, and a calendar that fits it
+  world.calendar = kToday;
+  world.gateway->close(coap::CloseReason::local, world.now);
+  world.pass(30s);
+  EXPECT_FALSE(world.connected());
+  EXPECT_THAT(world.problem(), ::testing::HasSubstr("has expired"));
+  world.not_after = kToday + 20 * kDay;
+  world.pass(3min);
+  EXPECT_TRUE(world.connected());
+}
+
+TEST(Dates, ACalendarThatIsFarAheadIsNotKept) {
+  Judged world(kToday - kDay, kToday + kDay, kToday + 80 * kYear);
+  EXPECT_FALSE(world.connected());
+  world.calendar = kToday;
+  world.pass(3min);
+  EXPECT_TRUE(world.connected());
+}
+
 // -- the next ones ---------------------------------------------------------------------------------------------------
 
 TEST(ClockUpdates, GoToTheRegistrationEveryHour) {  // TIME-4

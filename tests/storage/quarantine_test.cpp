@@ -123,8 +123,10 @@ TEST_F(QuarantineTest, AWardSeesItsPatientsAndWhatNobodyWore) {
   request.set_parent("patients/00000000-0000-0000-0000-000000000000");
   EXPECT_EQ(list("viewer", request, all).error_code(), StatusCode::NOT_FOUND);
   request.clear_parent();
-  request.mutable_start_time()->set_seconds(start + 2);
-  request.mutable_end_time()->set_seconds(start + 3);
+  ASSERT_TRUE(list("viewer", request, all).ok());
+  ASSERT_EQ(all.quarantined_records_size(), 3);
+  *request.mutable_start_time() = all.quarantined_records(1).received_at();
+  *request.mutable_end_time() = all.quarantined_records(0).received_at();  // newest first
   ASSERT_TRUE(list("viewer", request, all).ok());
   ASSERT_EQ(all.quarantined_records_size(), 1);
   EXPECT_EQ(all.quarantined_records(0).patient(), "patients/" + bob);
