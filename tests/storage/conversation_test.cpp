@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "storage/api/ingest_conversation.hpp"
 #include "storage/memory/memory_store.hpp"
 #include "storage/port/store_error.hpp"
@@ -34,7 +36,8 @@ class ConversationTest : public testing::Test {
     return say(request).stamp();
   }
   /// The device's clock showed `tick` so long after the stamp.
-  v1::AttachResult attach(std::uint64_t boot, std::uint64_t tick, std::uint64_t number, microseconds after) {
+  v1::AttachResult attach(std::uint64_t boot, std::uint64_t tick, std::uint64_t number, microseconds after,
+                          microseconds uncertainty = {}) {
     v1::IngestRequest request;
     auto& attach = *request.mutable_attach();
     attach.set_session(boot);
@@ -43,6 +46,7 @@ class ConversationTest : public testing::Test {
     attach.set_stamp(number);
     attach.mutable_exchange()->set_tick_ms(tick);
     attach.mutable_exchange()->set_after_us(after.count());
+    attach.mutable_exchange()->set_uncertainty_us(static_cast<std::uint64_t>(uncertainty.count()));
     return say(request).attach_result();
   }
   v1::IngestRequest set_of(std::uint64_t boot, std::uint64_t sequence, std::uint64_t tick, std::uint64_t number,
@@ -146,6 +150,22 @@ TEST_F(ConversationTest, AStreamWithoutStampsIsRefusedWithOneSentence) {
   again.mutable_stamp_request()->set_number(4);
   EXPECT_THAT(refusal(again), HasSubstr("must be above"));
   EXPECT_TRUE(store.rows().sets.empty());
+}
+
+/// TIME-4: it differs by less than it may be wrong by.
+TEST_F(ConversationTest, AnExchangeThatAgreesIsNoCorrection) {
+  stamp(1);
+  attach(7, 5'000, 1, seconds{4});
+  for (const auto& [off, uncertainty, corrections] : {std::tuple{milliseconds{0}, milliseconds{0}, 0},
+                                                      {milliseconds{20}, milliseconds{20}, 0},
+                                                      {milliseconds{-20}, milliseconds{20}, 0},
+                                                      {milliseconds{21}, milliseconds{20}, 1},
+                                                      {milliseconds{30}, milliseconds{20}, 1},
+                                                      {milliseconds{-1}, milliseconds{20}, 2}}) {
+    attach(7, 65'000, 1, seconds{64} + off, uncertainty);
+    EXPECT_EQ(store.rows().starts.at(0).corrections.size(), corrections) << off.count() << " ms";
+  }
+  EXPECT_EQ(store.rows().starts.at(0).anchor, noon - seconds{1}) << "the first one stays";
 }
 
 TEST_F(ConversationTest, WhatBeganOutsideOfAnyCalendarIsNotAttached) {

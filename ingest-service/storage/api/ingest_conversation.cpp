@@ -24,6 +24,9 @@ const char* refusal(const v1::Attach& request, const std::optional<Instant>& anc
   return nullptr;
 }
 
+/// An hour: no exchange that is wrong by more says anything.
+constexpr std::uint64_t longest_us = std::chrono::microseconds{std::chrono::hours{1}}.count();
+
 void refuse(v1::AttachResult& result, const char* why) {
   spdlog::warn(fmt::format("a session was not attached: {}", why));
   result.set_refusal(why);
@@ -124,7 +127,8 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
       refused.emplace_back(i, why);
       continue;
     }
-    requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor});
+    requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor,
+                        std::chrono::microseconds{std::min(attaches[i]->exchange().uncertainty_us(), longest_us)}});
     places.push_back(i);
   }
   const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);

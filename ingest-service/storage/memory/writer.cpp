@@ -4,6 +4,7 @@
 
 #include "storage/memory/batch.hpp"
 #include "storage/memory/ends.hpp"
+#include "storage/rules/order.hpp"
 #include "storage/rules/text.hpp"
 
 namespace wardlink::storage::memory {
@@ -33,13 +34,13 @@ Start* Writer::start_of(const AttachRequest& request) {
 /// Where a start is asked for twice, the later request says its clock.
 std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
   const std::lock_guard lock(tables_.mutex);
-  std::map<Start*, Instant> anchors;
+  std::map<Start*, const AttachRequest*> readings;
   std::vector<Attached> attached(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
     auto* start = start_of(requests[i]);
     if (!start) continue;
     attached[i].session = start->session;
-    anchors[start] = requests[i].anchor;
+    readings[start] = &requests[i];
     const auto& session = *start->session;
     for (auto state = tables_.streams.lower_bound({session.device_id, session.boot, Stream{}});
          state != tables_.streams.end() && state->first.device_id == session.device_id &&
@@ -47,10 +48,10 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
          ++state)
       if (state->second.high > 0) attached[i].watermarks.emplace(state->first.stream, state->second.high);
   }
-  for (auto& [start, anchor] : anchors) {
-    const auto offset = anchor - start->session->anchor;
+  for (const auto& [start, reading] : readings) {
+    const auto offset = reading->anchor - start->session->anchor;
     const auto in_force = start->corrections.empty() ? std::chrono::microseconds{0} : start->corrections.back();
-    if (offset != in_force) start->corrections.push_back(offset);
+    if (is_correction(offset, in_force, reading->uncertainty)) start->corrections.push_back(offset);
   }
   register_starts(attached);
   return attached;

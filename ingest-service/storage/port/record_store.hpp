@@ -15,7 +15,8 @@ namespace wardlink::storage {
 struct AttachRequest {
   std::string device;  // URN, from the session's certificate
   std::uint64_t boot = 0;
-  Instant anchor;  // of the device's tick 0
+  Instant anchor;                           // of the device's tick 0
+  std::chrono::microseconds uncertainty{};  // what the anchor may be wrong by, either way
 };
 
 struct Attached {
@@ -42,7 +43,8 @@ class RecordWriter {
   virtual Instant calendar() = 0;
 
   /// One result a request, in their order; a fixed number of statements, however many there are. Takes in devices that
-  /// are not known. The first anchor of a (device, boot) stays; a later one is kept beside it as a correction. A start
+  /// are not known. The first anchor of a (device, boot) stays; one that
+  /// disagrees with what is in force by more than its uncertainty is kept beside it as a correction. A start
   /// that attaches for the first time is the newest of its device: it ends what earlier ones assert (`restarted`), and
   /// more than 3 of them in 10 min raise the technical alarm `restarting`, unless one stands.
   virtual std::vector<Attached> attach(std::span<const AttachRequest> requests) = 0;

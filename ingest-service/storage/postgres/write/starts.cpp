@@ -7,6 +7,7 @@
 
 #include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/columns.hpp"
+#include "storage/rules/order.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -36,13 +37,15 @@ const Columns<Row> anchors({column<Row>("device_id", [](const Row& row) { return
 struct Correction {
   std::int64_t device_id;
   std::uint64_t boot;
-  std::chrono::microseconds offset;
+  std::chrono::microseconds offset, uncertainty;
 };
 
 const Columns<Correction> corrections(
     {column<Correction>("device_id", [](const Correction& row) { return row.device_id; }),
      column<Correction>("boot_id", [](const Correction& row) { return row.boot; }),
-     column<Correction>("offset_micros", [](const Correction& row) { return std::int64_t{row.offset.count()}; })});
+     column<Correction>("offset_micros", [](const Correction& row) { return std::int64_t{row.offset.count()}; }),
+     column<Correction>("uncertainty_micros",
+                        [](const Correction& row) { return std::int64_t{row.uncertainty.count()}; })});
 
 const Columns<Attached> sessions({column<Attached>("device_id",
                                                    [](const Attached& row) { return row.session->device_id; }),
@@ -176,7 +179,9 @@ void correct_clocks(pqxx::work& tx, const std::vector<Row>& rows) {
   std::vector<Correction> changed;
   for (const auto& [key, row] : last) {
     const auto offset = row->request->anchor - row->start.anchor.value();
-    if (offset != row->start.correction) changed.push_back({key.first, key.second, offset});
+    const auto uncertainty = row->request->uncertainty;
+    if (is_correction(offset, row->start.correction, uncertainty))
+      changed.push_back({key.first, key.second, offset, uncertainty});
   }
   if (!changed.empty()) run(tx, sql::correct_clocks, corrections.arrays(changed));
 }
