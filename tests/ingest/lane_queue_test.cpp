@@ -297,7 +297,9 @@ TEST(LaneQueue, AStorageThatDoesNotAnswerStampsIsToldOncePerStream) {
     for (std::uint64_t stream = 1; stream <= 3; ++stream) {
       const auto asked = queue.next(now);
       ASSERT_TRUE(asked && std::holds_alternative<LaneQueue::StampRequest>(*asked));
+      queue.audit({"", "register", true, "", "", 1});
       EXPECT_FALSE(queue.next(now)) << "nothing can be told after a stamp that is not there";
+      EXPECT_GT(queue.next_deadline().value(), now) << "so nothing else is waited for";
       EXPECT_THAT(queue.take_complaints(), IsEmpty());
       now = queue.next_deadline().value();
       EXPECT_FALSE(queue.next(now));

@@ -289,7 +289,8 @@ void LaneQueue::note_caught_up(coap::Instant now) {
 
 std::optional<coap::Instant> LaneQueue::next_deadline() const {
   std::optional<coap::Instant> earliest;
-  for (const auto& one : {stamps_.next_deadline(), audits_.next_deadline(), parking_.next_deadline()})
+  const auto audits = stamps_.best() ? audits_.next_deadline() : std::nullopt;  // before that nothing goes
+  for (const auto& one : {stamps_.next_deadline(), audits, parking_.next_deadline()})
     if (one && (!earliest || *one < *earliest)) earliest = one;
   return earliest;
 }
