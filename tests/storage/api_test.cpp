@@ -447,7 +447,7 @@ TEST_F(ApiTest, AlarmsAreListedNewestFirstByPages) {
   do {
     v1::ListAlarmsResponse response;
     ASSERT_TRUE(call<v1::AlarmService>(as("viewer"), &v1::AlarmService::Stub::ListAlarms, request, response).ok());
-    for (const auto& alarm : response.alarms()) ticks.push_back(alarm.start_tick_ms());
+    for (const auto& alarm : response.alarms()) ticks.push_back(alarm.start_tick_ms() - IngestTalk::tick(start, 0));
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   EXPECT_THAT(ticks, ElementsAre(5000U, 4000U, 3000U, 2000U, 1000U));

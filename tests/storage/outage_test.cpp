@@ -33,6 +33,7 @@ TEST(Outage, AnAlarmWaitsInItsStreamUntilItIsDurable) {
   EXPECT_EQ(read_latest(service).error_code(), grpc::StatusCode::UNAVAILABLE);
   v1::IngestRequest request;
   request.mutable_append()->set_batch(1);
+  request.mutable_append()->set_stamp(test::IngestTalk::stamp);
   test::add_alarm(*request.mutable_append(), 1, 1, 1000, "hr-high", v1::AlarmFact::RAISED);
   ASSERT_TRUE(talk.send(request));
   cluster.start();

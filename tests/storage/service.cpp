@@ -126,7 +126,7 @@ v1::AppendResult IngestTalk::append(const v1::Append& append) {
   for (auto& record : *request.mutable_append()->mutable_records()) {
     const auto boot = boots_.find(record.boot());
     const auto anchor = boot != boots_.end() ? boot->second : sessions_[record.session()];
-    record.set_tick_ms(record.tick_ms() + static_cast<std::uint64_t>(anchor) * 1000);
+    record.set_tick_ms(tick(anchor, record.tick_ms()));
   }
   send(request);
   return hear().append_result();

@@ -69,6 +69,10 @@ class IngestTalk {
   v1::AppendResult append(const v1::Append& append);
   /// The stamp of this stream, which its constructor asks for.
   static constexpr std::uint64_t stamp = 1;
+  /// What a tick of a session with that anchor is on the wire.
+  static constexpr std::uint64_t tick(std::int64_t anchor_seconds, std::uint64_t tick_ms) {
+    return static_cast<std::uint64_t>(anchor_seconds) * 1000 + tick_ms;
+  }
   grpc::Status finish();
   void cancel() { context_.TryCancel(); }
 

@@ -303,7 +303,7 @@ TEST_F(Settings, ADumpRestoresWholeAndStorageGoesOn) {
     bedside.append({bedside.session, Stream::vitals, 1, 2000, Bedside::start, set});
     bedside.append({bedside.session, Stream::vitals, 1, 2001, Bedside::start, set});  // to quarantine
     const auto patient = bedside.store.create_patient("a", {}, "icu");
-    bedside.store.assign({}, "urn:dev:os:32473-a", patient.id, {}, "x");
+    bedside.store.assign({}, "urn:dev:os:32473-a", patient.id, Bedside::start, "x");
     auto alarm = bedside.store.alarms({}).at(0);
     bedside.store.acknowledge({}, {{alarm.device, alarm.boot, alarm.stream, alarm.sequence}}, "x");
   }

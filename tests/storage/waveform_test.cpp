@@ -140,7 +140,7 @@ TEST_F(WaveformTest, ARunComesBackAsItWasSent) {
   EXPECT_EQ(run.boot(), 7U);
   EXPECT_EQ(run.stream(), v1::STREAM_WAVEFORM_ECG);
   EXPECT_EQ(run.sequence(), 3U);
-  EXPECT_EQ(run.tick_ms(), 12000U);
+  EXPECT_EQ(run.tick_ms(), IngestTalk::tick(start, 12000));
   EXPECT_EQ(run.measured_at().seconds(), start + 12);
   EXPECT_EQ(run.waveform(), "ecg");
   EXPECT_EQ(run.unit(), "mV");

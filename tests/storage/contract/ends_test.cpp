@@ -532,13 +532,13 @@ TEST_P(EndContract, LiveStreamsTellEachEndOnce) {
   const auto ann = patient(), bob = patient("Bob");
   assign(ann, anchor);
   append_three();
-  const LivePosition before{live.horizon().settled, LiveKind::none, 0, 0, 0, 0};
+  const LivePosition before{settled(), LiveKind::none, 0, 0, 0, 0};
   release(anchor + 10min);
   assign(bob, anchor + 20min);
   append(alarm(2000, ended("hr-high", 1)));
   attach(device_a, 8);
   std::vector<std::string> told;
-  for (const auto& event : live.live({}, before, live.horizon().settled, 1000).events) {
+  for (const auto& event : live.live({}, before, settled(), 1000).events) {
     const auto* change = std::get_if<AlarmChange>(&event.body);
     if (!change) continue;
     const char* kind = change->kind == AlarmChange::Kind::raised ? "raised " : "ended ";

@@ -27,15 +27,6 @@ class LiveContract : public ContractTest {
       after = all.back().at;
     }
   }
-  /// A horizon that every transaction so far lies below: another database's may run at this moment.
-  std::uint64_t settled() {
-    const auto listener = live.listen();
-    const auto next = live.horizon().next;
-    for (;; listener->wait(20ms)) {
-      const auto horizon = live.horizon();
-      if (horizon.settled >= next) return horizon.settled;
-    }
-  }
   static LiveFilter with_waveforms() {
     LiveFilter filter;
     filter.waveforms = true;

@@ -62,6 +62,15 @@ class ContractTest : public testing::TestWithParam<const char*> {
 
   std::vector<RecordResult> append(const std::vector<Record>& batch) { return writer->append(batch); }
   RecordResult append(const Record& record) { return append(std::vector{record}).front(); }
+  /// A horizon that every transaction so far lies below: another database's may run at this moment.
+  std::uint64_t settled() {
+    const auto listener = live.listen();
+    const auto next = live.horizon().next;
+    for (;; listener->wait(std::chrono::milliseconds{20})) {
+      const auto horizon = live.horizon();
+      if (horizon.settled >= next) return horizon.settled;
+    }
+  }
 
   std::unique_ptr<Tenant> tenant = make_tenant(GetParam());
   RecordStore& records = tenant->records();
