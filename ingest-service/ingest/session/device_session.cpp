@@ -198,7 +198,7 @@ void DeviceSession::accept(const Registration& registration, const ClockExchange
     shared_.sink.audit({device_, "register", true, "", address_});
     attached_ = exchange;
     ++shared_.stats.clock_exchanges;
-    shared_.sink.attach({name_, device_, registration.boot, exchange});
+    shared_.sink.attach({name_, device_, registration.boot, exchange, now});
   } else if (registration.accepted) {
     exchanged(exchange);
   }

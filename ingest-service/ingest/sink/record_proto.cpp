@@ -111,6 +111,8 @@ void set(v1::Attach& attach, const Attachment& attachment, const Stamp& stamp) {
   attach.set_device(attachment.device);
   attach.set_boot(attachment.boot);
   attach.set_stamp(stamp.number);
+  attach.set_by_hand(!attachment.registered_at);
+  if (attachment.registered_at) attach.set_registered_after_us((*attachment.registered_at - stamp.at).count());
   if (attachment.exchange) set(*attach.mutable_exchange(), *attachment.exchange, stamp);
 }
 

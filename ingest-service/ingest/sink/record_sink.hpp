@@ -41,6 +41,8 @@ struct Attachment {
   std::string device;                     // URN of the session's certificate
   std::uint64_t boot = 0;                 // below 2^53
   std::optional<ClockExchange> exchange;  // empty: its ticks are the calendar's, ms since 1970-01-01 UTC
+  /// When the device registered in this session; empty: what is posted without keys, which is no start of the device.
+  std::optional<coap::Instant> registered_at{};
 };
 
 /// A line of the audit log. No payload, no vital sign.

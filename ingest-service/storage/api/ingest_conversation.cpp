@@ -128,7 +128,9 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
       continue;
     }
     requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor,
-                        std::chrono::microseconds{std::min(attaches[i]->exchange().uncertainty_us(), longest_us)}});
+                        std::chrono::microseconds{std::min(attaches[i]->exchange().uncertainty_us(), longest_us)},
+                        reading.instant_of(moment(attaches[i]->stamp(), attaches[i]->registered_after_us())),
+                        attaches[i]->by_hand()});
     places.push_back(i);
   }
   const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);

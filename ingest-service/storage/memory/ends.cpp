@@ -94,8 +94,9 @@ void end_with_origin(Tables& tables, const Record& end) {
 
 void raise_restarting(Tables& tables, std::int64_t device_id) {
   const auto& starts = tables.registered.at(device_id);
-  const auto before = starts.size() > starts_before ? std::optional(starts[starts.size() - 1 - starts_before].at)
-                                                    : std::optional<Instant>();
+  std::optional<Instant> before;
+  if (starts.size() > starts_before)
+    if (const auto& start = starts[starts.size() - 1 - starts_before]; !start.late) before = start.at;
   if (!is_restarting(before, starts.back().at)) return;
   for (const auto& key : tables.open_alarms) {
     const auto& row = tables.alarms.at(key);

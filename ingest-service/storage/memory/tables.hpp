@@ -52,7 +52,8 @@ struct Start {
 /// A start that registered.
 struct Registered {
   std::uint64_t boot = 0;
-  Instant at;
+  Instant at, recorded_at;
+  bool late = false;  // a newer one was there already
 };
 
 struct Discharge {
@@ -101,7 +102,7 @@ struct Tables {
   std::map<std::string, Device> devices;                           // by URN
   std::map<std::int64_t, std::string> urns;                        // by id
   std::map<std::pair<std::int64_t, std::uint64_t>, Start> starts;  // device, boot
-  std::map<std::int64_t, std::vector<Registered>> registered;      // by device; the newest last
+  std::map<std::int64_t, std::vector<Registered>> registered;      // by device; late ones first, the newest last
   std::map<StreamKey, StreamState> streams;
   Rows sets, alarms, runs;
   std::map<RecordKey, std::set<std::uint64_t>> ends;      // by the onset's key: sequences of those that end it

@@ -53,20 +53,37 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
     const auto in_force = start->corrections.empty() ? std::chrono::microseconds{0} : start->corrections.back();
     if (is_correction(offset, in_force, reading->uncertainty)) start->corrections.push_back(offset);
   }
-  register_starts(attached);
+  register_starts(requests, attached);
   return attached;
 }
 
-/// In the order of the requests. What earlier starts assert ends.
-void Writer::register_starts(std::span<const Attached> attached) {
+/// As they registered. What earlier starts assert ends. One is late where a newer one is there already, unless that was
+/// recorded later than now: then the calendar was set back meanwhile.
+void Writer::register_starts(std::span<const AttachRequest> requests, std::span<const Attached> attached) {
   const auto now = tables_.now();
+  std::map<std::int64_t, std::vector<Registered>> fresh;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto& session = attached[i].session;
+    if (!session || requests[i].by_hand) continue;
+    const auto starts = tables_.registered.find(session->device_id);
+    const auto is_in = [&](const std::vector<Registered>& all) {
+      return std::ranges::find(all, session->boot, &Registered::boot) != all.end();
+    };
+    if (starts != tables_.registered.end() && is_in(starts->second)) continue;
+    if (is_in(fresh[session->device_id])) continue;
+    fresh[session->device_id].push_back({session->boot, std::min(requests[i].registered_at.value_or(now), now), now});
+  }
   std::set<std::int64_t> devices;
-  for (const auto& [session, watermarks] : attached) {
-    if (!session) continue;
-    auto& starts = tables_.registered[session->device_id];
-    if (std::ranges::find(starts, session->boot, &Registered::boot) != starts.end()) continue;
-    starts.push_back({session->boot, now});
-    devices.insert(session->device_id);
+  for (auto& [device, starts] : fresh) {
+    if (starts.empty()) continue;
+    devices.insert(device);
+    auto& known = tables_.registered[device];
+    const auto newest = known.empty() ? std::optional<Registered>() : known.back();
+    std::ranges::stable_sort(starts, {}, &Registered::at);
+    for (auto& start : starts) {
+      start.late = newest && start.at < newest->at && newest->recorded_at <= now;
+      known.insert(start.late ? known.begin() : known.end(), start);
+    }
   }
   if (devices.empty()) return;
   ++tables_.transactions;

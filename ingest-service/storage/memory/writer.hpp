@@ -19,7 +19,7 @@ class Writer final : public RecordWriter {
 
  private:
   Start* start_of(const AttachRequest& request);
-  void register_starts(std::span<const Attached> attached);
+  void register_starts(std::span<const AttachRequest> requests, std::span<const Attached> attached);
 
   Tables& tables_;
   Bell& bell_;

@@ -17,6 +17,9 @@ struct AttachRequest {
   std::uint64_t boot = 0;
   Instant anchor;                           // of the device's tick 0
   std::chrono::microseconds uncertainty{};  // what the anchor may be wrong by, either way
+  /// When the start registered: a device's newest is the one that registered last. Empty: now.
+  std::optional<Instant> registered_at{};
+  bool by_hand = false;  // no start of the device: it registers nothing, and ends nothing
 };
 
 struct Attached {

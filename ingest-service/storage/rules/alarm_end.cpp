@@ -11,7 +11,7 @@ namespace {
 using Cause = AlarmEndCause;
 
 std::optional<AlarmEnd> of_restart(const OnsetFacts& onset) {
-  if (!onset.restarted_at || !is_of_device(onset)) return std::nullopt;
+  if (!onset.restarted_at || !is_of_start(onset)) return std::nullopt;
   return AlarmEnd{std::max(onset.start, *onset.restarted_at), Cause::restarted};
 }
 
@@ -47,7 +47,16 @@ std::string told(const AlarmCondition& alarm) {
 
 }  // namespace
 
-bool is_of_device(const OnsetFacts& onset) { return onset.record.stream != Stream::storage || onset.origin; }
+bool is_of_start(const OnsetFacts& onset) {
+  switch (onset.record.stream) {
+    case Stream::storage:
+      return onset.origin.has_value();
+    case Stream::manual:
+      return false;
+    default:
+      return true;
+  }
+}
 
 std::optional<AlarmEnd> due_end(const OnsetFacts& onset) {
   if (onset.end) return std::nullopt;
@@ -58,7 +67,7 @@ std::optional<AlarmEnd> due_end(const OnsetFacts& onset) {
 
 std::optional<Instant> due_anew(const OnsetFacts& onset) {
   const bool asserted =
-      is_of_device(onset) && !onset.origin && !onset.restarted_at && !(onset.end && onset.end->cause == Cause::device);
+      is_of_start(onset) && !onset.origin && !onset.restarted_at && !(onset.end && onset.end->cause == Cause::device);
   if (!asserted || !onset.worn_since || onset.stands_anew) return std::nullopt;
   if (!onset.end && onset.start >= *onset.worn_since) return std::nullopt;
   const auto ended = onset.end ? onset.end->at : onset.start;
@@ -83,7 +92,7 @@ std::optional<AlarmEnd> closed_by_person(const AlarmCondition& alarm, const Onse
     if (alarm.end_cause == Cause::person && alarm.ended_by == by && alarm.end_reason == reason) return std::nullopt;
     refuse(told(alarm));
   }
-  if (is_of_device(onset) && !onset.restarted_at && onset.worn_since)
+  if (is_of_start(onset) && !onset.restarted_at && onset.worn_since)
     refuse(" is asserted by its device, which is worn: it ends with the device's own word, or once it is released");
   return AlarmEnd{std::max(at, onset.start), Cause::person, by, reason};
 }

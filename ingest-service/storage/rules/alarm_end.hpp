@@ -29,8 +29,9 @@ struct OnsetFacts {
   bool stands_anew = false;           // one raised anew from it is open, of who wears the device now
 };
 
-/// Whether a device raised it: an alarm of storage's own (a quarantine) ends with no start.
-bool is_of_device(const OnsetFacts& onset);
+/// Whether a start of a device raised it: an alarm of storage's own (a quarantine), or one that was posted by hand,
+/// ends with no start.
+bool is_of_start(const OnsetFacts& onset);
 
 /// The end that is due: by a newer start, by a release or a discharge, whichever was first. Nothing: it has ended, or
 /// stands.

@@ -1,16 +1,18 @@
 -- How alarms end that their device does not end. On an upgrade this reads what is open, and the starts of devices.
 
--- Starts of devices that registered, in their order: the highest ordinal is the newest. A start that only debts tell of is
--- not among them.
+-- Starts of devices that registered, in their order: the highest ordinal is the newest. One that was told of when a newer one
+-- was there already is late, and has no place in that order. A start that only debts tell of is not among them.
 CREATE TABLE registered_start (
   device_id     bigint NOT NULL,
   boot_id       bigint NOT NULL,
   ordinal       bigint GENERATED ALWAYS AS IDENTITY,
-  registered_at timestamptz NOT NULL DEFAULT calendar(),
+  registered_at timestamptz NOT NULL,
+  recorded_at   timestamptz NOT NULL DEFAULT calendar(),
+  late          boolean NOT NULL DEFAULT false,
   PRIMARY KEY (device_id, boot_id),
   FOREIGN KEY (device_id, boot_id) REFERENCES device_boot
 );
-CREATE INDEX registered_start_order ON registered_start (device_id, ordinal);
+CREATE INDEX registered_start_order ON registered_start (device_id, ordinal) WHERE NOT late;
 CREATE TRIGGER registered_start_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON registered_start
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 INSERT INTO registered_start (device_id, boot_id, registered_at)

@@ -127,6 +127,45 @@ TEST_P(EndContract, ASessionThatIsAttachedAgainEndsNothing) {
   EXPECT_THAT(alarms({}, true), SizeIs(3));
 }
 
+/// A session that waited for storage on another ingest, and is told of when its device has restarted long ago.
+TEST_P(EndContract, AStartIsNotTheNewestForBeingToldOfLast) {
+  const auto then = now() - 10min;
+  writer->attach({device_a, 8, anchor, {}, then});  // the first one of the fixture registered later
+  append_three();
+  EXPECT_THAT(alarms({}, true), SizeIs(3));
+  const auto newest = writer->attach({device_a, 9, anchor, {}, now()}).session;
+  EXPECT_THAT(alarms({}, true), IsEmpty());
+  append_three(newest);
+  const auto late = writer->attach({device_a, 10, anchor, {}, then + 1min}).session;
+  writer->attach({device_a, 11, anchor, {}, then + 2min});
+  EXPECT_THAT(alarms({}, true), SizeIs(3)) << "of the newest";
+  append_three(late);
+  EXPECT_THAT(alarms({}, true), SizeIs(3)) << "what a late one says is ended on arrival";
+  EXPECT_THAT(alarms(), SizeIs(9));
+}
+
+TEST_P(EndContract, OfStartsThatAreToldOfAtOnceTheOneThatRegisteredLastIsTheNewest) {
+  const auto then = now();
+  const auto attached = writer->attach(std::vector<AttachRequest>{
+      {device_a, 8, anchor, {}, then}, {device_a, 9, anchor, {}, then - 1ms}, {device_b, 8, anchor, {}, then}});
+  append_three(attached[0].session);
+  EXPECT_THAT(alarms({}, true), SizeIs(3));
+  append_three(attached[1].session);
+  EXPECT_THAT(alarms({}, true), SizeIs(3));
+}
+
+TEST_P(EndContract, WhatIsPostedByHandIsNoStart) {
+  append_three();
+  const auto by_hand = writer->attach({device_a, 9, {}, {}, now(), true}).session;
+  EXPECT_THAT(alarms({}, true), SizeIs(3)) << "it ends nothing";
+  Record record = alarm(5, raised("fall"), by_hand);
+  record.stream = Stream::manual;
+  append(record);
+  EXPECT_THAT(coded("fall"), ElementsAre(is_open())) << "and nothing ends it";
+  attach(device_a, 10);
+  EXPECT_THAT(coded("fall"), ElementsAre(is_open()));
+}
+
 TEST_P(EndContract, ADebtOfAnEarlierStartIsEndedOnArrival) {
   const auto newest = attach(device_a, 8);
   append_three();  // of a start that registered

@@ -107,7 +107,8 @@ std::string facts_text(const std::string& onsets) {
          "   WHERE q.device_id = k.device_id AND q.boot_id = k.boot_id AND q.stream = k.stream"
          "   AND q.sequence = k.sequence OFFSET 0) c ON true"
          " LEFT JOIN LATERAL (SELECT s.boot_id, s.registered_at FROM registered_start s"
-         "   WHERE s.device_id = r.device_id ORDER BY s.ordinal DESC LIMIT 1) n ON n.boot_id <> r.boot_id"
+         "   WHERE s.device_id = r.device_id AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n ON n.boot_id <> "
+         "r.boot_id"
          " LEFT JOIN assignment a ON a.device_id = r.device_id AND upper_inf(a.recorded) AND a.held @> r.measured_at"
          " LEFT JOIN assignment w ON w.device_id = r.device_id AND upper_inf(w.recorded) AND upper_inf(w.held)"
          " ORDER BY r.device_id, r.boot_id, r.stream, r.sequence";
@@ -127,7 +128,7 @@ const Statement facts_of_devices{
                " UNION SELECT e.device_id, e.boot_id, e.stream, e.sequence FROM " +
                ids.rows() +
                " CROSS JOIN LATERAL (SELECT s.boot_id FROM registered_start s WHERE s.device_id = k.device_id"
-               "   ORDER BY s.ordinal DESC LIMIT 1) n"
+               "   AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n"
                " JOIN alarm_end e ON e.device_id = k.device_id AND e.boot_id = n.boot_id AND e.stream <> 4")};
 const Statement end_alarms{"end_alarms", "INSERT INTO alarm_end (" + ends.names() + ") SELECT " + ends.values() +
                                              " FROM " + ends.rows() + " ORDER BY 1, 2, 3, 4 ON CONFLICT DO NOTHING"};
@@ -147,10 +148,10 @@ const Statement newest_starts{
         ids.rows() +
         " JOIN device d ON d.device_id = k.device_id"
         " CROSS JOIN LATERAL (SELECT s.boot_id, s.registered_at FROM registered_start s"
-        "   WHERE s.device_id = k.device_id ORDER BY s.ordinal DESC LIMIT 1) n"
+        "   WHERE s.device_id = k.device_id AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n"
         " JOIN device_boot b ON b.device_id = k.device_id AND b.boot_id = n.boot_id"
         " LEFT JOIN LATERAL (SELECT s.registered_at FROM registered_start s WHERE s.device_id = k.device_id"
-        "   ORDER BY s.ordinal DESC OFFSET " +
+        "   AND NOT s.late ORDER BY s.ordinal DESC OFFSET " +
         std::to_string(starts_before) + " LIMIT 1) f ON true ORDER BY d.device_id"};
 }  // namespace sql
 

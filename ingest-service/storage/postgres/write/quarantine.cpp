@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "storage/postgres/link/audit.hpp"
@@ -137,9 +138,8 @@ std::vector<Worn> worn_of(pqxx::work& tx, std::span<const SetAside> aside) {
 
 /// As number of AlarmPriority; nothing where none stands.
 std::map<Worn, int> standing_for(pqxx::work& tx, const std::vector<Worn>& worn) {
-  auto each = worn;
-  std::ranges::sort(each);
-  each.erase(std::ranges::unique(each).begin(), each.end());
+  const std::set<Worn> once(worn.begin(), worn.end());
+  const std::vector<Worn> each(once.begin(), once.end());
   std::map<Worn, int> standing;
   for (const auto row : run(tx, sql::standing_quarantine, worn_columns.arrays(each)))
     standing.emplace(each.at(row[0].as<std::size_t>()), row[1].as<int>());

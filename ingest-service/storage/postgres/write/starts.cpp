@@ -34,6 +34,11 @@ const Columns<Row> anchors({column<Row>("device_id", [](const Row& row) { return
                             column<Row>("boot_id", [](const Row& row) { return row.request->boot; }),
                             column<Row>("anchor", [](const Row& row) { return row.request->anchor; })});
 
+const Columns<Row> registrations({column<Row>("device_id", [](const Row& row) { return row.start.device_id.value(); }),
+                                  column<Row>("boot_id", [](const Row& row) { return row.request->boot; }),
+                                  column<Row>("registered_at",
+                                              [](const Row& row) { return row.request->registered_at; })});
+
 struct Correction {
   std::int64_t device_id;
   std::uint64_t boot;
@@ -69,14 +74,21 @@ const Statement begin_starts{"begin_starts", "INSERT INTO device_boot (" + ancho
                                                  ") SELECT DISTINCT ON (k.device_id, k.boot_id) " + anchors.values() +
                                                  " FROM " + anchors.rows_with_place() +
                                                  " ORDER BY k.device_id, k.boot_id, k.place ON CONFLICT DO NOTHING"};
-// By device, then as they were asked for: the last one of a device is its newest.
+// By device, then as they registered: the last one of a device is its newest, unless a newer one is there already.
+// Where that was recorded later than now, the calendar was set back meanwhile: then the one that comes now is the
+// newest.
 const Statement register_starts{
     "register_starts",
-    "INSERT INTO registered_start (device_id, boot_id)"
-    " SELECT x.device_id, x.boot_id FROM (SELECT DISTINCT ON (k.device_id, k.boot_id) k.* FROM " +
-        sessions.rows_with_place() +
-        " ORDER BY k.device_id, k.boot_id, k.place) x ORDER BY x.device_id, x.place"
-        " ON CONFLICT DO NOTHING RETURNING device_id"};
+    "INSERT INTO registered_start (device_id, boot_id, registered_at, late)"
+    " SELECT x.device_id, x.boot_id, y.at, coalesce(y.at < n.registered_at AND n.recorded_at <= c.now, false)"
+    " FROM (SELECT DISTINCT ON (k.device_id, k.boot_id) k.* FROM " +
+        registrations.rows_with_place() +
+        " ORDER BY k.device_id, k.boot_id, k.place) x"
+        " CROSS JOIN (SELECT calendar() AS now) c"
+        " CROSS JOIN LATERAL (SELECT least(instant(x.registered_at), c.now) AS at) y"
+        " LEFT JOIN LATERAL (SELECT s.registered_at, s.recorded_at FROM registered_start s"
+        "   WHERE s.device_id = x.device_id AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n ON true"
+        " ORDER BY x.device_id, y.at, x.place ON CONFLICT DO NOTHING RETURNING device_id"};
 // The same offset again (a session that is named anew on another stream) is no news.
 const Statement correct_clocks{
     "correct_clocks",
@@ -186,14 +198,15 @@ void correct_clocks(pqxx::work& tx, const std::vector<Row>& rows) {
   if (!changed.empty()) run(tx, sql::correct_clocks, corrections.arrays(changed));
 }
 
-/// What registers for the first time is its device's newest start: what earlier ones assert ends.
-void register_starts(pqxx::work& tx, const std::vector<Row>& rows, const std::vector<Attached>& attached) {
-  std::vector<Attached> fresh;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (!rows[i].start.registered) fresh.push_back(attached[i]);
+bool is_to_register(const Row& row) { return !row.start.registered && !row.request->by_hand; }
+
+/// What registers for the first time is mostly its device's newest start: what earlier ones assert ends.
+void register_starts(pqxx::work& tx, const std::vector<Row>& rows) {
+  std::vector<Row> fresh;
+  std::ranges::copy_if(rows, std::back_inserter(fresh), is_to_register);
   if (fresh.empty()) return;
   std::set<std::int64_t> registered;
-  for (const auto row : run(tx, sql::register_starts, sessions.arrays(fresh)))
+  for (const auto row : run(tx, sql::register_starts, registrations.arrays(fresh)))
     registered.insert(row[0].as<std::int64_t>());
   const std::vector ids(registered.begin(), registered.end());
   settle_devices(tx, ids);
@@ -220,7 +233,7 @@ std::vector<Attached> attach_starts(pqxx::work& tx, std::span<const AttachReques
   std::vector<Attached> attached;
   for (const auto& row : rows) attached.push_back({session_of(row), {}});
   correct_clocks(tx, rows);
-  register_starts(tx, rows, attached);
+  register_starts(tx, rows);
   read_watermarks(tx, attached);
   return attached;
 }
