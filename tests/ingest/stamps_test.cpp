@@ -54,7 +54,7 @@ TEST(Stamps, OneIsAskedForAtATimeAndAgainAfterTheInterval) {
   EXPECT_EQ(stamps.ask(now + seconds{10}), 3u);
 }
 
-TEST(Stamps, ASlowOneDoesNotReplaceAGoodOneUntilThatIsOld) {
+TEST(Stamps, ASlowOneDoesNotReplaceAGoodOneHoweverOldThatIs) {
   Stamps stamps({});
   auto now = start;
   exchange(stamps, now, milliseconds{1}, milliseconds{1});
@@ -62,8 +62,22 @@ TEST(Stamps, ASlowOneDoesNotReplaceAGoodOneUntilThatIsOld) {
   EXPECT_EQ(stamps.best()->number, 1u);
   exchange(stamps, now += seconds{10}, milliseconds{2}, milliseconds{2});  // worse by less than the drift meanwhile
   EXPECT_EQ(stamps.best()->number, 3u);
-  exchange(stamps, now += std::chrono::minutes{31}, seconds{3}, seconds{3});
-  EXPECT_EQ(stamps.best()->number, 4u) << "better than one that old";
+  exchange(stamps, now += std::chrono::minutes{31}, milliseconds{150}, milliseconds{150});
+  EXPECT_EQ(stamps.best()->number, 4u) << "better than what may have drifted since";
+}
+
+/// What waits behind records while the database is away is taken when that is back, and said to be of the middle.
+TEST(Stamps, OneThatWaitedForAnOutageToEndIsNotTaken) {  // TIME-1
+  for (const auto outage : {seconds{30}, seconds{2000}, seconds{4000}, seconds{100'000}}) {
+    Stamps stamps({});
+    auto now = start;
+    exchange(stamps, now, milliseconds{1}, milliseconds{1});
+    exchange(stamps, now += seconds{10}, outage, milliseconds{1}, noon + seconds{10} + outage);
+    EXPECT_EQ(stamps.best()->number, 1u) << outage.count();
+    EXPECT_EQ(stamps.calendar(now), noon + (now - start) - milliseconds{1}) << outage.count();
+    exchange(stamps, now += seconds{10}, milliseconds{1}, milliseconds{1});
+    EXPECT_EQ(stamps.best()->number, 3u) << outage.count();
+  }
 }
 
 TEST(Stamps, OnTheNextStreamTheNumbersBeginAgainAndTheCalendarIsKept) {

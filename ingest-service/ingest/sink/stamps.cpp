@@ -25,16 +25,19 @@ bool Stamps::answered(std::uint64_t number, std::optional<WallTime> calendar, co
   const auto half = (now - *asked_ + coap::Duration{1}) / 2;
   const Stamp stamp{number, *asked_ + half, half};
   asked_.reset();
-  if (calendar) told_ = {*calendar, stamp.at};
   due_ = now + (calendar ? config_.interval : config_.first_interval);
-  if (is_better(stamp)) best_ = stamp;
+  const bool better = is_better(stamp);
+  if (calendar && (better || !told_)) told_ = {*calendar, stamp.at};
+  if (better) best_ = stamp;
   return true;
 }
 
 bool Stamps::is_better(const Stamp& stamp) const {
   if (!best_) return true;
-  const auto age = stamp.at - best_->at;
-  return age > config_.longest_age || stamp.uncertainty <= best_->uncertainty + age * config_.drift_ppm / 1'000'000;
+  // Its age by the latest moment that the new one may be of: while that was on its way for an hour, the old one did not
+  // become worse by more than the drift.
+  const auto age = stamp.at + stamp.uncertainty - best_->at;
+  return stamp.uncertainty <= best_->uncertainty + age * config_.drift_ppm / 1'000'000;
 }
 
 void Stamps::restart() {

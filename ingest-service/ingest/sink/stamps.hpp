@@ -26,10 +26,9 @@ class Stamps {
     /// While storage's calendar is not known.
     coap::Duration first_interval = std::chrono::seconds{1};
     /// What two clocks may drift apart, parts per million. By it a stamp that took a short way stays better than a
-    /// newer one that took a long way, …
+    /// newer one that took a long way, however old it is: one that waited for hours, as all did while the database was
+    /// away, says nothing.
     std::int64_t drift_ppm = 200;
-    /// … up to this age.
-    coap::Duration longest_age = std::chrono::minutes{30};
     /// The first stamp of a stream that takes longer comes never: storage is too old to know them, or hangs.
     coap::Duration patience = std::chrono::seconds{10};
   };
@@ -49,7 +48,7 @@ class Stamps {
 
   /// What instants are told after. Empty: there is none on this stream yet.
   const std::optional<Stamp>& best() const { return best_; }
-  /// Storage's calendar, as the last stamp that bore it says, whichever stream brought it. Empty: none has.
+  /// Storage's calendar, as the last good stamp that bore it says, whichever stream brought it. Empty: none has.
   std::optional<WallTime> calendar(coap::Instant now) const;
 
  private:

@@ -5,7 +5,7 @@
 namespace wardlink::storage {
 namespace {
 
-constexpr std::size_t most = 1024;  // ingest uses one for half an hour at most, and asks for six a minute
+constexpr std::size_t most = 1024;  // ingest asks for six a minute, and uses one until another is as good
 constexpr std::int64_t longest = std::chrono::microseconds{std::chrono::years{1000}}.count();
 
 }  // namespace
