@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <tuple>
+#include <utility>
 
 #include "storage/api/ingest_conversation.hpp"
 #include "storage/memory/memory_store.hpp"
@@ -74,7 +76,18 @@ class ConversationTest : public testing::Test {
 
   Instant calendar = noon;
   Moment clock{hours{3}};
-  MemoryStore store{{.now = [this] { return calendar; }, .new_id = [] { return std::string("id"); }}};
+  /// The next looks at the calendar wait so long for the database before it is read, and again for the answer.
+  std::deque<std::pair<microseconds, microseconds>> waits;
+  Instant read() {
+    if (waits.empty()) return calendar;
+    const auto [before, after] = waits.front();
+    waits.pop_front();
+    pass(before);
+    const auto shown = calendar;
+    pass(after);
+    return shown;
+  }
+  MemoryStore store{{.now = [this] { return read(); }, .new_id = [] { return std::string("id"); }}};
   IngestConversation conversation{store.open_writer(), [this] { return clock; }, [](auto, auto) {}};
 };
 
@@ -99,6 +112,33 @@ TEST_F(ConversationTest, NoQueueCountsAsTime) {
   say(request);
   EXPECT_EQ(stored(1).measured_at, noon + milliseconds{5'500});
   EXPECT_EQ(stored(1).received_at, noon + milliseconds{5'700});
+}
+
+/// A database that hung, or a connection to it that was made anew, while the calendar was asked for.
+TEST_F(ConversationTest, NoWaitForTheCalendarCountsAsTime) {
+  std::uint64_t last = 0;
+  for (const auto& [before, after] :
+       {std::pair{seconds{15}, seconds{0}}, {seconds{0}, seconds{15}}, {seconds{1}, seconds{0}}}) {
+    const std::uint64_t boot = ++last;
+    stamp(boot);
+    const auto then = calendar;
+    waits = {{before, after}};
+    attach(boot, 5'000, boot, {});
+    waits = {{before, after}, {before, after}};
+    say(set_of(boot, boot, 6'000, boot, milliseconds{1'100}));
+    EXPECT_EQ(stored(boot).measured_at, then + seconds{1});
+    EXPECT_EQ(stored(boot).received_at, then + milliseconds{1'100});
+  }
+}
+
+/// Then the quickest look counts, and no more are taken.
+TEST_F(ConversationTest, ADatabaseThatIsAlwaysSlowIsStillWrittenTo) {
+  stamp(1);
+  attach(7, 5'000, 1, {});
+  const auto then = calendar;
+  waits = {{seconds{3}, {}}, {milliseconds{200}, {}}, {seconds{3}, {}}, {seconds{3}, {}}};
+  say(set_of(7, 1, 6'000, 1, {}));
+  EXPECT_LE(std::chrono::abs(stored(1).received_at - then), milliseconds{100});
 }
 
 /// The calendar that holds when it is stored dates it: one that was set meanwhile does not date some of it by the one

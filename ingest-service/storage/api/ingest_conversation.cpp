@@ -24,6 +24,10 @@ const char* refusal(const v1::Attach& request, const std::optional<Instant>& anc
   return nullptr;
 }
 
+/// Half of what a reading of the calendar takes dates everything wrong. One for which the database was waited for, or a
+/// connection to it made, is taken again; a database that is always slow is asked no more than three times.
+constexpr auto quick_reading = std::chrono::milliseconds{100};
+
 /// An hour: no exchange that is wrong by more says anything.
 constexpr std::uint64_t longest_us = std::chrono::microseconds{std::chrono::hours{1}}.count();
 
@@ -73,9 +77,15 @@ v1::Stamp IngestConversation::stamp(const v1::StampRequest& request, Moment rece
 }
 
 CalendarReading IngestConversation::read_calendar() {
-  const auto before = clock_();
-  const auto calendar = writer_->calendar();
-  last_reading_ = {calendar, before + (clock_() - before) / 2};
+  auto shortest = Moment::duration::max();
+  for (int left = 3; left > 0 && shortest > quick_reading; --left) {
+    const auto before = clock_();
+    const auto calendar = writer_->calendar();
+    const auto took = clock_() - before;
+    if (took >= shortest) continue;
+    shortest = took;
+    last_reading_ = {calendar, before + took / 2};
+  }
   return *last_reading_;
 }
 
