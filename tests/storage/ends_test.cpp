@@ -218,30 +218,60 @@ TEST_F(EndsRace, ADischargeSeesWhatWasOnItsWay) {
   EXPECT_EQ(cause_after([&] { store.discharge({}, ann, start + std::chrono::minutes(1), "nurse"); }), "4");
 }
 
-/// What stood open for ever.
-TEST(EndsOfBefore, AreFoundWhenTheSchemaIsUpdated) {
+/// A database of before, three devices: 1 dead since its wearer was released, 2 and 3 in use.
+class EndsOfBefore : public testing::Test {
+ protected:
+  EndsOfBefore() {
+    database.take_steps_before("013");
+    sql.ask(
+        "INSERT INTO device (urn) SELECT 'urn:dev:os:32473-' || i FROM generate_series(1, 3) i;"
+        "INSERT INTO device_boot (device_id, boot_id, anchor, first_seen_at)"
+        " SELECT d, b, '2026-01-01', timestamptz '2026-01-01' + b * interval '1 minute'"
+        " FROM generate_series(1, 3) d, generate_series(1, 2) b;"
+        // Came after the start in use: a debt of a start that storage had never seen, and a post by hand.
+        "INSERT INTO device_boot VALUES (2, 3, '2025-12-31', '2026-01-01 00:10'), (3, 3, 'epoch', '2026-01-01 00:10');"
+        "INSERT INTO alarm_event (device_id, boot_id, stream, sequence, event, kind, priority, code, tick_ms, "
+        "measured_at,"
+        "  received_at, source)"
+        " SELECT d, b, s, 1, 1, 1, 3, 'hr-high', 0, '2026-01-01 00:30', '2026-01-01 00:30', 'device'"
+        " FROM generate_series(1, 3) d, generate_series(1, 2) b, (VALUES (2), (4)) s(s);"
+        "INSERT INTO stream_state (device_id, boot_id, stream, high_sequence) VALUES (3, 2, 4, 1);"
+        "INSERT INTO patient (patient_id, display_name) SELECT ('00000000-0000-4000-8000-00000000000' || i)::uuid, i"
+        " FROM generate_series(1, 2) i;"
+        "INSERT INTO assignment SELECT d, '00000000-0000-4000-8000-000000000001',"
+        "  '[2026-01-01,2026-01-02)', '[2026-01-01,)', 'nurse' FROM (VALUES (1), (3)) v(d);"
+        "INSERT INTO assignment VALUES (3, '00000000-0000-4000-8000-000000000002', '[2026-01-03,)', '[2026-01-03,)',"
+        "  'nurse');"
+        "SELECT 1");
+  }
+
+  std::string ended() {
+    return sql.ask("SELECT string_agg(concat_ws(' ', device_id, boot_id, stream, end_cause, ended_by), ','"
+                   " ORDER BY device_id, boot_id, stream, sequence) FROM alarm_condition WHERE end_at IS NOT NULL");
+  }
+
   const test::ScratchDatabase database;
-  database.take_steps_before("013");
-  test::Sql sql(database.connection());
-  sql.ask(
-      "INSERT INTO device (urn) SELECT 'urn:dev:os:32473-' || i FROM generate_series(1, 3) i;"
-      "INSERT INTO device_boot (device_id, boot_id, anchor, first_seen_at)"
-      " SELECT d, b, '2026-01-01', timestamptz '2026-01-01' + b * interval '1 hour'"
-      " FROM generate_series(1, 3) d, generate_series(1, 2) b;"
-      "INSERT INTO alarm_event (device_id, boot_id, stream, sequence, event, kind, priority, code, tick_ms, "
-      "measured_at,"
-      "  received_at, source)"
-      " SELECT d, b, s, 1, 1, 1, 3, 'hr-high', 0, '2026-01-01 00:30', '2026-01-01 00:30', 'device'"
-      " FROM generate_series(1, 3) d, generate_series(1, 2) b, (VALUES (2), (4)) s(s);"
-      "INSERT INTO patient (patient_id, display_name) VALUES ('00000000-0000-4000-8000-000000000001', 'Ann');"
-      "INSERT INTO assignment VALUES (1, '00000000-0000-4000-8000-000000000001',"
-      "  '[2026-01-01,2026-01-02)', '[2026-01-01,)', 'nurse');"
-      "SELECT 1");
+  test::Sql sql{database.connection()};
+};
+
+TEST_F(EndsOfBefore, AreFoundWhenTheSchemaIsUpdatedWhereNobodyWearsTheDevice) {
+  const PostgresStore store({.connection = database.connection()});
+  EXPECT_EQ(ended(), "1 1 2 3 nurse,1 1 4 3 nurse,1 2 2 3 nurse,1 2 4 3 nurse");
+  EXPECT_EQ(sql.ask("SELECT count(*) FROM open_alarm"), "8");
+}
+
+/// No update guesses which of the starts is in use: the device asserts what that one has raised, for who wears it now.
+TEST_F(EndsOfBefore, ComeWithTheStartThatIsInUse) {
   PostgresStore store({.connection = database.connection()});
-  EXPECT_EQ(sql.ask("SELECT string_agg(concat_ws(' ', device_id, boot_id, stream, end_cause, ended_by), ','"
-                    " ORDER BY device_id, boot_id, stream) FROM alarm_condition WHERE end_at IS NOT NULL"),
-            "1 1 2 2 ,1 1 4 3 nurse,1 2 2 3 nurse,1 2 4 3 nurse,2 1 2 2 ,3 1 2 2 ");
-  EXPECT_EQ(sql.ask("SELECT count(*) FROM open_alarm"), "6");
+  const auto writer = store.open_writer();
+  const Instant anchor{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}};
+  for (const char* name : {"2", "3"}) writer->attach({"urn:dev:os:32473-" + std::string(name), 2, anchor});
+  EXPECT_EQ(sql.ask("SELECT string_agg(concat_ws(' ', device_id, boot_id, stream, sequence), ','"
+                    " ORDER BY device_id, boot_id, stream, sequence) FROM open_alarm"),
+            "2 1 4 1,2 2 2 1,2 2 4 1,3 2 4 2");
+  EXPECT_EQ(sql.ask("SELECT concat_ws(' ', origin_stream, origin_sequence, measured_at = '2026-01-03') FROM alarm_event"
+                    " WHERE device_id = 3 AND stream = 4 AND sequence = 2"),
+            "2 1 t");
 }
 
 }  // namespace

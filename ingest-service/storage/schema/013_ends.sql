@@ -1,4 +1,4 @@
--- How alarms end that their device does not end. On an upgrade this reads what is open, and the starts of devices.
+-- How alarms end that their device does not end. On an upgrade this reads what is open.
 
 -- Starts of devices that registered, in their order: the highest ordinal is the newest. One that was told of when a newer one
 -- was there already is late, and has no place in that order. A start that only debts tell of is not among them.
@@ -15,8 +15,8 @@ CREATE TABLE registered_start (
 CREATE INDEX registered_start_order ON registered_start (device_id, ordinal) WHERE NOT late;
 CREATE TRIGGER registered_start_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON registered_start
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-INSERT INTO registered_start (device_id, boot_id, registered_at)
-SELECT device_id, boot_id, first_seen_at FROM device_boot ORDER BY first_seen_at, device_id, boot_id;
+-- None of before: device_boot does not say which of them are devices' starts and no debts or posts by hand, nor their order.
+-- Each live one registers when its session is named to the new storage; that ends what earlier ones left open.
 
 -- A patient has gone home: whatever the patient wore was released then.
 CREATE TABLE discharge (
@@ -150,19 +150,14 @@ LEFT JOIN alarm_acknowledgement k
 LEFT JOIN alarm_acknowledgement f
   ON (f.device_id, f.boot_id, f.stream, f.sequence) = (c.device_id, c.boot_id, c.stream, c.end_sequence);
 
--- What stood open when this was not known yet: of starts that are not their device's newest, and of who was released.
-INSERT INTO alarm_end (device_id, boot_id, stream, sequence, cause, ended_at)
-SELECT o.device_id, o.boot_id, o.stream, o.sequence, 2, greatest(o.measured_at, n.registered_at)
-FROM open_alarm o
-CROSS JOIN LATERAL (
-  SELECT s.boot_id, s.registered_at FROM registered_start s WHERE s.device_id = o.device_id
-  ORDER BY s.ordinal DESC LIMIT 1) n
-WHERE o.stream <> 4 AND n.boot_id <> o.boot_id;
+-- What stood open when this was not known yet, of who was released. Where somebody wears the device now, it may assert it
+-- still, for that wearer: then it stays until the device's start registers.
 INSERT INTO alarm_end (device_id, boot_id, stream, sequence, cause, ended_at, ended_by)
 SELECT o.device_id, o.boot_id, o.stream, o.sequence, 3, upper(a.held), a.recorded_by
 FROM open_alarm o
 JOIN assignment a ON a.device_id = o.device_id AND upper_inf(a.recorded) AND a.held @> o.measured_at
-WHERE NOT upper_inf(a.held);
+WHERE NOT upper_inf(a.held) AND NOT EXISTS (
+  SELECT FROM assignment w WHERE w.device_id = o.device_id AND upper_inf(w.recorded) AND upper_inf(w.held));
 
 -- As before, with alarm_end.
 CREATE OR REPLACE FUNCTION begin_live_epoch() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS
