@@ -158,6 +158,12 @@ TEST_F(ConversationTest, ACalendarThatWasSetDatesWhatIsStoredFromThenOn) {
   }
 }
 
+TEST_F(ConversationTest, TheSecondStampBearsTheCalendarThoughNothingIsAttached) {
+  EXPECT_FALSE(stamp(1).has_calendar()) << "the first one is answered at once";
+  pass(seconds{1});
+  EXPECT_EQ(stamp(2).calendar().seconds(), (noon + seconds{1}).time_since_epoch() / seconds{1});
+}
+
 TEST_F(ConversationTest, AStampBearsTheCalendarOnceItIsKnown) {
   EXPECT_FALSE(stamp(1).has_calendar());
   attach(7, 0, 1, {});

@@ -41,7 +41,8 @@ std::optional<ClockExchange> DeviceClock::doubt(std::uint64_t tick_ms, coap::Ins
   const auto before = in_force_->uncertainty;
   const auto ahead = std::chrono::milliseconds{tick_ms} - expected;
   if (ahead <= before + tolerance) return std::nullopt;
-  in_force_ = ClockExchange{tick_ms, now, ahead + before};
+  // What the exchange said stays: one wild tick is not to date the whole start.
+  in_force_->uncertainty = ahead + before;
   return in_force_;
 }
 

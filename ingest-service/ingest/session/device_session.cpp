@@ -167,7 +167,7 @@ std::optional<coap::Response> DeviceSession::answer_update(const coap::event::Re
   if (update->accepted) {
     const auto exchange = clock_.exchange(update->accepted);
     if (!exchange) return refuse_exchange(exchange.error(), "unknown_try", now);
-    exchanged(*exchange);
+    exchanged(*exchange, now);
   }
   if (update->lifetime) lifetime_check_ = now + (registration_->lifetime = *update->lifetime);
   coap::Response response;
@@ -175,8 +175,10 @@ std::optional<coap::Response> DeviceSession::answer_update(const coap::event::Re
   return response;
 }
 
-void DeviceSession::exchanged(const ClockExchange& exchange) {
+void DeviceSession::exchanged(const ClockExchange& exchange, coap::Instant now) {
   ++shared_.stats.clock_exchanges;
+  if (now < next_exchange_) return;
+  next_exchange_ = now + shared_.config.exchange_pause;
   shared_.sink.exchanged(name_, exchange);
 }
 
@@ -200,7 +202,7 @@ void DeviceSession::accept(const Registration& registration, const ClockExchange
     ++shared_.stats.clock_exchanges;
     shared_.sink.attach({name_, device_, registration.boot, exchange, now});
   } else if (registration.accepted) {
-    exchanged(exchange);
+    exchanged(exchange, now);
   }
   registration_ = registration;
   lifetime_check_ = now + registration.lifetime;

@@ -44,6 +44,8 @@ class DeviceSession {
     coap::Allowance quarantined = {.per_second = 2, .burst = 32};
     /// What was measured later than this from now cannot have been: it is quarantined.
     std::chrono::microseconds clock_slack = std::chrono::hours{24};
+    /// Exchanges of a device's clock go on to storage no more often than this, however often the device makes them.
+    coap::Duration exchange_pause = std::chrono::seconds{10};
     Posts::Config posts = {};
   };
 
@@ -116,7 +118,7 @@ class DeviceSession {
   coap::Response refuse(Refusal refusal, const char* reason, coap::Instant now);
   coap::Response refuse_exchange(Refusal refusal, const char* reason, coap::Instant now);
   void accept(const Registration& registration, const ClockExchange& exchange, coap::Instant now);
-  void exchanged(const ClockExchange& exchange);
+  void exchanged(const ClockExchange& exchange, coap::Instant now);
   void check_clock(const std::vector<Fact>& facts, coap::Instant now);
 
   void take_notification(Resource resource, const coap::event::NotificationReceived& notification,
@@ -144,6 +146,7 @@ class DeviceSession {
   std::string device_;
   DeviceClock clock_;
   ClockExchange attached_;  // the exchange that it was attached with
+  coap::Instant next_exchange_ = coap::Instant::min();
   std::optional<Registration> registration_;
   std::optional<coap::Instant> observes_from_;  // empty: does not own the device yet
   std::array<Watch, resource_count> watches_;

@@ -70,10 +70,21 @@ std::optional<v1::IngestResponse> IngestConversation::handle(const v1::IngestReq
 v1::Stamp IngestConversation::stamp(const v1::StampRequest& request, Moment received) {
   if (!stamps_.take(request.number(), received))
     throw StoreError(StoreError::Kind::precondition, "the number of a stamp must be above the last one's");
+  // The first is answered at once; one that waits here is not taken, for it took long.
+  if (!last_reading_ && request.number() > 1) try_to_read_calendar();
   v1::Stamp stamp;
   stamp.set_number(request.number());
   if (last_reading_) *stamp.mutable_calendar() = to_stamp(last_reading_->instant_of(received));
   return stamp;
+}
+
+/// So that an ingest of which nothing is attached yet knows it too. Where the database is away, the next stamp tries.
+void IngestConversation::try_to_read_calendar() {
+  try {
+    read_calendar();
+  } catch (const StoreError& error) {
+    if (error.kind() != StoreError::Kind::away) throw;
+  }
 }
 
 CalendarReading IngestConversation::read_calendar() {

@@ -40,6 +40,7 @@ class IngestConversation {
   void answer(const Attached& attached, v1::AttachResult& result);
   v1::Stamp stamp(const v1::StampRequest& request, Moment received);
   CalendarReading read_calendar();
+  void try_to_read_calendar();
   Moment moment(std::uint64_t stamp, std::int64_t after_us) const;
   std::optional<Instant> anchor_of(const v1::Attach& attach, const CalendarReading& reading) const;
   v1::AppendResult append(const v1::Append& request);

@@ -100,7 +100,7 @@ void raise_restarting(Tables& tables, std::int64_t device_id) {
   if (!is_restarting(before, starts.back().at)) return;
   for (const auto& key : tables.open_alarms) {
     const auto& row = tables.alarms.at(key);
-    if (key.device_id == device_id && key.stream == Stream::storage &&
+    if (key.device_id == device_id && key.stream == Stream::storage && !tables.acknowledgements.contains(key) &&
         std::get<AlarmFact>(row.record.body).code == "restarting")
       return;
   }

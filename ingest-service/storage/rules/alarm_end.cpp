@@ -98,7 +98,7 @@ std::optional<AlarmEnd> closed_by_person(const AlarmCondition& alarm, const Onse
 }
 
 bool is_restarting(std::optional<Instant> before, Instant newest) {
-  return before && newest - *before < std::chrono::minutes(10);
+  return before && newest >= *before && newest - *before < std::chrono::minutes(10);
 }
 
 DatedRecord restarting_alarm(std::shared_ptr<const Session> newest, Instant at) {

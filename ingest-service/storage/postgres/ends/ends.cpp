@@ -144,7 +144,9 @@ const Statement newest_starts{
     "newest_starts",
     "SELECT d.device_id, d.urn, b.boot_id, micros(b.anchor), micros(n.registered_at), micros(f.registered_at),"
     " EXISTS (SELECT FROM open_alarm o JOIN alarm_event x USING (device_id, boot_id, stream, sequence)"
-    "   WHERE o.device_id = d.device_id AND o.stream = 4 AND x.code = 'restarting') FROM " +
+    "   WHERE o.device_id = d.device_id AND o.stream = 4 AND x.code = 'restarting' AND NOT EXISTS ("
+    "     SELECT FROM alarm_acknowledgement k WHERE (k.device_id, k.boot_id, k.stream, k.sequence) ="
+    "       (o.device_id, o.boot_id, o.stream, o.sequence))) FROM " +
         ids.rows() +
         " JOIN device d ON d.device_id = k.device_id"
         " CROSS JOIN LATERAL (SELECT s.boot_id, s.registered_at FROM registered_start s"
