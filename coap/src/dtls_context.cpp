@@ -145,8 +145,9 @@ struct DtlsContext::Impl {
     if (fault.empty()) fault = use_own(context, credentials);
     if (fault.empty()) fault = trust(context, credentials);
     if (fault.empty() && server_name != nullptr) fault = expect_name(context, *server_name);
-    if (fault.empty() && !options.check_dates)
-      X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_NO_CHECK_TIME);
+    if (fault.empty() && !options.check_dates &&
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_NO_CHECK_TIME) != 1)
+      fault = "OpenSSL cannot leave the dates of certificates unjudged.";
     ERR_clear_error();
     if (!fault.empty()) return fault;
     if (server_name != nullptr && !is_ip(context)) impl->name_indication = *server_name;

@@ -10,6 +10,8 @@ void set(CLI::Option& option, const Word& how) {
   option.type_name(how.type)->required(how.required)->delimiter(how.delimiter);
   if (how.shows_default) option.capture_default_str();
   if (how.single_value) option.allow_extra_args(false);
+  // A variable that is not set is no wish: what may be left out is to be left out.
+  option.check(CLI::Validator([](const std::string& value) { return value.empty() ? "is empty" : ""; }, ""));
   if (how.one_of.size() > 0)
     option.check(CLI::IsMember(std::vector<std::string>(how.one_of.begin(), how.one_of.end())));
 }

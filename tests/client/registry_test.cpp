@@ -91,6 +91,15 @@ TEST_F(Registry, DischargesAPatient) {
   EXPECT_THAT(answer.out, HasSubstr("urn:wardlink:client:admin"));
   ask({"patients", "discharge", "Bed 1"});
   EXPECT_FALSE(asked.has_discharge_time()) << "now is the server's";
+  asked.Clear();
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"patients", "discharge", "Bed 1", "--at", ""},
+                                             {"patients", "discharge", ""},
+                                             {"quarantine", "list", ""},
+                                             {"quarantine", "list", "--from", ""},
+                                             {"devices", "release", "urn:dev:os:32473-a", "--at", ""}})
+    EXPECT_EQ(ask(command).code, 2) << command.at(1) << ": a variable that is not set is no wish";
+  EXPECT_EQ(asked.name(), "") << "nobody was discharged";
 }
 
 TEST_F(Registry, SaysThatNobodyIsCalledSo) {

@@ -93,6 +93,7 @@ TEST_F(EndsTest, CarersCloseWithAReason) {
   v1::CloseAlarmsResponse closed;
   EXPECT_EQ(close("viewer", {name(1)}, "lost").error_code(), StatusCode::PERMISSION_DENIED);
   EXPECT_EQ(close("nurse", {name(1)}, "").error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(close("nurse", {name(1)}, " \t ").error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(close("nurse", {name(1)}, std::string(201, 'x')).error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(close("nurse", {}, "lost").error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(close("nurse", {name(1), name(9)}, "lost").error_code(), StatusCode::NOT_FOUND);

@@ -17,6 +17,7 @@ std::size_t length_of(const std::string& text) {
 void require_text(const std::string& field, const std::string& text) {
   const auto length = length_of(text);
   if (length < 1 || length > 200) throw InvalidArgument(field, "must have 1 to 200 characters");
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) throw InvalidArgument(field, "must not be blank");
   if (text.find('\0') != std::string::npos) throw InvalidArgument(field, "must not hold the character NUL");
 }
 
