@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <future>
 #include <stdexcept>
 #include <thread>
@@ -128,12 +129,21 @@ struct Runtime::Impl {
     thread.join();
   }
 
-  /// Runs `work` on the loop's thread and waits for it; what it throws is thrown here.
-  void run(std::function<void()> work) {
-    auto task = std::make_shared<std::packaged_task<void()>>(std::move(work));
-    auto done = task->get_future();
-    loop.post([task] { (*task)(); });
-    done.get();
+  /// Runs `work` on the loop's thread and waits for it; what it throws is thrown here, and is this thread's alone then.
+  void run(const std::function<void()>& work) {
+    auto done = std::make_shared<std::promise<void>>();
+    auto end = done->get_future();
+    std::exception_ptr thrown;
+    loop.post([done = std::move(done), &work, &thrown] {
+      try {
+        work();
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      done->set_value();
+    });
+    end.get();
+    if (thrown) std::rethrow_exception(thrown);
   }
 };
 
