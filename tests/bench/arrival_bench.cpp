@@ -204,7 +204,7 @@ void print_dearest(const Stack& stack) {
 
 void print_statements(const Stack& stack, std::size_t sessions, std::uint64_t sets) {
   const auto attach = statement_time(
-      stack, "device_boot|clock_correction|INSERT INTO device |JOIN stream_state s ON s.device_id = k.device_id");
+      stack, "device_boot|clock_exchange|INSERT INTO device |JOIN stream_state s ON s.device_id = k.device_id");
   std::printf("| attaching a session: PostgreSQL's execution time | %.3f ms |\n",
               attach / static_cast<double>(sessions));
   std::printf("| … its lines in the audit | %.3f ms |\n",

@@ -72,14 +72,15 @@ TEST_F(CrowdTest, IsAttachedWithAFixedNumberOfStatements) {
     EXPECT_EQ(transactions(), before) << "what is known is only read";
     for (auto& request : requests) ++request.boot;
     rebooted.push_back(statements([&] { writer->attach(requests); }));
-    for (auto& request : requests) request.anchor += 250ms;
+    for (auto& request : requests) request.tick_ms += 1000;
     corrected.push_back(statements([&] { writer->attach(requests); }));
   }
-  // Looked up three times, devices, locked, starts, registered, what they end, whether they restart, watermarks.
-  EXPECT_THAT(fresh, Each(12));
-  EXPECT_THAT(rebooted, Each(10));  // looked up twice
-  EXPECT_THAT(known, Each(4));      // looked up, watermarks
-  EXPECT_THAT(corrected, Each(5));
+  // Looked up three times, devices, locked, starts, exchanges, clocks, wearers, doubts, registered, what they end,
+  // whether they restart, watermarks.
+  EXPECT_THAT(fresh, Each(16));
+  EXPECT_THAT(rebooted, Each(14));   // looked up twice
+  EXPECT_THAT(known, Each(4));       // looked up, watermarks
+  EXPECT_THAT(corrected, Each(10));  // looked up twice, locked, exchanges, clocks, wearers, doubts, watermarks
 }
 
 // FAIR-2, LIFE-1
@@ -102,7 +103,7 @@ TEST_F(CrowdTest, OfNewStartsEndsAlarmsWithAFixedNumberOfStatements) {
     again.push_back(statements([&] { writer->attach(requests); }));  // too often
   }
   EXPECT_THAT(raised, Each(raised.front()));
-  EXPECT_THAT(restarted, Each(11));
+  EXPECT_THAT(restarted, Each(15));
   EXPECT_THAT(again, Each(again.front()));
   EXPECT_EQ(sql.ask("SELECT count(*) FROM alarm_event WHERE code = 'restarting'"), std::to_string(ended));
 }
@@ -121,7 +122,7 @@ TEST_F(CrowdTest, OfRecordsCostsAFixedNumberOfStatements) {
     const std::vector<AuditFact> facts(count, {.subject = "s", .method = "m", .resources = {"a", "b"}});
     audited.push_back(statements([&] { EXPECT_TRUE(writer->audit(facts)); }));
   }
-  EXPECT_THAT(debts, Each(6));  // looked up twice, devices shared, starts
+  EXPECT_THAT(debts, Each(9));  // looked up twice, devices locked, starts, clocks, wearers, doubts
   EXPECT_THAT(known, Each(3));
   EXPECT_THAT(quarantined, Each(testing::Le(16)));  // the last asks whether the COMMIT will wait for the disk
   EXPECT_THAT(quarantined, Each(quarantined.front()));
@@ -148,7 +149,7 @@ TEST_F(CrowdTest, OfDebtsInOneAppendIsDatedAtOnce) {
         std::stoi(sql.ask("SELECT sum(calls) FROM pg_stat_statements WHERE query ~ 'device_boot'"
                           " AND query !~ 'pg_stat_statements'")));
   }
-  EXPECT_THAT(dated, Each(4));  // looked up twice, begun; and what is known of their alarms
+  EXPECT_THAT(dated, Each(5));  // looked up twice, begun; their clocks; and what is known of their alarms
 }
 
 class ArrivalTest : public testing::Test {
@@ -220,7 +221,7 @@ TEST_F(ArrivalTest, TwoWritersThatQuarantineOfTheSameDevicesDoNotWaitInACircle) 
   EXPECT_EQ(rows("alarm_event WHERE code = 'quarantine'"), "3");
 }
 
-// FAIR-2: the first anchor of a start stays, the last is its correction, however they come.
+// FAIR-2: the first anchor of a start stays, the last is its exchange, however they come.
 TEST_F(ArrivalTest, ADeviceThatArrivesTwiceInOneBatchHasTheFirstAnchor) {
   std::vector<AttachRequest> requests(3, {urn(1), 7, anchor});
   requests[1].anchor += 1s;
@@ -228,7 +229,9 @@ TEST_F(ArrivalTest, ADeviceThatArrivesTwiceInOneBatchHasTheFirstAnchor) {
   const auto attached = one->attach(requests);
   ASSERT_THAT(attached, SizeIs(3));
   for (const auto& each : attached) EXPECT_EQ(each.session->anchor, anchor);
-  EXPECT_EQ(database.ask("SELECT array_agg(offset_micros) FROM clock_correction"), "{2000000}");
+  EXPECT_EQ(database.ask("SELECT array_agg(from_tick) FROM clock_exchange WHERE anchor = instant(" +
+                         std::to_string((anchor + 2s).time_since_epoch().count()) + ")"),
+            "{0}");
 }
 
 TEST_F(ArrivalTest, EachOfManyHasItsOwnWatermarks) {

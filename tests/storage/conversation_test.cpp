@@ -198,18 +198,22 @@ TEST_F(ConversationTest, AStreamWithoutStampsIsRefusedWithOneSentence) {
   EXPECT_TRUE(store.rows().sets.empty());
 }
 
-/// TIME-4: it differs by less than it may be wrong by.
-TEST_F(ConversationTest, AnExchangeThatAgreesIsNoCorrection) {
+/// TIME-2: one that differs by no more than it may be wrong by and half a second agrees, and moves nothing.
+TEST_F(ConversationTest, AnExchangeThatAgreesMovesNothing) {
   stamp(1);
   attach(7, 5'000, 1, seconds{4});
-  for (const auto& [off, uncertainty, corrections] : {std::tuple{milliseconds{0}, milliseconds{0}, 0},
-                                                      {milliseconds{20}, milliseconds{20}, 0},
-                                                      {milliseconds{-20}, milliseconds{20}, 0},
-                                                      {milliseconds{21}, milliseconds{20}, 1},
-                                                      {milliseconds{30}, milliseconds{20}, 1},
-                                                      {milliseconds{-1}, milliseconds{20}, 2}}) {
-    attach(7, 65'000, 1, seconds{64} + off, uncertainty);
-    EXPECT_EQ(store.rows().starts.at(0).corrections.size(), corrections) << off.count() << " ms";
+  std::uint64_t tick = 5'000;
+  for (const auto& [off, moves] : {std::pair{milliseconds{0}, false},
+                                   {milliseconds{520}, false},
+                                   {milliseconds{-520}, false},
+                                   {milliseconds{521}, true},
+                                   {milliseconds{521 + 520}, false},
+                                   {milliseconds{0}, true}}) {
+    tick += 60'000;
+    attach(7, tick, 1, milliseconds{tick} - seconds{1} + off, milliseconds{20});
+    const auto& last = store.rows().starts.at(0).exchanges.back();
+    EXPECT_EQ(last.from_tick.has_value(), moves) << off.count() << " ms";
+    EXPECT_EQ(last.tick_ms, tick);
   }
   EXPECT_EQ(store.rows().starts.at(0).anchor, noon - seconds{1}) << "the first one stays";
 }

@@ -49,9 +49,9 @@ room ingest-service/storage/access 'storage/(access|port|wire)/|names/|locks/|(g
 room ingest-service/storage/live 'storage/(live|port|wire)/|locks/|wardlink/v1/|spdlog/'
 room ingest-service/storage/api 'storage/(api|port|wire|access|live)/|signs/|locks/|daemon/latency\.hpp|wardlink/v1/|(grpc|grpcpp|spdlog)/'
 room ingest-service/storage/postgres 'storage/(postgres|port|rules)/|locks/|(pqxx|spdlog)/'
-for one in 'link ' 'schema link/' 'kinds link/' 'ends link/' 'write (link|schema|kinds|ends)/' \
-  'read (link/|kinds/|ends/|store_impl)' \
-  'live (link/|read/|store_impl)' 'registry (link/|read/|ends/|store_impl)'; do
+for one in 'link ' 'schema link/' 'kinds link/' 'clocks link/' 'ends (link|clocks)/' \
+  'write (link|schema|kinds|clocks|ends)/' 'read (link/|kinds/|clocks/|ends/|store_impl)' \
+  'live (link/|clocks/|read/|store_impl)' 'registry (link/|clocks/|read/|ends/|store_impl)'; do
   read -r name seen <<<"$one"
   room "ingest-service/storage/postgres/$name" "storage/(port/|rules/|postgres/$name/${seen:+|postgres/$seen})|locks/|(pqxx|spdlog)/"
 done

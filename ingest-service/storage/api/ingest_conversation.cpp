@@ -152,6 +152,7 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
                         std::chrono::microseconds{std::min(attaches[i]->exchange().uncertainty_us(), longest_us)},
                         reading.instant_of(moment(attaches[i]->stamp(), attaches[i]->registered_after_us())),
                         attaches[i]->by_hand()});
+    requests.back().tick_ms = attaches[i]->exchange().tick_ms();
     places.push_back(i);
   }
   const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);

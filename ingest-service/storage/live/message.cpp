@@ -34,22 +34,28 @@ void put(const LiveEvent&, const AttributionChange& change, v1::WatchResponse& r
   *message.mutable_assignment() = to_proto(change.assignment);
 }
 
+bool sees(const std::vector<std::string>& scope, const LiveMessage& message) {
+  if (!message.unattributed) return std::ranges::find(scope, message.ward) != scope.end();
+  return !message.wards || std::ranges::find_first_of(*message.wards, scope) != message.wards->end();
+}
+
 }  // namespace
 
 LiveMessage to_message(const LiveEvent& event, const std::string& epoch) {
-  LiveMessage message{event.at, event.device, event.patient, event.ward, {}};
+  LiveMessage message{event.at, event.device, event.patient, event.ward, event.unattributed, event.wards, {}};
   auto& response = message.response;
   response.set_cursor(make_cursor(epoch, event.at));
   response.set_patient(patient_name(event.patient));
   response.set_patient_display_name(event.patient_name);
   response.set_late(event.late);
+  response.set_unattributed(event.unattributed);
   std::visit([&](const auto& body) { put(event, body, response); }, event.body);
   return message;
 }
 
 bool passes(const LiveFilter& filter, const LiveMessage& message) {
   if (!filter.wants(message.at.kind)) return false;
-  if (filter.scope && std::ranges::find(*filter.scope, message.ward) == filter.scope->end()) return false;
+  if (filter.scope && !sees(*filter.scope, message)) return false;
   switch (filter.subject.kind) {
     case Subject::Kind::all:
       return true;

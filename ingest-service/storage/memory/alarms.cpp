@@ -38,7 +38,7 @@ std::vector<AlarmCondition> conditions_of(const Tables& tables, const Scope& sco
     std::optional<AlarmCondition> condition;
     if (const auto device = tables.devices.find(key.device); device != tables.devices.end())
       condition = condition_under(tables, {device->second.id, key.boot, key.stream, key.sequence});
-    if (!condition || !concerns(tables, scope, {}, condition->device_id, condition->at()))
+    if (!condition || !concerns(tables, scope, {}, *condition))
       throw StoreError(StoreError::Kind::not_found, "devices/" + key.device + " has no such alarm");
     conditions.push_back(std::move(*condition));
   }
@@ -53,8 +53,7 @@ Page<AlarmCondition> MemoryStore::alarms(const AlarmsQuery& query) {
   std::vector<AlarmCondition> found;
   for (const auto& [key, row] : tables_->alarms) {
     auto condition = condition_under(*tables_, key);
-    if (condition && wanted(query, *condition) &&
-        concerns(*tables_, query.scope, query.subject, condition->device_id, condition->at()))
+    if (condition && wanted(query, *condition) && concerns(*tables_, query.scope, query.subject, *condition))
       found.push_back(std::move(*condition));
   }
   std::ranges::sort(found, std::greater<>{}, [](const AlarmCondition& each) { return order_of(place_of(each)); });

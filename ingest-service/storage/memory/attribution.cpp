@@ -21,10 +21,54 @@ bool sees_patient(const Tables& tables, const Scope& scope, const std::string& p
   return !scope || std::ranges::find(*scope, known->second.ward) != scope->end();
 }
 
-bool concerns(const Tables& tables, const Scope& scope, const Subject& subject, std::int64_t device_id, Instant at) {
+std::set<std::string> candidates_of(const Tables& tables, const DatedRecord& record) {
+  std::set<std::string> candidates;
+  const auto key = key_of(record.record);
+  const auto start = tables.starts.find({key.device_id, key.boot});
+  if (key.stream == Stream::storage || start == tables.starts.end()) return candidates;
+  for (const auto& doubt : start->second.doubts)
+    if (doubt.holds(record.record.tick_ms, record.measured_at))
+      candidates.insert(doubt.candidates.begin(), doubt.candidates.end());
+  return candidates;
+}
+
+std::optional<std::chrono::microseconds> uncertainty_in(const Tables& tables, const DatedRecord& record) {
+  const auto key = key_of(record.record);
+  return uncertainty_of(tables.starts.at({key.device_id, key.boot}).line, key.stream, record.record.tick_ms,
+                        record.measured_at);
+}
+
+const AssignmentRow* wearer_of(const Tables& tables, const DatedRecord& record) {
+  if (!candidates_of(tables, record).empty()) return nullptr;
+  return worn_at(tables, record.record.session->device_id, record.measured_at);
+}
+
+std::optional<std::vector<std::string>> wards_of_doubt(const Tables& tables, std::int64_t device_id,
+                                                       const std::set<std::string>& candidates) {
+  const auto* worn = worn_at(tables, device_id, tables.now());
+  if (!worn) return std::nullopt;
+  auto patients = candidates;
+  patients.insert(worn->patient);
+  std::set<std::string> wards;
+  for (const auto& patient : patients)
+    if (const auto& ward = tables.patients.at(patient).ward; !ward.empty()) wards.insert(ward);
+  return std::vector(wards.begin(), wards.end());
+}
+
+bool concerns(const Tables& tables, const Scope& scope, const Subject& subject, const AlarmCondition& alarm) {
+  if (!alarm.unattributed || !scope || subject.kind == Subject::Kind::patient)
+    return concerns(tables, scope, subject, alarm.device_id,
+                    alarm.unattributed ? nullptr : worn_at(tables, alarm.device_id, alarm.at()));
+  if (subject.kind == Subject::Kind::device && alarm.device != subject.id) return false;
+  const auto& row = tables.alarms.at({alarm.device_id, alarm.boot, alarm.stream, alarm.sequence});
+  const auto wards = wards_of_doubt(tables, alarm.device_id, candidates_of(tables, row));
+  return !wards || std::ranges::find_first_of(*wards, *scope) != wards->end();
+}
+
+bool concerns(const Tables& tables, const Scope& scope, const Subject& subject, std::int64_t device_id,
+              const AssignmentRow* worn) {
   if (subject.kind == Subject::Kind::device && tables.urns.at(device_id) != subject.id) return false;
   if (!scope && subject.kind != Subject::Kind::patient) return true;
-  const auto* worn = worn_at(tables, device_id, at);
   if (!worn || (subject.kind == Subject::Kind::patient && worn->patient != subject.id)) return false;
   return sees_patient(tables, scope, worn->patient);
 }

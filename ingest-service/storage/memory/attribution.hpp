@@ -11,8 +11,23 @@ const AssignmentRow* worn_at(const Tables& tables, std::int64_t device_id, Insta
 /// Whether the patient is there and in the scope.
 bool sees_patient(const Tables& tables, const Scope& scope, const std::string& patient);
 
-/// Whether a question concerns what the device measured at that instant.
-bool concerns(const Tables& tables, const Scope& scope, const Subject& subject, std::int64_t device_id, Instant at);
+/// The candidates of a record that is nobody's, as its clock may have been of more than one wearer's time. Empty: it is
+/// not.
+std::set<std::string> candidates_of(const Tables& tables, const DatedRecord& record);
+/// What its instant may be wrong by. Nothing: its start was never dated.
+std::optional<std::chrono::microseconds> uncertainty_in(const Tables& tables, const DatedRecord& record);
+/// Whose the record is, for certain. nullptr = nobody's.
+const AssignmentRow* wearer_of(const Tables& tables, const DatedRecord& record);
+/// Which wards see what is nobody's, with these candidates: theirs and that of who wears the device now. Nothing: all,
+/// as nobody does.
+std::optional<std::vector<std::string>> wards_of_doubt(const Tables& tables, std::int64_t device_id,
+                                                       const std::set<std::string>& candidates);
+
+/// Whether a question concerns the device as it is worn by that assignment. nullptr = by nobody.
+bool concerns(const Tables& tables, const Scope& scope, const Subject& subject, std::int64_t device_id,
+              const AssignmentRow* worn);
+/// Whether it concerns the alarm; also one that is nobody's.
+bool concerns(const Tables& tables, const Scope& scope, const Subject& subject, const AlarmCondition& alarm);
 
 /// The devices that a question may concern; all, for a patient.
 std::vector<std::int64_t> devices_of(const Tables& tables, const Subject& subject);

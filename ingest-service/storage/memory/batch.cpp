@@ -20,7 +20,17 @@ bool refused(const Record& record) {
 }  // namespace
 
 Batch::Batch(Tables& tables, std::span<const Record* const> records)
-    : tables_(tables), records_(records), results_(records.size(), RecordResult::committed) {}
+    : tables_(tables), records_(records.begin(), records.end()), results_(records.size(), RecordResult::committed) {
+  for (auto& record : records_) {
+    const auto& session = *record->session;
+    const auto anchor = tables_.starts.at({session.device_id, session.boot}).line.anchor_at(record->tick_ms);
+    if (anchor == session.anchor) continue;
+    auto moved = std::make_shared<Session>(session);
+    moved->anchor = anchor;
+    record = &moved_.emplace_back(*record);
+    moved_.back().session = std::move(moved);
+  }
+}
 
 std::vector<RecordResult> Batch::write() {
   ++tables_.transactions;

@@ -1,6 +1,7 @@
 #pragma once
 // One batch of records, one transaction: what is new, what was there, what must be looked at.
 
+#include <deque>
 #include <span>
 
 #include "storage/memory/tables.hpp"
@@ -26,7 +27,8 @@ class Batch {
   std::uint64_t watermark(const Record& record) const;
 
   Tables& tables_;
-  const std::span<const Record* const> records_;
+  std::vector<const Record*> records_;
+  std::deque<Record> moved_;  // of records_: those whose ticks count from another anchor than the start's first
   std::vector<RecordResult> results_;
   std::map<RecordKey, std::size_t> first_of_key_;
   std::vector<std::size_t> repeated_;  // a key that came before in this batch

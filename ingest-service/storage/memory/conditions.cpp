@@ -34,7 +34,10 @@ const Row* end_of(const Tables& tables, const RecordKey& onset) {
 
 AlarmCondition attributed(const Tables& tables, const ConditionParts& parts) {
   auto condition = condition_of(parts);
-  if (const auto* worn = worn_at(tables, condition.device_id, condition.at())) {
+  const DatedRecord& named = parts.onset ? *parts.onset : *parts.end;
+  condition.uncertainty = uncertainty_in(tables, named);
+  condition.unattributed = !candidates_of(tables, named).empty();
+  if (const auto* worn = wearer_of(tables, named)) {
     condition.patient = worn->patient;
     condition.patient_name = tables.patients.at(worn->patient).display_name;
   }

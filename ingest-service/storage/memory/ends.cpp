@@ -48,7 +48,7 @@ OnsetFacts facts_of(const Tables& tables, const RecordKey& alarm) {
   if (const auto starts = tables.registered.find(alarm.device_id);
       starts != tables.registered.end() && starts->second.back().boot != alarm.boot)
     facts.restarted_at = starts->second.back().at;
-  if (const auto* worn = worn_at(tables, alarm.device_id, row.measured_at))
+  if (const auto* worn = wearer_of(tables, row))
     facts.wearer = {worn->held_until, worn->recorded_by, worn->held_until && was_discharged(tables, *worn)};
   if (const auto* worn = worn_now(tables, alarm.device_id)) {
     facts.worn_since = worn->held_from;

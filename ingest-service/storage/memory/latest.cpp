@@ -20,15 +20,24 @@ std::string patient_at(const Tables& tables, std::int64_t device_id, Instant at)
   return worn ? worn->patient : std::string();
 }
 
+/// Who wore the device as the value was measured, for certain. Empty: nobody.
+std::string wearer_of(const Tables& tables, std::int64_t device_id, const LatestSign& value) {
+  const auto& start = tables.starts.at({device_id, value.boot});
+  const auto may_be = [&](const Doubt& doubt) {
+    return doubt.since <= value.measured_at && value.measured_at < doubt.until;
+  };
+  return std::ranges::any_of(start.doubts, may_be) ? "" : patient_at(tables, device_id, value.measured_at);
+}
+
 /// Of what was measured on that wearer only; on nobody, where nobody wears it.
 void add_values(const Tables& tables, LatestRow& row) {
   for (auto value = tables.latest.lower_bound({row.device_id, 0});
        value != tables.latest.end() && value->first.first == row.device_id; ++value)
-    if (const auto& latest = value->second; patient_at(tables, row.device_id, latest.measured_at) == row.patient)
+    if (const auto& latest = value->second; wearer_of(tables, row.device_id, latest) == row.patient)
       row.values.push_back({value->first.second, latest.value, latest.quality, latest.measured_at});
 }
 
-/// Of the device's first open alarms those of that wearer.
+/// Of the device's first open alarms those of that wearer, and nobody's.
 void add_alarms(const Tables& tables, LatestRow& row) {
   std::vector<AlarmCondition> open;
   for (auto key = tables.open_alarms.lower_bound({row.device_id, 0, Stream{}, 0});
@@ -38,7 +47,7 @@ void add_alarms(const Tables& tables, LatestRow& row) {
     return std::tuple(each.priority, each.at(), each.boot, each.stream, each.sequence);
   });
   if (open.size() > most_counted) open.resize(most_counted);
-  std::erase_if(open, [&](const AlarmCondition& each) { return each.patient != row.patient; });
+  std::erase_if(open, [&](const AlarmCondition& each) { return each.patient != row.patient && !each.unattributed; });
   row.open_alarms = open.size();
   if (open.size() > most_shown) open.resize(most_shown);
   row.alarms = std::move(open);
@@ -54,7 +63,7 @@ Page<LatestRow, std::int64_t> latest_rows(const Tables& tables, const Scope& sco
   std::vector<LatestRow> rows;
   for (const auto device : devices_of(tables, subject)) {
     if (rows.size() > limit) break;
-    if (device <= after || !concerns(tables, scope, subject, device, now)) continue;
+    if (device <= after || !concerns(tables, scope, subject, device, worn_at(tables, device, now))) continue;
     LatestRow row;
     row.device_id = device;
     row.device = tables.urns.at(device);

@@ -36,6 +36,10 @@ void require_wards(const Tables& tables, const Scope& scope) {
 }
 
 bool is_sought(const Tables& tables, const LiveFilter& filter, const LiveEvent& event) {
+  if (filter.scope && event.unattributed && filter.subject.kind != Subject::Kind::patient) {
+    if (filter.subject.kind == Subject::Kind::device && filter.subject.id != event.device) return false;
+    return !event.wards || std::ranges::find_first_of(*event.wards, *filter.scope) != event.wards->end();
+  }
   const bool named = filter.subject.kind == Subject::Kind::all ||
                      filter.subject.id == (filter.subject.kind == Subject::Kind::device ? event.device : event.patient);
   return named && (!filter.scope || (!event.patient.empty() && sees_patient(tables, filter.scope, event.patient)));
@@ -47,6 +51,14 @@ void attribute(const Tables& tables, LiveEvent& event, const std::string& patien
   event.patient = patient;
   event.patient_name = known.display_name;
   event.ward = known.ward;
+}
+
+/// Whose the record is, or which wards see it.
+void attribute(const Tables& tables, LiveEvent& event, const DatedRecord& record) {
+  if (const auto* worn = wearer_of(tables, record)) attribute(tables, event, worn->patient);
+  const auto candidates = candidates_of(tables, record);
+  event.unattributed = !candidates.empty();
+  if (event.unattributed) event.wards = wards_of_doubt(tables, event.at.device_id, candidates);
 }
 
 void add_alarm(const Tables& tables, const Row& row, std::optional<Instant> ended_at, LiveEvent& event) {
@@ -61,17 +73,18 @@ void add_alarm(const Tables& tables, const Row& row, std::optional<Instant> ende
     const bool raised = std::get<AlarmFact>(row.record.body).event == AlarmEvent::raised;
     change.kind = raised ? AlarmChange::Kind::raised : AlarmChange::Kind::ended;
   }
-  attribute(tables, event, change.alarm.patient);
+  const auto& alarm = change.alarm;
+  attribute(tables, event, tables.alarms.at({alarm.device_id, alarm.boot, alarm.stream, alarm.sequence}));
   event.body = std::move(change);
 }
 
 void add_record(const Tables& tables, const Row& row, LiveEvent& event) {
   event.late = row.late;
-  if (const auto* worn = worn_at(tables, event.at.device_id, row.measured_at)) attribute(tables, event, worn->patient);
+  attribute(tables, event, row);
   if (event.at.kind == LiveKind::set)
-    event.body = reading_of(row);
+    event.body = reading_of(tables, row);
   else
-    event.body = run_of(row);
+    event.body = run_of(tables, row);
 }
 
 LiveEvent event_of(const Tables& tables, const LivePosition& at, const LiveRow& row) {
@@ -135,8 +148,7 @@ PresentState MemoryStore::present(const LiveFilter& filter) {
   }
   for (const auto& key : tables_->open_alarms) {
     auto condition = condition_with(*tables_, tables_->alarms.at(key));
-    if (concerns(*tables_, filter.scope, filter.subject, key.device_id, condition.at()))
-      present.alarms.push_back(std::move(condition));
+    if (concerns(*tables_, filter.scope, filter.subject, condition)) present.alarms.push_back(std::move(condition));
   }
   std::ranges::sort(present.alarms, {}, [](const AlarmCondition& each) {
     return std::tuple(each.at(), each.device_id, each.boot, each.stream, each.sequence);

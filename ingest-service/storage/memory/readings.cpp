@@ -33,7 +33,7 @@ std::vector<const Row*> rows_for(const Tables& tables, const Rows& rows, const S
   for (const auto device : devices_of(tables, subject))
     for (auto row = rows.lower_bound({device, 0, Stream{}, 0}); row != rows.end() && row->first.device_id == device;
          ++row)
-      if (wanted(row->second) && concerns(tables, scope, subject, device, row->second.measured_at))
+      if (wanted(row->second) && concerns(tables, scope, subject, device, wearer_of(tables, row->second)))
         found.push_back(&row->second);
   std::ranges::sort(found, {}, [](const Row* row) { return order_of(*row); });
   return found;
@@ -41,7 +41,7 @@ std::vector<const Row*> rows_for(const Tables& tables, const Rows& rows, const S
 
 /// What all records have.
 template <typename Answer>
-Answer answer_of(const Row& row) {
+Answer answer_of(const Tables& tables, const Row& row) {
   Answer answer;
   const auto& record = row.record;
   answer.device_id = record.session->device_id;
@@ -52,6 +52,7 @@ Answer answer_of(const Row& row) {
   answer.tick_ms = record.tick_ms;
   answer.measured_at = row.measured_at;
   answer.received_at = record.received_at;
+  answer.uncertainty = uncertainty_in(tables, row);
   return answer;
 }
 
@@ -107,14 +108,14 @@ AggregateRow aggregate_of(std::uint64_t bucket, std::uint16_t sign, const SumsOf
 
 }  // namespace
 
-ReadingRow memory::reading_of(const Row& row) {
-  auto reading = answer_of<ReadingRow>(row);
+ReadingRow memory::reading_of(const Tables& tables, const Row& row) {
+  auto reading = answer_of<ReadingRow>(tables, row);
   reading.set = std::get<MeasurementSet>(row.record.body);
   return reading;
 }
 
-RunRow memory::run_of(const Row& row) {
-  auto run = answer_of<RunRow>(row);
+RunRow memory::run_of(const Tables& tables, const Row& row) {
+  auto run = answer_of<RunRow>(tables, row);
   run.run = std::get<WaveformRun>(row.record.body);
   return run;
 }
@@ -130,7 +131,7 @@ Page<ReadingRow> MemoryStore::readings(const ReadingsQuery& query) {
   std::vector<ReadingRow> rows;
   for (const auto* row : found) {
     if (rows.size() > query.limit) break;
-    rows.push_back(reading_of(*row));
+    rows.push_back(reading_of(*tables_, *row));
   }
   return first_page<ReadingRow, Position>(std::move(rows), query.limit, place_of);
 }
@@ -174,7 +175,7 @@ std::vector<RunRow> MemoryStore::runs(const RunsQuery& query) {
                 (!query.after || order_of(each) > order_of(*query.after));
        })) {
     if (rows.size() == query.limit) break;
-    rows.push_back(run_of(*row));
+    rows.push_back(run_of(*tables_, *row));
   }
   return rows;
 }

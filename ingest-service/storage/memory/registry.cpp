@@ -137,6 +137,7 @@ AssignmentRow MemoryStore::assign(const Scope& scope, const std::string& device,
   ++tables_->transactions;
   const AssignmentRow row{device, patient, at, next_start(*tables_, id, at), tables_->instant_of_change(id, now), by};
   believe(*tables_, id, row);
+  tables_->renew_doubts(id);
   settle_devices(*tables_, {id});
   bell_.ring();
   return row;
@@ -152,6 +153,7 @@ AssignmentRow MemoryStore::release(const Scope& scope, const std::string& device
   require_patient(*tables_, scope, worn->patient);
   ++tables_->transactions;
   const auto corrected = take_off(*tables_, id, *worn, at, now, by);
+  tables_->renew_doubts(id);
   settle_devices(*tables_, {id});
   bell_.ring();
   return corrected;
@@ -184,6 +186,7 @@ DischargeRow MemoryStore::discharge(const Scope& scope, const std::string& patie
     row.assignments.push_back(take_off(*tables_, id, each, at, now, by));
     devices.insert(id);
   }
+  for (const auto device : devices) tables_->renew_doubts(device);
   settle_devices(*tables_, devices);
   bell_.ring();
   return row;

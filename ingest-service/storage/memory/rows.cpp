@@ -42,7 +42,7 @@ void add_records(const Tables& tables, StoredRows& rows) {
 
 void add_starts(const Tables& tables, StoredRows& rows) {
   for (const auto& [key, start] : tables.starts)
-    rows.starts.push_back({start.session->device, start.session->boot, start.session->anchor, start.corrections});
+    rows.starts.push_back({start.session->device, start.session->boot, start.session->anchor, start.line.exchanges()});
   for (const auto& [key, state] : tables.streams)
     rows.streams.push_back({tables.urns.at(key.device_id), key.boot, key.stream, state.high, state.last_received_at});
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "storage/port/record_store.hpp"
+#include "storage/rules/clock.hpp"
 
 namespace wardlink::storage {
 
@@ -71,7 +72,7 @@ struct StoredStart {
   std::string device;
   std::uint64_t boot = 0;
   Instant anchor;
-  std::vector<std::chrono::microseconds> corrections;  // of the anchor, in the order in which they came
+  std::vector<ClockExchange> exchanges;  // by tick
   bool operator==(const StoredStart&) const = default;
 };
 

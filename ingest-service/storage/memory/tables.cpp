@@ -45,6 +45,19 @@ void Tables::add(Row row) {
   log.emplace(at, LiveRow{&rows.emplace(key, std::move(row)).first->second});
 }
 
+void Tables::renew_doubts(std::int64_t device_id, Start& start) {
+  std::vector<Wear> wears;
+  if (const auto worn = assignments.find(device_id); worn != assignments.end())
+    for (const auto& [from, row] : worn->second) wears.push_back({row.patient, row.held_from, row.held_until});
+  start.doubts = doubts_of(start.line, wears);
+}
+
+void Tables::renew_doubts(std::int64_t device_id) {
+  for (auto start = starts.lower_bound({device_id, 0}); start != starts.end() && start->first.first == device_id;
+       ++start)
+    renew_doubts(device_id, start->second);
+}
+
 void Tables::end(const RecordKey& onset, AlarmEnd end) {
   open_alarms.erase(onset);
   const LivePosition at{

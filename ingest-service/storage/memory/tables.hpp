@@ -10,6 +10,7 @@
 #include "storage/port/access_store.hpp"
 #include "storage/port/live_store.hpp"
 #include "storage/rules/alarm.hpp"
+#include "storage/rules/doubt.hpp"
 
 namespace wardlink::storage::memory {
 
@@ -46,7 +47,8 @@ struct Device {
 
 struct Start {
   std::shared_ptr<const Session> session;
-  std::vector<std::chrono::microseconds> corrections;
+  ClockLine line{{}, {}};
+  std::vector<Doubt> doubts;
 };
 
 /// A start that registered.
@@ -130,6 +132,10 @@ struct Tables {
   Rows& rows_of(const Record& record);
   /// Adds a record's row, to the log too.
   void add(Row row);
+  /// Says anew what of a start is nobody's.
+  void renew_doubts(std::int64_t device_id, Start& start);
+  /// The same of all starts of a device: who wore it has changed.
+  void renew_doubts(std::int64_t device_id);
   /// Ends the onset under that key, in the log too.
   void end(const RecordKey& onset, AlarmEnd end);
   void add_audit(AuditFact fact);

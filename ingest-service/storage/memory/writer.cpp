@@ -4,7 +4,6 @@
 
 #include "storage/memory/batch.hpp"
 #include "storage/memory/ends.hpp"
-#include "storage/rules/order.hpp"
 #include "storage/rules/text.hpp"
 
 namespace wardlink::storage::memory {
@@ -26,8 +25,11 @@ Start* Writer::start_of(const AttachRequest& request) {
   if (!is_device(request.device)) return nullptr;
   const auto& device = tables_.device(request.device);
   auto& start = tables_.starts[{device.id, request.boot}];
-  if (!start.session)
+  if (!start.session) {
     start.session = std::make_shared<const Session>(Session{device.id, device.urn, request.boot, request.anchor});
+    start.line = {request.anchor, {}};
+    tables_.renew_doubts(device.id, start);
+  }
   return &start;
 }
 
@@ -49,9 +51,12 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
       if (state->second.high > 0) attached[i].watermarks.emplace(state->first.stream, state->second.high);
   }
   for (const auto& [start, reading] : readings) {
-    const auto offset = reading->anchor - start->session->anchor;
-    const auto in_force = start->corrections.empty() ? std::chrono::microseconds{0} : start->corrections.back();
-    if (is_correction(offset, in_force, reading->uncertainty)) start->corrections.push_back(offset);
+    const auto news = start->line.taken_in({reading->tick_ms, reading->anchor, reading->uncertainty});
+    if (!news) continue;
+    auto exchanges = start->line.exchanges();
+    exchanges.push_back(*news);
+    start->line = {start->session->anchor, std::move(exchanges)};
+    tables_.renew_doubts(start->session->device_id, *start);
   }
   register_starts(requests, attached);
   return attached;

@@ -54,8 +54,10 @@ struct AttributionChange {
 struct LiveEvent {
   LivePosition at;
   bool late = false;
-  std::string device;                       // URN
-  std::string patient, patient_name, ward;  // who wore it when it was measured; empty = nobody, no ward
+  std::string device;                               // URN
+  std::string patient, patient_name, ward;          // who wore it when it was measured; empty = nobody, no ward
+  bool unattributed = false;                        // by its clock it may be of more than one wearer: nobody's
+  std::optional<std::vector<std::string>> wards{};  // of what is unattributed: who sees it; nothing = all
   std::variant<ReadingRow, AlarmChange, AttributionChange, RunRow> body;
 };
 

@@ -16,10 +16,11 @@ struct AttachRequest {
   std::string device;  // URN, from the session's certificate
   std::uint64_t boot = 0;
   Instant anchor;                           // of the device's tick 0
-  std::chrono::microseconds uncertainty{};  // what the anchor may be wrong by, either way
+  std::chrono::microseconds uncertainty{};  // what the anchor may be wrong by, either way, when the clock was read
   /// When the start registered: a device's newest is the one that registered last. Empty: now.
   std::optional<Instant> registered_at{};
-  bool by_hand = false;  // no start of the device: it registers nothing, and ends nothing
+  bool by_hand = false;       // no start of the device: it registers nothing, and ends nothing
+  std::uint64_t tick_ms = 0;  // of the device's clock when it was read
 };
 
 struct Attached {
@@ -94,6 +95,7 @@ struct AlarmOrigin {
 /// An onset with its end; either may be missing, not both.
 struct AlarmCondition {
   std::string patient, patient_name;  // who wore the device at `at`; empty = nobody
+  bool unattributed = false;          // by its clock it may be of more than one wearer: nobody's
   std::string device;
   std::uint64_t boot = 0;
   Stream stream = Stream::alarms;
@@ -105,6 +107,7 @@ struct AlarmCondition {
   std::optional<double> limit, value;
   std::optional<Instant> start, end;
   std::optional<std::uint64_t> start_tick_ms, end_tick_ms;
+  std::optional<std::chrono::microseconds> uncertainty{};  // of at(), either way; nothing = never dated
   Instant received_at;
   std::optional<Instant> acknowledged_at;
   std::string acknowledged_by;             // subject; empty = nobody
@@ -173,6 +176,7 @@ struct ReadingRow {
   Stream stream = Stream::vitals;
   std::uint64_t sequence = 0, tick_ms = 0;
   Instant measured_at, received_at;
+  std::optional<std::chrono::microseconds> uncertainty{};  // of measured_at, either way; nothing = never dated
   MeasurementSet set;
 };
 
@@ -272,6 +276,7 @@ struct RunRow {
   Stream stream{};
   std::uint64_t sequence = 0, tick_ms = 0;
   Instant measured_at, received_at;
+  std::optional<std::chrono::microseconds> uncertainty{};  // of measured_at, either way; nothing = never dated
   WaveformRun run;
 };
 

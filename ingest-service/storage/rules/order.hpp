@@ -17,12 +17,6 @@ inline Instant measured_at(const Session& session, std::uint64_t tick_ms) {
 }
 inline Instant measured_at(const Record& record) { return measured_at(*record.session, record.tick_ms); }
 
-/// Whether a later reading of a start's clock says something new. `offset`, `in_force`: from the first anchor.
-constexpr bool is_correction(std::chrono::microseconds offset, std::chrono::microseconds in_force,
-                             std::chrono::microseconds uncertainty) {
-  return offset < in_force - uncertainty || offset > in_force + uncertainty;
-}
-
 /// A record as a store has it. measured_at() is its instant, unless a store raised it itself.
 struct DatedRecord {
   Record record;

@@ -17,6 +17,13 @@ google::protobuf::Timestamp to_stamp(Instant at) {
   return stamp;
 }
 
+google::protobuf::Duration to_duration(microseconds length) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(length / seconds{1});
+  duration.set_nanos(static_cast<std::int32_t>(length % seconds{1} / microseconds{1}) * 1000);
+  return duration;
+}
+
 namespace {
 
 constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;

@@ -1,6 +1,7 @@
 #pragma once
-// google.protobuf.Timestamp and Instant. Nanoseconds are cut to microseconds: what PostgreSQL keeps.
+// google.protobuf.Timestamp and Duration, and ours. Nanoseconds are cut to microseconds: what PostgreSQL keeps.
 
+#include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
 
 #include <optional>
@@ -11,6 +12,8 @@
 namespace wardlink::storage {
 
 google::protobuf::Timestamp to_stamp(Instant at);
+/// Not negative.
+google::protobuf::Duration to_duration(std::chrono::microseconds length);
 /// It lies in the years 1 to 9999.
 bool in_calendar(Instant at);
 /// Nothing when it is outside of the years 1 to 9999, or malformed.

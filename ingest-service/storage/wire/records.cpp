@@ -132,6 +132,8 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   if (alarm.end_cause) message.set_end_cause(to_proto(*alarm.end_cause));
   message.set_ended_by(alarm.ended_by);
   message.set_end_reason(alarm.end_reason);
+  message.set_unattributed(alarm.unattributed);
+  if (alarm.uncertainty) *message.mutable_uncertainty() = to_duration(*alarm.uncertainty);
   if (alarm.origin)
     message.set_origin(alarm_name({alarm.device, alarm.boot, alarm.origin->stream, alarm.origin->sequence}));
   return message;
@@ -196,6 +198,7 @@ v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16
   set.set_tick_ms(row.tick_ms);
   *set.mutable_measured_at() = to_stamp(row.measured_at);
   *set.mutable_received_at() = to_stamp(row.received_at);
+  if (row.uncertainty) *set.mutable_uncertainty() = to_duration(*row.uncertainty);
   for (std::size_t i = 0; i < row.set.signs.size(); ++i) {
     if (!wanted(signs, row.set.signs[i])) continue;
     auto& reading = *set.add_readings();
@@ -227,6 +230,7 @@ v1::WaveformRun to_proto(const RunRow& row) {
   message.set_tick_ms(row.tick_ms);
   *message.mutable_measured_at() = to_stamp(row.measured_at);
   *message.mutable_received_at() = to_stamp(row.received_at);
+  if (row.uncertainty) *message.mutable_uncertainty() = to_duration(*row.uncertainty);
   if (const auto* waveform = signs::find_waveform(waveform_of(row.stream))) {
     message.set_waveform(std::string(waveform->wire));
     message.set_unit(std::string(waveform->ucum));

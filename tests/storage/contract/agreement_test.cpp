@@ -29,7 +29,9 @@ class AgreementTest : public testing::TestWithParam<unsigned> {
   Instant instant() { return anchor + std::chrono::minutes(pick(60)); }
 
   void attach() {
-    const AttachRequest request{device(), 1 + pick(3), anchor + std::chrono::milliseconds(pick(4) * 250)};
+    AttachRequest request{device(), 1 + pick(3), anchor + std::chrono::seconds(pick(4) * 61)};
+    request.tick_ms = pick(6) * 1000;
+    request.uncertainty = std::chrono::milliseconds(pick(3) * 1500);
     const auto a = in_postgres->attach(request), b = in_memory->attach(request);
     ASSERT_EQ(a.session->anchor, b.session->anchor);
     ASSERT_EQ(a.session->device_id, b.session->device_id);

@@ -32,10 +32,14 @@ std::string list_of(const std::vector<Number>& numbers) {
   return out.str();
 }
 
+std::string text_of(std::optional<std::chrono::microseconds> length) {
+  return " uncertainty " + (length ? std::to_string(length->count()) : "none");
+}
+
 std::string told(const ReadingRow& row) {
   return key_of(row) + " tick " + std::to_string(row.tick_ms) + " measured " + text(row.measured_at) + " received " +
          text(row.received_at) + " signs" + list_of(row.set.signs) + " values" + list_of(row.set.values) +
-         " qualities" + list_of(row.set.qualities) + "\n";
+         " qualities" + list_of(row.set.qualities) + text_of(row.uncertainty) + "\n";
 }
 
 std::string told(const RunRow& row) {
@@ -43,7 +47,7 @@ std::string told(const RunRow& row) {
   out << key_of(row) << " tick " << row.tick_ms << " measured " << text(row.measured_at) << " received "
       << text(row.received_at) << " rate " << row.run.rate_samples << "/" << row.run.rate_seconds << " scale "
       << row.run.scale << " offset " << row.run.offset << " samples " << row.run.samples.size() / 2 << " "
-      << std::hash<std::string>()(row.run.samples) << "\n";
+      << std::hash<std::string>()(row.run.samples) << text_of(row.uncertainty) << "\n";
   return out.str();
 }
 
@@ -55,7 +59,8 @@ std::string told(const AlarmCondition& row) {
       << " ticks " << text(row.start_tick_ms) << " " << text(row.end_tick_ms) << " received " << text(row.received_at)
       << " state " << static_cast<int>(row.state()) << " by " << row.acknowledged_by << " ended by "
       << static_cast<int>(row.end_cause.value_or(AlarmEndCause{})) << " " << row.ended_by << " " << row.end_reason
-      << " origin " << (row.origin ? row.origin->sequence : 0) << "\n";
+      << " origin " << (row.origin ? row.origin->sequence : 0) << text_of(row.uncertainty)
+      << (row.unattributed ? " nobody's" : "") << "\n";
   return out.str();
 }
 

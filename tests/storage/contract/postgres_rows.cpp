@@ -132,7 +132,14 @@ StoredRun read_run(Columns& next) {
 
 StoredStart read_start(Columns& next) {
   StoredStart start{next.text(), next.number<std::uint64_t>(), next.instant(), {}};
-  for (const auto offset : next.numbers<std::int64_t>()) start.corrections.emplace_back(offset);
+  const auto parts = next.numbers<std::int64_t>();  // five of each exchange
+  for (std::size_t i = 0; i + 4 < parts.size(); i += 5) {
+    auto& exchange = start.exchanges.emplace_back();
+    exchange.tick_ms = static_cast<std::uint64_t>(parts[i]);
+    exchange.anchor = Instant{std::chrono::microseconds{parts[i + 1]}};
+    exchange.uncertainty = std::chrono::microseconds{parts[i + 2]};
+    if (parts[i + 3] != 0) exchange.from_tick = static_cast<std::uint64_t>(parts[i + 4]);
+  }
   return start;
 }
 
@@ -181,7 +188,7 @@ std::string key_of(const StoredRecord& row) {
 std::string key_of(const StoredStart& row) {
   std::ostringstream key;
   key << row.device << " boot " << row.boot << " anchor " << row.anchor.time_since_epoch().count() << ", "
-      << row.corrections.size() << " corrections";
+      << row.exchanges.size() << " exchanges";
   return key.str();
 }
 
@@ -220,12 +227,13 @@ void compare(const std::string& name, const std::vector<Row>& a, const std::vect
 
 StoredRows postgres_rows(const std::string& connection) {
   Sql sql(connection);
-  const std::string corrections =
-      "ARRAY(SELECT c.offset_micros FROM clock_correction c WHERE c.device_id = x.device_id AND c.boot_id = x.boot_id"
-      " ORDER BY c.recorded_at)";
+  const std::string exchanges =
+      "ARRAY(SELECT unnest(ARRAY[c.tick_ms, micros(c.anchor), c.uncertainty_micros, (c.from_tick IS NOT NULL)::int,"
+      " coalesce(c.from_tick, 0)]) FROM clock_exchange c WHERE c.device_id = x.device_id AND c.boot_id = x.boot_id"
+      " ORDER BY c.tick_ms, c.uncertainty_micros)";
   StoredRows rows;
   rows.starts =
-      read_all<StoredStart>(sql, "x.boot_id, micros(x.anchor), " + corrections, "device_boot", "x.boot_id", read_start);
+      read_all<StoredStart>(sql, "x.boot_id, micros(x.anchor), " + exchanges, "device_boot", "x.boot_id", read_start);
   rows.streams = read_all<StoredStream>(sql, "x.boot_id, x.stream, x.high_sequence, micros(x.last_received_at)",
                                         "stream_state", "x.boot_id, x.stream", read_stream);
   rows.sets = read_all<StoredSet>(sql, record_columns + "x.sign_ids, x.sign_values, x.qualities", "measurement_set",

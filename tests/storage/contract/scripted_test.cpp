@@ -106,14 +106,15 @@ TEST_P(FailingCommits, CallsWithoutContentAreNoCommits) {
 
 TEST_P(FailingCommits, AnAttachThatHappenedUnansweredBeginsNothingTwice) {
   script = {happened, happened};
-  const std::vector<AttachRequest> requests = {{device_a, 7, anchor + 1s}, {device_b, 1, anchor}};
+  const std::vector<AttachRequest> requests = {{device_a, 7, anchor + 1s, 0s, {}, false, 9000}, {device_b, 1, anchor}};
   const auto attached = persist([&] { return failing.attach(requests); });
   EXPECT_EQ(attached[0].session->anchor, anchor);
   EXPECT_EQ(attached[1].session->anchor, anchor);
   const auto starts = tenant->rows().starts;
   ASSERT_EQ(starts.size(), 2U);
-  EXPECT_THAT(starts[0].corrections, ElementsAre(1s));
-  EXPECT_TRUE(starts[1].corrections.empty());
+  EXPECT_THAT(starts[0].exchanges,
+              ElementsAre(ClockExchange{0, anchor, 0s}, ClockExchange{9000, anchor + 1s, 0s, 9000}));
+  EXPECT_THAT(starts[1].exchanges, ElementsAre(ClockExchange{0, anchor, 0s}));
 }
 
 TEST_P(FailingCommits, AQuarantineThatHappenedUnansweredIsOneRowAndOneAlarm) {

@@ -224,22 +224,18 @@ TEST_P(WriterContract, TwoWritersSeeEachOthersRecords) {
   EXPECT_EQ(other->attach({device_a, 7, anchor}).watermarks.at(Stream::vitals), 1U);
 }
 
-TEST_P(WriterContract, TheFirstAnchorStaysAndALaterOneIsACorrection) {
+TEST_P(WriterContract, TheFirstAnchorStays) {
   append(set(5, 1000, 72));
-  const auto again = records.open_writer()->attach({device_a, 7, anchor + 250ms});
+  const auto again = records.open_writer()->attach({device_a, 7, anchor + 2s, 1ms, {}, false, 2000});
   EXPECT_EQ(again.session->anchor, anchor);
   EXPECT_EQ(again.watermarks, (std::map<Stream, std::uint64_t>{{Stream::vitals, 5}}));
-  records.open_writer()->attach({device_a, 7, anchor + 250ms});
-  EXPECT_THAT(tenant->rows().starts.at(0).corrections, ElementsAre(250ms));
-  writer->attach({device_a, 7, anchor});
-  EXPECT_THAT(tenant->rows().starts.at(0).corrections, ElementsAre(250ms, 0ms));
 }
 
-TEST_P(WriterContract, ADeviceThatArrivesTwiceInOneBatchHasTheFirstAnchorAndTheLastCorrection) {
+TEST_P(WriterContract, ADeviceThatArrivesTwiceInOneBatchHasTheFirstAnchorAndTheLastExchange) {
   const std::vector<AttachRequest> twice = {
-      {device_b, 1, anchor}, {device_b, 1, anchor + 1s}, {device_b, 1, anchor + 2s}};
+      {device_b, 1, anchor, 1ms}, {device_b, 1, anchor + 1s, 1ms}, {device_b, 1, anchor + 2s, 1ms}};
   for (const auto& each : writer->attach(twice)) EXPECT_EQ(each.session->anchor, anchor);
-  EXPECT_THAT(tenant->rows().starts.back().corrections, ElementsAre(2s));
+  EXPECT_THAT(tenant->rows().starts.back().exchanges, ElementsAre(ClockExchange{0, anchor + 2s, 1ms, 0}));
 }
 
 TEST_P(WriterContract, EachOfManyHasItsOwnWatermarks) {
@@ -279,7 +275,7 @@ TEST_P(WriterContract, AnEarlierStartIsDatedByTheFirstThatTellsOfIt) {
   EXPECT_EQ(append(set(1, 1000, 55, sessions[0])), committed);
   EXPECT_EQ(readings().at(0).measured_at, anchor - 1h + 1s);
   for (const auto& start : tenant->rows().starts)
-    EXPECT_TRUE(start.corrections.empty()) << "at_boots corrects no clock";
+    EXPECT_EQ(start.exchanges.size(), start.boot == 7 ? 1U : 0U) << "a debt is no exchange";
 }
 
 TEST_P(WriterContract, RunsAreIdempotentToo) {

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/link/columns.hpp"
 #include "storage/postgres/link/fields.hpp"
 
@@ -110,6 +111,8 @@ std::string facts_text(const std::string& onsets) {
          "   WHERE s.device_id = r.device_id AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n ON n.boot_id <> "
          "r.boot_id"
          " LEFT JOIN assignment a ON a.device_id = r.device_id AND upper_inf(a.recorded) AND a.held @> r.measured_at"
+         "   AND NOT " +
+         in_doubt("r", "r.measured_at", "r.tick_ms") +
          " LEFT JOIN assignment w ON w.device_id = r.device_id AND upper_inf(w.recorded) AND upper_inf(w.held)"
          " ORDER BY r.device_id, r.boot_id, r.stream, r.sequence";
 }
@@ -117,8 +120,6 @@ std::string facts_text(const std::string& onsets) {
 namespace sql {
 const Statement lock_devices{"lock_devices", "SELECT FROM device d WHERE d.device_id IN (SELECT k.device_id FROM " +
                                                  ids.rows() + ") ORDER BY d.device_id FOR UPDATE"};
-const Statement share_devices{"share_devices", "SELECT FROM device d WHERE d.device_id IN (SELECT k.device_id FROM " +
-                                                   ids.rows() + ") ORDER BY d.device_id FOR KEY SHARE"};
 const Statement facts_of_alarms{"facts_of_alarms", facts_text("SELECT k.* FROM " + keys.rows())};
 // What is open, and what storage ended of the newest starts: the device may assert it still.
 const Statement facts_of_devices{
@@ -243,10 +244,6 @@ void end_with_origins(pqxx::work& tx, const std::vector<const Record*>& device_e
 
 void lock_devices(pqxx::work& tx, std::span<const std::int64_t> devices) {
   if (!devices.empty()) run(tx, sql::lock_devices, ids.arrays(devices));
-}
-
-void share_devices(pqxx::work& tx, std::span<const std::int64_t> devices) {
-  if (!devices.empty()) run(tx, sql::share_devices, ids.arrays(devices));
 }
 
 std::vector<OnsetFacts> facts_of(pqxx::work& tx, const std::vector<AlarmCondition>& alarms) {

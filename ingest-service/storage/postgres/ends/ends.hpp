@@ -14,9 +14,6 @@ namespace wardlink::storage::postgres {
 /// the next statement on. In the order of devices, so that nobody waits in a circle.
 void lock_devices(pqxx::work& tx, std::span<const std::int64_t> devices);
 
-/// Keeps only those off who lock them so.
-void share_devices(pqxx::work& tx, std::span<const std::int64_t> devices);
-
 /// What is known of these alarms; of an end without an onset, nothing comes. By device, boot, stream and sequence.
 std::vector<OnsetFacts> facts_of(pqxx::work& tx, const std::vector<AlarmCondition>& alarms);
 

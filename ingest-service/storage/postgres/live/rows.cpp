@@ -6,6 +6,7 @@
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/record_rows.hpp"
 #include "storage/postgres/read/subject.hpp"
+#include "storage/postgres/read/uncertainty.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage::postgres {
@@ -17,6 +18,14 @@ LivePosition start_of(LiveKind kind, LivePosition after) {
   const bool all = after.kind < kind;  // of that transaction; else none
   after.device_id = all ? -1 : std::numeric_limits<std::int64_t>::max();
   return after;
+}
+
+std::vector<std::string> read_texts(const pqxx::field& array) {
+  std::vector<std::string> texts;
+  auto parser = array.as_array();
+  for (auto next = parser.get_next(); next.first != pqxx::array_parser::juncture::done; next = parser.get_next())
+    if (next.first == pqxx::array_parser::juncture::string_value) texts.push_back(next.second);
+  return texts;
 }
 
 /// What each statement's rows begin with.
@@ -32,11 +41,13 @@ LiveEvent read_head(const pqxx::row& row, LiveKind kind) {
   event.patient = row[6].as<std::string>("");
   event.patient_name = row[7].as<std::string>("");
   event.ward = row[8].as<std::string>("");
-  event.late = row[9].as<bool>();
+  event.unattributed = row[9].as<bool>(false);
+  if (!row[10].is_null()) event.wards = read_texts(row[10]);
+  event.late = row[11].as<bool>();
   return event;
 }
 
-constexpr pqxx::row::size_type head = 10;
+constexpr pqxx::row::size_type head = 12;
 
 /// 0 of an event that only a newer version knows.
 AlarmChange::Kind change_of(AlarmEvent event) {
@@ -84,6 +95,33 @@ LiveEvent read_event(const pqxx::row& row, LiveKind kind) {
   return event;
 }
 
+template <typename Row>
+Row* row_of(LiveEvent& event) {
+  return std::get_if<Row>(&event.body);
+}
+template <>
+AlarmCondition* row_of(LiveEvent& event) {
+  auto* change = std::get_if<AlarmChange>(&event.body);
+  return change ? &change->alarm : nullptr;
+}
+
+template <typename Row>
+void state_uncertainty_of(pqxx::work& tx, std::vector<LiveEvent>& events) {
+  std::vector<Row> rows;
+  for (auto& event : events)
+    if (const auto* row = row_of<Row>(event)) rows.push_back(*row);
+  postgres::state_uncertainty(tx, rows);
+  auto stated = rows.begin();
+  for (auto& event : events)
+    if (auto* row = row_of<Row>(event)) row->uncertainty = stated++->uncertainty;
+}
+
+void state_uncertainty(pqxx::work& tx, std::vector<LiveEvent>& events) {
+  state_uncertainty_of<ReadingRow>(tx, events);
+  state_uncertainty_of<RunRow>(tx, events);
+  state_uncertainty_of<AlarmCondition>(tx, events);
+}
+
 }  // namespace
 
 bool in_days(LiveKind kind) { return kind == LiveKind::set || kind == LiveKind::waveform; }
@@ -111,6 +149,7 @@ std::vector<LiveEvent> read_live(pqxx::work& tx, LiveKind kind, const std::optio
   for (const auto row : window ? ask(stamp_text(window->from), stamp_text(window->until)) : ask()) {
     events.push_back(read_event(row, kind));
   }
+  state_uncertainty(tx, events);
   return events;
 }
 

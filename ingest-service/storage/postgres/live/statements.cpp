@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/record_rows.hpp"
 
@@ -12,13 +13,11 @@ namespace {
 std::string live_statement(const std::string& key, const std::string& late, const std::string& columns,
                            const std::string& from) {
   const auto whole_key = "x.xid, x.device_id, " + key;
-  return "SELECT " + whole_key + ", d.urn, p.patient_id, p.display_name, p.ward_id, " + late + ", " + columns +
-         " FROM " + from +
-         " LEFT JOIN patient p ON p.patient_id = a.patient_id"
-         " WHERE x.xid >= $4::xid8 AND x.xid < $9::xid8 AND (" +
-         whole_key +
+  return "SELECT " + whole_key + ", d.urn, p.patient_id, p.display_name, p.ward_id, q.stands, q.wards, " + late + ", " +
+         columns + " FROM " + from + " WHERE x.xid >= $4::xid8 AND x.xid < $9::xid8 AND (" + whole_key +
          ") > ($4::xid8, $5::bigint, $6::bigint, $7::smallint, $8::bigint)"
-         " AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
+         " AND " +
+         seen_by("$1") +
          " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
          " ORDER BY " +
          whole_key + " LIMIT $10";
@@ -32,8 +31,11 @@ std::string partitioned(const std::string& table) {
          " t WHERE t.xid >= $4::xid8 AND t.xid < $9::xid8"
          " AND t.measured_at >= $11::timestamptz AND t.measured_at < $12::timestamptz"
          " ORDER BY t.xid, t.device_id, t.boot_id, t.stream, t.sequence OFFSET 0) x"
-         " JOIN device d ON d.device_id = x.device_id"
-         " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded) AND a.held @> x.measured_at";
+         " JOIN device d ON d.device_id = x.device_id" +
+         doubt_of("x", "x.measured_at", "x.tick_ms") +
+         " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded) AND a.held @> x.measured_at"
+         "   AND q.stands IS NULL"
+         " LEFT JOIN patient p ON p.patient_id = a.patient_id";
 }
 
 /// `event` is an alarm's, `c` the condition that it is part of: its onset's, where that is there.
@@ -44,7 +46,7 @@ std::string its_condition(const std::string& event) {
          ".stream AND r.event = 1 AND r.sequence = " + event + ".onset_sequence) THEN " + event +
          ".onset_sequence ELSE " + event + ".sequence END AS sequence) k ON true" +
          condition_of(event + ".device_id", event + ".boot_id", event + ".stream", "k.sequence") +
-         " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at";
+         wearer_of_condition();
 }
 
 const Statement& live_sets() {
@@ -80,11 +82,10 @@ const Statement& live_acknowledgements() {
 
 const Statement& live_ends() {
   static const Statement statement(
-      "live_ends", live_statement(record_key, "false", "2, micros(x.ended_at), " + alarm_fields().list(),
-                                  "alarm_end x JOIN device d ON d.device_id = x.device_id" +
-                                      condition_of("x.device_id", "x.boot_id", "x.stream", "x.sequence") +
-                                      " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded)"
-                                      " AND a.held @> c.at"));
+      "live_ends",
+      live_statement(record_key, "false", "2, micros(x.ended_at), " + alarm_fields().list(),
+                     "alarm_end x JOIN device d ON d.device_id = x.device_id" +
+                         condition_of("x.device_id", "x.boot_id", "x.stream", "x.sequence") + wearer_of_condition()));
   return statement;
 }
 
@@ -94,7 +95,8 @@ const Statement& live_attributions() {
       live_statement("0::bigint, 0::smallint, x.change_id", "false",
                      "micros(lower(x.held)), micros(upper(x.held)), micros(x.recorded_at), x.recorded_by, x.believed",
                      "assignment_change x JOIN device d ON d.device_id = x.device_id"
-                     " CROSS JOIN LATERAL (SELECT x.patient_id) a"));
+                     " JOIN patient p ON p.patient_id = x.patient_id"
+                     " CROSS JOIN (SELECT false AS stands, '{}'::text[] AS wards) q"));
   return statement;
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/live/rows.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/subject.hpp"
+#include "storage/postgres/read/uncertainty.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -12,10 +14,9 @@ namespace {
 
 using namespace postgres;
 
-constexpr const char* of_filter =
-    " WHERE c.end_at IS NULL AND ($1 = '' OR p.ward_id = ANY (NULLIF($1, '')::text[]))"
-    " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
-    " ORDER BY c.at, c.device_id, c.boot_id, c.stream, c.sequence";
+const std::string of_filter = " WHERE c.end_at IS NULL AND " + seen_by("$1") +
+                              " AND ($2 = '' OR p.patient_id = NULLIF($2, '')::uuid) AND ($3 = '' OR d.urn = $3)"
+                              " ORDER BY c.at, c.device_id, c.boot_id, c.stream, c.sequence";
 
 void require_wards(pqxx::work& tx, const Scope& scope) {
   if (!scope) return;
@@ -159,6 +160,7 @@ PresentState PostgresStore::present(const LiveFilter& filter) {
       present.alarms = read_alarms(tx.exec_params(
           "SELECT " + alarm_fields().list() + open_conditions() + of_filter, scope_text(filter.scope),
           text_of(filter.subject, Subject::Kind::patient), text_of(filter.subject, Subject::Kind::device)));
+      state_uncertainty(tx, present.alarms);
     }
     return present;
   });

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <set>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/link/columns.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
+#include "storage/postgres/read/uncertainty.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -23,7 +25,7 @@ const Columns<AlarmKey> keys({column<AlarmKey>("urn", [](const AlarmKey& key) { 
 const std::string alarms_by_key = "SELECT " + alarm_fields().list() + ", k.place FROM " + keys.rows_with_place() +
                                   " JOIN device v ON v.urn = k.urn" +
                                   condition_of("v.device_id", "k.boot_id", "k.stream", "k.sequence") + attribution() +
-                                  " WHERE ($5 = '' OR p.ward_id = ANY (NULLIF($5, '')::text[])) ORDER BY k.place";
+                                  " WHERE " + seen_by("$5") + " ORDER BY k.place";
 
 const Columns<AlarmCondition> acknowledged(
     {column<AlarmCondition>("device_id", [](const AlarmCondition& alarm) { return alarm.device_id; }),
@@ -47,7 +49,9 @@ std::vector<AlarmCondition> conditions_of(pqxx::work& tx, const Scope& scope, co
     }
     throw StoreError(StoreError::Kind::not_found, "devices/" + alarms[i].device + " has no such alarm");
   }
-  return read_alarms(found);
+  auto conditions = read_alarms(found);
+  state_uncertainty(tx, conditions);
+  return conditions;
 }
 
 /// In one order for all, so that two callers never wait for each other in a circle.

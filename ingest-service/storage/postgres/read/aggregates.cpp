@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
@@ -21,7 +22,8 @@ constexpr microseconds first_stretch = std::chrono::hours{1};
 constexpr std::uint64_t few_values = 10'000;
 constexpr int most_windows = 6;  // a call
 
-// $1 to $3 the spans, $4 and $5 the window, $6 start, $7 microseconds of a bucket, $8 signs.
+// $1 to $3 the spans, $4 and $5 the window, $6 start, $7 microseconds of a bucket, $8 signs, $9 whether
+// the spans are of who wore the devices.
 const std::string buckets =
     "SELECT v.since / $7::bigint, v.sign, min(v.value) FILTER (WHERE v.plausible),"
     " sum(v.value) FILTER (WHERE v.plausible), max(v.value) FILTER (WHERE v.plausible),"
@@ -33,7 +35,9 @@ const std::string buckets =
     "   JOIN measurement_set x ON x.device_id = k.device_id AND x.measured_at >= k.since AND x.measured_at < k.until"
     "   CROSS JOIN LATERAL unnest(x.sign_ids, x.sign_values, x.qualities) u(sign, value, quality)"
     "   WHERE x.measured_at >= $4::timestamptz AND x.measured_at < $5::timestamptz"
-    "   AND ($8 = '' OR u.sign = ANY (NULLIF($8, '')::smallint[]))) v"
+    "   AND ($8 = '' OR u.sign = ANY (NULLIF($8, '')::smallint[])) AND NOT ($9::boolean AND " +
+    in_doubt("x", "x.measured_at", "x.tick_ms") +
+    ")) v"
     " GROUP BY 1, 2";
 
 struct Sums {
@@ -137,7 +141,7 @@ Page<AggregateRow, std::uint64_t> PostgresStore::aggregates(const AggregatesQuer
       if (whole > window->from && window->until < spans.until()) window->until = whole;
       return tx.exec_params(buckets, spans.devices(), spans.since(), spans.ends(), stamp_text(window->from),
                             stamp_text(window->until), to_text(query.start),
-                            static_cast<std::int64_t>(query.bucket.count()), signs);
+                            static_cast<std::int64_t>(query.bucket.count()), signs, spans.of_wearers());
     });
     const auto added = all.add(found);
     from = window ? window->until : spans.until();

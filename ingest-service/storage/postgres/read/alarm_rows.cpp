@@ -1,5 +1,6 @@
 #include "storage/postgres/read/alarm_rows.hpp"
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage::postgres {
@@ -19,30 +20,33 @@ void read_origin(const pqxx::field& field, AlarmCondition& alarm) {
 
 const Fields<AlarmCondition>& alarm_fields() {
   using Alarm = AlarmCondition;
-  static const Fields<Alarm> fields({field<&Alarm::device_id>("c.device_id"),
-                                     field<&Alarm::device>("d.urn"),
-                                     field<&Alarm::patient, EmptyIsNull>("p.patient_id"),
-                                     field<&Alarm::patient_name, EmptyIsNull>("p.display_name"),
-                                     field<&Alarm::boot>("c.boot_id"),
-                                     field<&Alarm::stream>("c.stream"),
-                                     field<&Alarm::sequence>("c.sequence"),
-                                     field<&Alarm::kind>("c.kind"),
-                                     field<&Alarm::priority>("c.priority"),
-                                     field<&Alarm::code>("c.code"),
-                                     field<&Alarm::sign, ZeroIsNull<std::uint16_t>>("c.sign_id"),
-                                     field<&Alarm::limit>("c.limit_value"),
-                                     field<&Alarm::value>("c.value"),
-                                     field<&Alarm::start>("c.start_at"),
-                                     field<&Alarm::end>("c.end_at"),
-                                     field<&Alarm::start_tick_ms>("c.start_tick_ms"),
-                                     field<&Alarm::end_tick_ms>("c.end_tick_ms"),
-                                     field<&Alarm::received_at>("c.received_at"),
-                                     field<&Alarm::acknowledged_at>("c.acknowledged_at"),
-                                     field<&Alarm::acknowledged_by, EmptyIsNull>("c.acknowledged_by"),
-                                     field<&Alarm::end_cause>("c.end_cause"),
-                                     field<&Alarm::ended_by, EmptyIsNull>("c.ended_by"),
-                                     field<&Alarm::end_reason, EmptyIsNull>("c.end_reason"),
-                                     {"c.origin_stream || ',' || c.origin_sequence", read_origin}});
+  static const Fields<Alarm> fields(
+      {field<&Alarm::device_id>("c.device_id"),
+       field<&Alarm::device>("d.urn"),
+       field<&Alarm::patient, EmptyIsNull>("p.patient_id"),
+       field<&Alarm::patient_name, EmptyIsNull>("p.display_name"),
+       field<&Alarm::boot>("c.boot_id"),
+       field<&Alarm::stream>("c.stream"),
+       field<&Alarm::sequence>("c.sequence"),
+       field<&Alarm::kind>("c.kind"),
+       field<&Alarm::priority>("c.priority"),
+       field<&Alarm::code>("c.code"),
+       field<&Alarm::sign, ZeroIsNull<std::uint16_t>>("c.sign_id"),
+       field<&Alarm::limit>("c.limit_value"),
+       field<&Alarm::value>("c.value"),
+       field<&Alarm::start>("c.start_at"),
+       field<&Alarm::end>("c.end_at"),
+       field<&Alarm::start_tick_ms>("c.start_tick_ms"),
+       field<&Alarm::end_tick_ms>("c.end_tick_ms"),
+       field<&Alarm::received_at>("c.received_at"),
+       field<&Alarm::acknowledged_at>("c.acknowledged_at"),
+       field<&Alarm::acknowledged_by, EmptyIsNull>("c.acknowledged_by"),
+       field<&Alarm::end_cause>("c.end_cause"),
+       field<&Alarm::ended_by, EmptyIsNull>("c.ended_by"),
+       field<&Alarm::end_reason, EmptyIsNull>("c.end_reason"),
+       {"coalesce(q.stands, false)",
+        [](const pqxx::field& field, Alarm& alarm) { alarm.unattributed = field.as<bool>(); }},
+       {"c.origin_stream || ',' || c.origin_sequence", read_origin}});
   return fields;
 }
 
@@ -52,11 +56,15 @@ std::string condition_of(const std::string& device, const std::string& boot, con
          " AND q.stream = " + stream + " AND q.sequence = " + sequence + " OFFSET 0) c ON true";
 }
 
+std::string wearer_of_condition() {
+  return doubt_of("c", "c.at", "coalesce(c.start_tick_ms, c.end_tick_ms)") +
+         " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
+         "   AND q.stands IS NULL"
+         " LEFT JOIN patient p ON p.patient_id = a.patient_id";
+}
+
 const std::string& attribution() {
-  static const std::string text =
-      " JOIN device d ON d.device_id = c.device_id"
-      " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
-      " LEFT JOIN patient p ON p.patient_id = a.patient_id";
+  static const std::string text = " JOIN device d ON d.device_id = c.device_id" + wearer_of_condition();
   return text;
 }
 
@@ -67,15 +75,19 @@ const std::string& open_conditions() {
 }
 
 const std::string& open_alarms_statement() {
-  // Of a device's open alarms the first 1,000, of these those of the one who wears it now.
+  // Of a device's open alarms the first 1,000, of these those of the one who wears it now, and nobody's.
   static const std::string text =
       columns +
       ", v.open_alarms FROM unnest($1::bigint[], $2::uuid[]) k(device_id, patient_id) CROSS JOIN LATERAL ("
       " SELECT o.*, count(*) OVER () AS open_alarms FROM ("
       "  SELECT * FROM open_alarm o WHERE o.device_id = k.device_id ORDER BY o.priority DESC, o.measured_at DESC,"
       "  o.boot_id DESC, o.stream DESC, o.sequence DESC LIMIT 1000) o"
+      " JOIN alarm_event e ON e.device_id = o.device_id AND e.boot_id = o.boot_id AND e.stream = o.stream"
+      "  AND e.sequence = o.sequence"
       " LEFT JOIN assignment w ON w.device_id = o.device_id AND upper_inf(w.recorded) AND w.held @> o.measured_at"
-      " WHERE w.patient_id IS NOT DISTINCT FROM k.patient_id ORDER BY o.priority DESC, o.measured_at DESC,"
+      " WHERE w.patient_id IS NOT DISTINCT FROM k.patient_id OR " +
+      in_doubt("o", "o.measured_at", "e.tick_ms") +
+      " ORDER BY o.priority DESC, o.measured_at DESC,"
       " o.boot_id DESC, o.stream DESC, o.sequence DESC LIMIT 100) v" +
       condition_of("v.device_id", "v.boot_id", "v.stream", "v.sequence") + attribution() +
       " WHERE c.end_at IS NULL"

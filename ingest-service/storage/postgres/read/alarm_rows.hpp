@@ -19,6 +19,8 @@ std::string condition_of(const std::string& device, const std::string& boot, con
                          const std::string& sequence);
 /// JOIN of condition c's device d, assignment a and patient p: who wore the device at its onset.
 const std::string& attribution();
+/// The end of it: who wore the device of the condition c, for certain.
+std::string wearer_of_condition();
 /// FROM what stands: c, d, a and p. A WHERE of c.end_at IS NULL belongs to it.
 const std::string& open_conditions();
 

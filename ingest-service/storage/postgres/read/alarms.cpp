@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
+#include "storage/postgres/read/uncertainty.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -41,21 +43,21 @@ std::string looked_at(Subject::Kind kind, const std::string& table) {
   return key + table + " v WHERE" + bounds + limited;
 }
 
-// And $11 scope, $12 states, $13 limit. Who wore the device is known before the condition is looked up.
+// And $11 scope, $12 states, $13 limit. Who may have worn the device is known before the condition is looked up.
 std::string alarms_statement(Subject::Kind kind, bool open_only) {
   return "SELECT " + alarm_fields().list() + " FROM (SELECT v.* FROM (" +
          looked_at(kind, open_only ? "open_alarm" : "alarm_event") +
          ") v JOIN device d ON d.device_id = v.device_id"
          " LEFT JOIN assignment a ON a.device_id = v.device_id AND upper_inf(a.recorded) AND a.held @> v.measured_at"
          " LEFT JOIN patient p ON p.patient_id = a.patient_id"
-         " WHERE ($11 = '' OR p.ward_id = ANY (NULLIF($11, '')::text[]))"
-         " AND ($1 = '' OR p.patient_id = NULLIF($1, '')::uuid) AND ($2 = '' OR d.urn = $2)" +
-         newest_first + " OFFSET 0) v" + condition_of("v.device_id", "v.boot_id", "v.stream", "v.sequence") +
-         " JOIN device d ON d.device_id = c.device_id"
-         " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
-         " LEFT JOIN patient p ON p.patient_id = a.patient_id"
+         " WHERE ($11 = '' OR p.ward_id = ANY (NULLIF($11, '')::text[]) OR " +
+         in_doubt("v", "v.measured_at") +
+         ") AND ($1 = '' OR p.patient_id = NULLIF($1, '')::uuid) AND ($2 = '' OR d.urn = $2)" + newest_first +
+         " OFFSET 0) v" + condition_of("v.device_id", "v.boot_id", "v.stream", "v.sequence") + attribution() +
+         " WHERE " + seen_by("$11") +
+         " AND ($1 = '' OR p.patient_id = NULLIF($1, '')::uuid)"
          // AlarmState's numbers
-         " WHERE ($12 = '' OR 1 + (c.end_at IS NOT NULL)::int + 2 * (c.acknowledged_at IS NOT NULL)::int"
+         " AND ($12 = '' OR 1 + (c.end_at IS NOT NULL)::int + 2 * (c.acknowledged_at IS NOT NULL)::int"
          "   = ANY (NULLIF($12, '')::int[]))" +
          std::string(open_only ? " AND c.end_at IS NULL" : "") + newest_first + " LIMIT $13";
 }
@@ -96,10 +98,12 @@ Page<AlarmCondition> PostgresStore::alarms(const AlarmsQuery& query) {
                               query.states.empty() ? std::string() : array_of(query.states), query.limit + 1)) {
       if (page.size() == query.limit) {
         page.next = place_of(page.back());
-        return page;
+        break;
       }
       page.push_back(alarm_fields().read(row));
     }
+    state_uncertainty(tx, page);
+    if (page.next) return page;
     for (const auto row : ask(last_looked_at(query.subject.kind, open_only))) {
       page.next = {read_instant(row[0].c_str()), row[1].as<std::int64_t>(), row[2].as<std::uint64_t>(),
                    read_enum<Stream>(row[3]), row[4].as<std::uint64_t>()};

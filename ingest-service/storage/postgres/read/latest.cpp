@@ -5,6 +5,7 @@
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
+#include "storage/postgres/read/uncertainty.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -47,7 +48,8 @@ constexpr const char* values =
     "SELECT l.device_id, l.sign_id, l.value, l.quality, micros(l.measured_at)"
     " FROM unnest($1::bigint[], $2::uuid[]) k(device_id, patient_id) JOIN latest l ON l.device_id = k.device_id"
     " LEFT JOIN assignment worn ON worn.device_id = l.device_id AND upper_inf(worn.recorded)"
-    "   AND worn.held @> l.measured_at"
+    "   AND worn.held @> l.measured_at AND NOT EXISTS (SELECT FROM doubt q WHERE q.device_id = l.device_id"
+    "     AND q.boot_id = l.boot_id AND q.since <= l.measured_at AND q.until > l.measured_at)"
     " WHERE worn.patient_id IS NOT DISTINCT FROM k.patient_id ORDER BY l.device_id, l.sign_id";
 
 /// Values and open alarms of the rows.
@@ -69,6 +71,7 @@ void complete(pqxx::work& tx, std::vector<LatestRow>& rows) {
     of.alarms.push_back(alarm_fields().read(row));
     of.open_alarms = row["open_alarms"].as<std::uint64_t>();
   }
+  for (auto& row : rows) state_uncertainty(tx, row.alarms);
 }
 
 }  // namespace

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/link/types.hpp"
 #include "storage/postgres/read/record_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
+#include "storage/postgres/read/uncertainty.hpp"
 #include "storage/postgres/store_impl.hpp"
 
 namespace wardlink::storage {
@@ -15,7 +17,8 @@ using namespace postgres;
 
 constexpr std::size_t most_looked_at = 6'000;  // sets a call, where it wants certain signs only
 
-// $1 to $3 the spans, $4 and $5 the window, $6 to $10 the position before, $11 how many are looked at.
+// $1 to $3 the spans, $4 and $5 the window, $6 to $10 the position before, $11 how many are looked at, $12 whether
+// the spans are of who wore the devices.
 const std::string looked_at =
     "SELECT y.*" + std::string(from_spans) +
     " CROSS JOIN LATERAL (SELECT x.* FROM measurement_set x WHERE x.device_id = k.device_id"
@@ -23,14 +26,17 @@ const std::string looked_at =
     "  AND x.measured_at >= $4::timestamptz AND x.measured_at < $5::timestamptz AND x.measured_at >= $6::timestamptz"
     "  AND (x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence)"
     "   > ($6::timestamptz, $7::bigint, $8::bigint, $9::smallint, $10::bigint)"
+    "  AND NOT ($12::boolean AND " +
+    in_doubt("x", "x.measured_at", "x.tick_ms") +
+    ")"
     "  ORDER BY x.measured_at, x.boot_id, x.stream, x.sequence LIMIT $11) y"
     " ORDER BY y.measured_at, y.device_id, y.boot_id, y.stream, y.sequence LIMIT $11";
 
-// $12 signs, $13 limit.
+// $13 signs, $14 limit.
 const std::string sets =
     "SELECT " + set_columns() + " FROM (" + looked_at +
-    ") x JOIN device d ON d.device_id = x.device_id WHERE $12 = '' OR x.sign_ids && NULLIF($12, '')::smallint[]"
-    " ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence LIMIT $13";
+    ") x JOIN device d ON d.device_id = x.device_id WHERE $13 = '' OR x.sign_ids && NULLIF($13, '')::smallint[]"
+    " ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence LIMIT $14";
 
 // The last one that was looked at, where there may be more.
 const std::string last_looked_at =
@@ -48,21 +54,24 @@ Position place_of(Instant at) { return {.at = at}; }
 void read_window(pqxx::work& tx, const ReadingsQuery& query, const Spans& spans, const Window& window,
                  Page<ReadingRow>& page) {
   const auto after = query.after.value_or(place_of(earliest));
-  const auto wanted = query.limit + 1 - page.size();  // one more tells whether there is a rest
+  const auto before = page.size();
+  const auto wanted = query.limit + 1 - before;  // one more tells whether there is a rest
   const auto signs = query.signs.empty() ? std::string() : array_of(query.signs);
   const auto most = signs.empty() ? wanted : std::max(wanted, most_looked_at);
   const auto ask = [&](const std::string& statement, const auto&... more) {
     return tx.exec_params(statement, spans.devices(), spans.since(), spans.ends(), stamp_text(window.from),
                           stamp_text(window.until), stamp_text(after.at), after.device_id, after.boot,
-                          static_cast<int>(after.stream), after.sequence, most, more...);
+                          static_cast<int>(after.stream), after.sequence, most, spans.of_wearers(), more...);
   };
   for (const auto row : ask(sets, signs, wanted)) {
     if (page.size() == query.limit) {
       page.next = place_of(page.back());
-      return;
+      break;
     }
     page.push_back(read_set(row));
   }
+  state_uncertainty(tx, std::span(page).subspan(before));
+  if (page.next) return;
   if (signs.empty()) return;
   for (const auto row : ask(last_looked_at)) {
     page.next = {read_instant(row[0].c_str()), row[1].as<std::int64_t>(), row[2].as<std::uint64_t>(),

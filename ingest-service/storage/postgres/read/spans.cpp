@@ -43,6 +43,7 @@ Spans::Spans(pqxx::work& tx, const Scope& scope, const Subject& subject, Window 
     ++size_;
   };
   if (!scope && subject.kind == Subject::Kind::device) {
+    of_wearers_ = false;
     for (const auto row : tx.exec_params("SELECT device_id FROM device WHERE urn = $1", subject.id)) {
       add(row[0].as<std::int64_t>(), earliest, newest);
     }

@@ -32,6 +32,8 @@ class Spans {
   Spans(pqxx::work& tx, const Scope& scope, const Subject& subject, Window window, Order order = Order::oldest_first);
 
   bool empty() const { return size_ == 0; }
+  /// What is nobody's of these spans is not the subject's. False: they are a device's, whoever wore it.
+  bool of_wearers() const { return of_wearers_; }
   /// [earliest, this) of what was asked for is covered.
   Instant until() const { return until_; }
   /// From the first day of `within` on that holds a record of one of these streams: $n::smallint[]. Nothing: no day
@@ -48,6 +50,7 @@ class Spans {
 
  private:
   std::size_t size_ = 0;
+  bool of_wearers_ = true;
   Instant until_;
   std::string devices_, since_, ends_;
 };

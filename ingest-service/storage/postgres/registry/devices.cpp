@@ -1,5 +1,6 @@
 // Devices, and who wears them. Corrections never overwrite: they close what was believed and add what is.
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/read/spans.hpp"
@@ -101,9 +102,10 @@ void stop_believing(pqxx::work& tx, std::int64_t device_id, const Believed& what
       device_id, to_text(what.from), to_text(at));
 }
 
-/// Last: appends of the device's alarms wait from here on.
-void settle(pqxx::work& tx, std::int64_t device_id) {
+/// Whose what is has changed from `since` on. Last: appends of the device's alarms wait from here on.
+void settle(pqxx::work& tx, std::int64_t device_id, Instant since) {
   lock_devices(tx, {&device_id, 1});
+  renew_doubts(tx, {&device_id, 1}, since);
   settle_devices(tx, {&device_id, 1});
 }
 
@@ -179,7 +181,7 @@ AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& devic
     }
     const auto made = believe(tx, device_id, device,
                               {patient, at, next_start(tx, device_id, at), instant_of_change(tx, device_id, now), by});
-    settle(tx, device_id);
+    settle(tx, device_id, at);
     return made;
   });
   impl_->bell.ring();
@@ -197,7 +199,7 @@ AssignmentRow PostgresStore::release(const Scope& scope, const std::string& devi
     const AssignmentRow worn{device,          standing->patient,     standing->from,
                              standing->until, standing->recorded_at, standing->by};
     const auto corrected = take_off(tx, device_id, worn, at, now, by);
-    settle(tx, device_id);
+    settle(tx, device_id, at);
     return corrected;
   });
   impl_->bell.ring();

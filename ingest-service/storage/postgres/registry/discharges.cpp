@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/registry/assignments.hpp"
@@ -86,6 +87,7 @@ DischargeRow PostgresStore::discharge(const Scope& scope, const std::string& pat
       devices.push_back(id);
     }
     lock_devices(tx, devices);  // last: appends of their alarms wait from here on
+    renew_doubts(tx, devices, at);
     settle_devices(tx, devices);
     return made;
   });

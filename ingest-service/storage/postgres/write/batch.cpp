@@ -4,6 +4,7 @@
 #include <set>
 
 #include "storage/port/store_error.hpp"
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/durability.hpp"
 #include "storage/postgres/write/latest.hpp"
@@ -13,7 +14,7 @@
 namespace wardlink::storage::postgres {
 
 Batch::Batch(pqxx::work& tx, std::span<const Record* const> records)
-    : tx_(tx), records_(records), results_(records.size(), RecordResult::committed) {
+    : tx_(tx), records_(records.begin(), records.end()), results_(records.size(), RecordResult::committed) {
   for (const auto* kind : record_kinds()) parts_.push_back({kind, {}, {}});
 }
 
@@ -28,6 +29,7 @@ Batch::RecordKey Batch::key_of(const pqxx::row& row) {
 std::optional<std::vector<RecordResult>> Batch::write() {
   set_unusable_aside();
   if (!streams_.lock(tx_)) return std::nullopt;
+  date();
   sort_out();
   for (auto& part : parts_) compare(part, part.doubtful);
   for (auto& part : parts_) insert(part);
@@ -47,6 +49,26 @@ void Batch::set_unusable_aside() {
     } else {
       streams_.add(*records_[i]);
     }
+  }
+}
+
+/// What has moved a start is read in this transaction and kept nowhere: another stream may have told of it.
+void Batch::date() {
+  std::set<StartKey> starts;
+  for (std::size_t i = 0; i < records_.size(); ++i)
+    if (!unusable_.contains(i)) starts.insert({records_[i]->session->device_id, records_[i]->session->boot});
+  if (starts.empty()) return;
+  const auto moves = read_moves(tx_, std::vector(starts.begin(), starts.end()));
+  for (std::size_t i = 0; i < records_.size() && !moves.empty(); ++i) {
+    if (unusable_.contains(i)) continue;
+    const auto& session = *records_[i]->session;
+    const auto of = moves.find({session.device_id, session.boot});
+    if (of == moves.end()) continue;
+    auto moved = std::make_shared<Session>(session);
+    for (const auto& [from_tick, anchor] : of->second)
+      if (from_tick <= records_[i]->tick_ms) moved->anchor = anchor;
+    records_[i] = &moved_.emplace_back(*records_[i]);
+    moved_.back().session = std::move(moved);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // One batch of records, one transaction: what is new, what was there, what must be looked at.
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <pqxx/pqxx>
@@ -36,6 +37,7 @@ class Batch {
   static RecordKey key_of(const Record& record);
   static RecordKey key_of(const pqxx::row& row);
   void set_unusable_aside();
+  void date();
   void sort_out();
   Part& part_of(const RecordKind& kind);
   std::vector<RecordRow> rows_of(const Indices& indices) const;
@@ -49,7 +51,8 @@ class Batch {
   void quarantine();
 
   pqxx::work& tx_;
-  std::span<const Record* const> records_;
+  std::vector<const Record*> records_;
+  std::deque<Record> moved_;  // of records_: those whose ticks count from another anchor than the start's first
   std::vector<RecordResult> results_;
   std::map<std::size_t, Unusable> unusable_;
   Streams streams_;

@@ -5,9 +5,9 @@
 #include <optional>
 #include <set>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/columns.hpp"
-#include "storage/rules/order.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 struct Start {
   std::optional<std::int64_t> device_id;
   std::optional<Instant> anchor;
-  std::chrono::microseconds correction{0};  // the last one
+  std::optional<ClockExchange> moved, last;  // the last exchange that moved it, and the last one
   bool registered = false;
 };
 
@@ -23,6 +23,16 @@ struct Start {
 struct Row {
   const AttachRequest* request;
   Start start;
+
+  StartKey key() const { return {start.device_id.value(), request->boot}; }
+  /// What the request says of the start's clock, where that is news.
+  std::optional<ClockExchange> news() const {
+    std::vector<ClockExchange> known;
+    if (start.moved) known.push_back(*start.moved);
+    if (start.last) known.push_back(*start.last);
+    return ClockLine(start.anchor.value_or(request->anchor), std::move(known))
+        .taken_in({request->tick_ms, request->anchor, request->uncertainty});
+  }
 };
 
 const Columns<Row> names({column<Row>("urn", [](const Row& row) { return row.request->device; }),
@@ -39,34 +49,24 @@ const Columns<Row> registrations({column<Row>("device_id", [](const Row& row) { 
                                   column<Row>("registered_at",
                                               [](const Row& row) { return row.request->registered_at; })});
 
-struct Correction {
-  std::int64_t device_id;
-  std::uint64_t boot;
-  std::chrono::microseconds offset, uncertainty;
-};
-
-const Columns<Correction> corrections(
-    {column<Correction>("device_id", [](const Correction& row) { return row.device_id; }),
-     column<Correction>("boot_id", [](const Correction& row) { return row.boot; }),
-     column<Correction>("offset_micros", [](const Correction& row) { return std::int64_t{row.offset.count()}; }),
-     column<Correction>("uncertainty_micros",
-                        [](const Correction& row) { return std::int64_t{row.uncertainty.count()}; })});
-
 const Columns<Attached> sessions({column<Attached>("device_id",
                                                    [](const Attached& row) { return row.session->device_id; }),
                                   column<Attached>("boot_id", [](const Attached& row) { return row.session->boot; })});
 
 namespace sql {
-// The last correction beside each start's anchor; NULL for what is not there.
+// The last exchange that moved a start, and the last one; NULL for what is not there.
 const Statement find_starts{
     "find_starts",
-    "SELECT k.place - 1, d.device_id, micros(b.anchor), c.offset_micros, g.device_id IS NOT NULL FROM " +
+    "SELECT k.place - 1, d.device_id, micros(b.anchor), g.device_id IS NOT NULL, m.tick_ms, micros(m.anchor),"
+    " m.uncertainty_micros, m.from_tick, c.tick_ms, micros(c.anchor), c.uncertainty_micros, c.from_tick FROM " +
         names.rows_with_place() +
         " LEFT JOIN device d ON d.urn = k.urn"
         " LEFT JOIN device_boot b ON b.device_id = d.device_id AND b.boot_id = k.boot_id"
         " LEFT JOIN registered_start g ON g.device_id = b.device_id AND g.boot_id = b.boot_id"
-        " LEFT JOIN LATERAL (SELECT x.offset_micros FROM clock_correction x"
-        "   WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id ORDER BY x.recorded_at DESC LIMIT 1) c ON true"};
+        " LEFT JOIN LATERAL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
+        "   AND x.from_tick IS NOT NULL ORDER BY x.from_tick DESC LIMIT 1) m ON true"
+        " LEFT JOIN LATERAL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
+        "   ORDER BY x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1) c ON true"};
 // In order, so that two writers never wait for each other in a circle; likewise the next.
 const Statement take_devices_in{"take_devices_in", "INSERT INTO device (urn) SELECT DISTINCT k.urn FROM " +
                                                        devices.rows() + " ORDER BY 1 ON CONFLICT DO NOTHING"};
@@ -89,19 +89,19 @@ const Statement register_starts{
         " LEFT JOIN LATERAL (SELECT s.registered_at, s.recorded_at FROM registered_start s"
         "   WHERE s.device_id = x.device_id AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n ON true"
         " ORDER BY x.device_id, y.at, x.place ON CONFLICT DO NOTHING RETURNING device_id"};
-// The same offset again (a session that is named anew on another stream) is no news.
-const Statement correct_clocks{
-    "correct_clocks",
-    "INSERT INTO clock_correction (" + corrections.names() + ") SELECT " + corrections.values() + " FROM " +
-        corrections.rows() +
-        " WHERE k.offset_micros IS DISTINCT FROM coalesce((SELECT c.offset_micros FROM clock_correction c"
-        "   WHERE c.device_id = k.device_id AND c.boot_id = k.boot_id ORDER BY c.recorded_at DESC LIMIT 1), 0)"
-        " ORDER BY 1, 2 ON CONFLICT DO NOTHING"};
 const Statement watermarks{"watermarks", "SELECT k.place - 1, s.stream, s.high_sequence FROM " +
                                              sessions.rows_with_place() +
                                              " JOIN stream_state s ON s.device_id = k.device_id"
                                              " AND s.boot_id = k.boot_id WHERE s.high_sequence > 0"};
 }  // namespace sql
+
+/// Columns from `first` on: tick, anchor, uncertainty, from which tick on.
+std::optional<ClockExchange> read_exchange(const pqxx::row& row, pqxx::row::size_type first) {
+  if (row[first].is_null()) return std::nullopt;
+  return ClockExchange{row[first].as<std::uint64_t>(), read_instant(row[first + 1].c_str()),
+                       std::chrono::microseconds{row[first + 2].as<std::int64_t>()},
+                       Type<std::optional<std::uint64_t>>::get(row[first + 3])};
+}
 
 class Starts {
  public:
@@ -110,18 +110,31 @@ class Starts {
   }
 
   /// What another transaction has begun meanwhile is there once the statement that finds it so has returned. The
-  /// devices of starts that begin are locked before, as their rows will be shared: two never wait in a circle.
+  /// devices of starts that begin are locked before: what is nobody's of them hangs on who wears them. Those that begin
+  /// are never dated until they attach themselves.
   std::vector<Row> open() {
     look_up();
-    share_devices(tx_, devices_of([](const Row& row) { return !row.start.anchor; }));
-    return begun();
+    const auto unknown = those([](const Row& row) { return !row.start.anchor; });
+    lock_devices(tx_, ids_of(unknown));
+    auto rows = begun();
+    renew_doubts(tx_, keys_of(unknown));
+    return rows;
   }
 
-  /// The same, of starts that register.
-  std::vector<Row> open_to_register() {
+  /// The same, of starts that register, or of whose clocks there is news.
+  std::vector<Row> open_to_attach() {
     look_up();
-    lock_devices(tx_, devices_of([](const Row& row) { return !row.start.registered; }));
-    return begun();
+    const auto changing = those([](const Row& row) { return !row.start.registered || row.news(); });
+    lock_devices(tx_, ids_of(changing));
+    begin();
+    if (!changing.empty()) find();
+    return std::move(rows_);
+  }
+
+  static std::vector<StartKey> keys_of(const std::vector<Row>& rows) {
+    std::set<StartKey> keys;
+    for (const auto& row : rows) keys.insert(row.key());
+    return {keys.begin(), keys.end()};
   }
 
  private:
@@ -130,8 +143,9 @@ class Starts {
       Start& start = rows_.at(row[0].as<std::size_t>()).start;
       start.device_id = Type<std::optional<std::int64_t>>::get(row[1]);
       start.anchor = Type<std::optional<Instant>>::get(row[2]);
-      start.correction = std::chrono::microseconds{row[3].as<std::int64_t>(0)};
-      start.registered = row[4].as<bool>();
+      start.registered = row[3].as<bool>();
+      start.moved = read_exchange(row, 4);
+      start.last = read_exchange(row, 8);
     }
   }
 
@@ -152,10 +166,9 @@ class Starts {
     return std::move(rows_);
   }
 
-  template <typename Is>
-  std::vector<std::int64_t> devices_of(Is&& is) const {
+  static std::vector<std::int64_t> ids_of(const std::vector<Row>& rows) {
     std::set<std::int64_t> ids;
-    for (const auto& row : those(is)) ids.insert(row.start.device_id.value());
+    for (const auto& row : rows) ids.insert(row.start.device_id.value());
     return {ids.begin(), ids.end()};
   }
 
@@ -185,17 +198,19 @@ std::shared_ptr<const Session> session_of(const Row& row) {
 }
 
 /// Where a start is asked for twice, the later request says its clock.
-void correct_clocks(pqxx::work& tx, const std::vector<Row>& rows) {
-  std::map<std::pair<std::int64_t, std::uint64_t>, const Row*> last;
-  for (const auto& row : rows) last.insert_or_assign({row.start.device_id.value(), row.request->boot}, &row);
-  std::vector<Correction> changed;
+void take_exchanges_in(pqxx::work& tx, const std::vector<Row>& rows) {
+  std::map<StartKey, const Row*> last;
+  for (const auto& row : rows) last.insert_or_assign(row.key(), &row);
+  std::vector<StartExchange> news;
+  std::vector<StartKey> starts;
   for (const auto& [key, row] : last) {
-    const auto offset = row->request->anchor - row->start.anchor.value();
-    const auto uncertainty = row->request->uncertainty;
-    if (is_correction(offset, row->start.correction, uncertainty))
-      changed.push_back({key.first, key.second, offset, uncertainty});
+    const auto exchange = row->news();
+    if (!exchange) continue;
+    news.push_back({key, *exchange});
+    starts.push_back(key);
   }
-  if (!changed.empty()) run(tx, sql::correct_clocks, corrections.arrays(changed));
+  keep_exchanges(tx, news);
+  renew_doubts(tx, starts);
 }
 
 bool is_to_register(const Row& row) { return !row.start.registered && !row.request->by_hand; }
@@ -229,10 +244,10 @@ std::vector<std::shared_ptr<const Session>> open_starts(pqxx::work& tx, std::spa
 }
 
 std::vector<Attached> attach_starts(pqxx::work& tx, std::span<const AttachRequest> requests) {
-  const auto rows = Starts(tx, requests).open_to_register();
+  const auto rows = Starts(tx, requests).open_to_attach();
   std::vector<Attached> attached;
   for (const auto& row : rows) attached.push_back({session_of(row), {}});
-  correct_clocks(tx, rows);
+  take_exchanges_in(tx, rows);
   register_starts(tx, rows);
   read_watermarks(tx, attached);
   return attached;

@@ -13,7 +13,7 @@ namespace wardlink::storage::postgres {
 /// caller begins and commits. Throws what pqxx throws.
 std::vector<std::shared_ptr<const Session>> open_starts(pqxx::work& tx, std::span<const AttachRequest> requests);
 
-/// The same, with a correction of the clock where an anchor differs from the one in force, and the watermarks.
+/// The same, with what the requests say of the starts' clocks, and the watermarks.
 std::vector<Attached> attach_starts(pqxx::work& tx, std::span<const AttachRequest> requests);
 
 }  // namespace wardlink::storage::postgres

@@ -1,0 +1,182 @@
+#include "storage/postgres/clocks/clocks.hpp"
+
+#include "storage/postgres/link/columns.hpp"
+#include "storage/rules/doubt.hpp"
+
+namespace wardlink::storage::postgres {
+namespace {
+
+using std::chrono::microseconds;
+
+const Columns<StartKey> starts_k({column<StartKey>("device_id", [](const StartKey& key) { return key.device_id; }),
+                                  column<StartKey>("boot_id", [](const StartKey& key) { return key.boot; })});
+
+const Columns<std::int64_t> devices_k({column<std::int64_t>("device_id", [](std::int64_t id) { return id; })});
+
+const Columns<StartExchange> exchanges_k(
+    {column<StartExchange>("device_id", [](const StartExchange& row) { return row.start.device_id; }),
+     column<StartExchange>("boot_id", [](const StartExchange& row) { return row.start.boot; }),
+     column<StartExchange>("tick_ms", [](const StartExchange& row) { return row.exchange.tick_ms; }),
+     column<StartExchange>("uncertainty_micros",
+                           [](const StartExchange& row) { return std::int64_t{row.exchange.uncertainty.count()}; }),
+     column<StartExchange>("anchor", [](const StartExchange& row) { return row.exchange.anchor; }),
+     column<StartExchange>("from_tick", [](const StartExchange& row) { return row.exchange.from_tick; })});
+
+const Columns<StartTicks> ticks_k({column<StartTicks>("device_id",
+                                                      [](const StartTicks& row) { return row.start.device_id; }),
+                                   column<StartTicks>("boot_id", [](const StartTicks& row) { return row.start.boot; }),
+                                   column<StartTicks>("low", [](const StartTicks& row) { return row.low; }),
+                                   column<StartTicks>("high", [](const StartTicks& row) { return row.high; })});
+
+struct DoubtRow {
+  StartKey start;
+  Doubt doubt;
+};
+
+const Columns<DoubtRow> doubts_k({column<DoubtRow>("device_id",
+                                                   [](const DoubtRow& row) { return row.start.device_id; }),
+                                  column<DoubtRow>("boot_id", [](const DoubtRow& row) { return row.start.boot; }),
+                                  column<DoubtRow>("anchor", [](const DoubtRow& row) { return row.doubt.anchor; }),
+                                  column<DoubtRow>("since", [](const DoubtRow& row) { return row.doubt.since; }),
+                                  column<DoubtRow>("until", [](const DoubtRow& row) { return row.doubt.until; }),
+                                  {"candidates", "uuid[]", [](ArrayText& array, const DoubtRow& row) {
+                                     Type<std::vector<std::string>>::put(array, row.doubt.candidates);
+                                   }}});
+
+namespace sql {
+const Statement moves{"clock_moves", "SELECT x.device_id, x.boot_id, x.from_tick, micros(x.anchor) FROM " +
+                                         starts_k.rows() +
+                                         " JOIN clock_exchange x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"
+                                         " AND x.from_tick IS NOT NULL ORDER BY 1, 2, 3"};
+const std::string line_columns =
+    "SELECT b.device_id, b.boot_id, micros(b.anchor), x.tick_ms, x.uncertainty_micros, micros(x.anchor), x.from_tick"
+    " FROM ";
+const std::string with_exchanges = " LEFT JOIN clock_exchange x ON x.device_id = b.device_id AND x.boot_id = b.boot_id";
+const Statement lines_of_starts{"clock_lines_of_starts",
+                                line_columns + starts_k.rows() +
+                                    " JOIN device_boot b ON b.device_id = k.device_id AND b.boot_id = k.boot_id" +
+                                    with_exchanges};
+const Statement lines_of_ticks{
+    "clock_lines_of_ticks",
+    line_columns + ticks_k.rows() +
+        " JOIN device_boot b ON b.device_id = k.device_id AND b.boot_id = k.boot_id"
+        " LEFT JOIN LATERAL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
+        "   AND x.tick_ms >= coalesce((SELECT max(y.tick_ms) FROM clock_exchange y WHERE y.device_id = b.device_id"
+        "     AND y.boot_id = b.boot_id AND y.tick_ms <= k.low), 0)"
+        "   AND x.tick_ms <= coalesce((SELECT min(y.tick_ms) FROM clock_exchange y WHERE y.device_id = b.device_id"
+        "     AND y.boot_id = b.boot_id AND y.tick_ms > k.high), 9223372036854775807)) x ON true"};
+// $2 since. A start is over when a newer one has registered; an hour is more than what was on its way may be wrong by.
+const Statement lines_of_devices{
+    "clock_lines_of_devices",
+    line_columns + devices_k.rows() + " JOIN device_boot b ON b.device_id = k.device_id" + with_exchanges +
+        " WHERE NOT EXISTS (SELECT FROM registered_start g JOIN registered_start n ON n.device_id = g.device_id"
+        "   AND n.ordinal > g.ordinal AND NOT n.late WHERE g.device_id = b.device_id AND g.boot_id = b.boot_id"
+        "   AND NOT g.late AND n.registered_at < instant($2) - interval '1 hour')"};
+const Statement keep_exchanges{"keep_exchanges", "INSERT INTO clock_exchange (" + exchanges_k.names() + ") SELECT " +
+                                                     exchanges_k.values() + " FROM " + exchanges_k.rows() +
+                                                     " ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"};
+const Statement wears{"wears", "SELECT a.device_id, a.patient_id, micros(lower(a.held)), micros(upper(a.held)) FROM " +
+                                   devices_k.rows() +
+                                   " JOIN assignment a ON a.device_id = k.device_id AND upper_inf(a.recorded)"
+                                   " ORDER BY 1, lower(a.held)"};
+const Statement forget_doubts{"forget_doubts", "DELETE FROM doubt q USING " + starts_k.rows() +
+                                                   " WHERE q.device_id = k.device_id AND q.boot_id = k.boot_id"};
+const Statement keep_doubts{"keep_doubts", "INSERT INTO doubt (" + doubts_k.names() + ") SELECT " + doubts_k.values() +
+                                               " FROM " + doubts_k.rows()};
+}  // namespace sql
+
+using Lines = std::map<StartKey, ClockLine>;
+
+Lines lines_of(const pqxx::result& rows) {
+  std::map<StartKey, std::pair<Instant, std::vector<ClockExchange>>> known;
+  for (const auto row : rows) {
+    auto& [first, exchanges] = known[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}];
+    first = read_instant(row[2].c_str());
+    if (row[3].is_null()) continue;
+    exchanges.push_back({row[3].as<std::uint64_t>(), read_instant(row[5].c_str()),
+                         microseconds{row[4].as<std::int64_t>()}, Type<std::optional<std::uint64_t>>::get(row[6])});
+  }
+  Lines lines;
+  for (auto& [start, what] : known) lines.emplace(start, ClockLine(what.first, std::move(what.second)));
+  return lines;
+}
+
+std::map<std::int64_t, std::vector<Wear>> read_wears(pqxx::work& tx, const Lines& lines) {
+  std::vector<std::int64_t> devices;
+  for (const auto& [start, line] : lines)
+    if (devices.empty() || devices.back() != start.device_id) devices.push_back(start.device_id);
+  std::map<std::int64_t, std::vector<Wear>> wears;
+  for (const auto row : run(tx, sql::wears, devices_k.arrays(devices)))
+    wears[row[0].as<std::int64_t>()].push_back({row[1].as<std::string>(),
+                                                Type<std::optional<Instant>>::get(row[2]).value_or(Instant::min()),
+                                                Type<std::optional<Instant>>::get(row[3])});
+  return wears;
+}
+
+void renew(pqxx::work& tx, const Lines& lines) {
+  if (lines.empty()) return;
+  const auto wears = read_wears(tx, lines);
+  std::vector<StartKey> starts;
+  std::vector<DoubtRow> doubts;
+  for (const auto& [start, line] : lines) {
+    starts.push_back(start);
+    if (const auto of = wears.find(start.device_id); of != wears.end())
+      for (auto& doubt : storage::doubts_of(line, of->second)) doubts.push_back({start, std::move(doubt)});
+  }
+  run(tx, sql::forget_doubts, starts_k.arrays(starts));
+  if (!doubts.empty()) run(tx, sql::keep_doubts, doubts_k.arrays(doubts));
+}
+
+/// A condition on the doubts q: those that hold the record.
+std::string holding(const std::string& x, const std::string& at, const std::string& tick) {
+  return "q.device_id = " + x + ".device_id AND q.boot_id = " + x + ".boot_id AND " + x +
+         ".stream <> 4 AND q.since <= " + at + " AND q.until > " + at +
+         (tick.empty() ? std::string() : " AND q.anchor + " + tick + " * interval '1 millisecond' = " + at);
+}
+
+}  // namespace
+
+Moves read_moves(pqxx::work& tx, std::span<const StartKey> starts) {
+  Moves moves;
+  for (const auto row : run(tx, sql::moves, starts_k.arrays(starts)))
+    moves[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}].emplace_back(row[2].as<std::uint64_t>(),
+                                                                                read_instant(row[3].c_str()));
+  return moves;
+}
+
+std::map<StartKey, ClockLine> read_lines(pqxx::work& tx, std::span<const StartTicks> ticks) {
+  return lines_of(run(tx, sql::lines_of_ticks, ticks_k.arrays(ticks)));
+}
+
+void keep_exchanges(pqxx::work& tx, std::span<const StartExchange> exchanges) {
+  if (!exchanges.empty()) run(tx, sql::keep_exchanges, exchanges_k.arrays(exchanges));
+}
+
+void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts) {
+  if (!starts.empty()) renew(tx, lines_of(run(tx, sql::lines_of_starts, starts_k.arrays(starts))));
+}
+
+void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since) {
+  if (devices.empty()) return;
+  auto parameters = devices_k.arrays(devices);
+  parameters.push_back(to_text(since));
+  renew(tx, lines_of(run(tx, sql::lines_of_devices, parameters)));
+}
+
+std::string in_doubt(const std::string& x, const std::string& at, const std::string& tick) {
+  return "EXISTS (SELECT FROM doubt q WHERE " + holding(x, at, tick) + ")";
+}
+
+std::string doubt_of(const std::string& x, const std::string& at, const std::string& tick) {
+  return " LEFT JOIN LATERAL (SELECT true AS stands, wards_of_doubt(" + x +
+         ".device_id, array_agg(z)) AS wards FROM doubt q CROSS JOIN unnest(q.candidates) z WHERE " +
+         holding(x, at, tick) + " HAVING count(*) > 0) q ON true";
+}
+
+std::string seen_by(const std::string& scope) {
+  const auto wards = " (NULLIF(" + scope + ", '')::text[])";
+  return "(" + scope + " = '' OR p.ward_id = ANY" + wards + " OR (q.stands AND (q.wards IS NULL OR q.wards && " +
+         wards + ")))";
+}
+
+}  // namespace wardlink::storage::postgres

@@ -1,0 +1,57 @@
+#pragma once
+// The clocks of starts: what is known of them, and which records are nobody's because of it. In the caller's
+// transaction. Throws what pqxx throws.
+
+#include <map>
+#include <pqxx/pqxx>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "storage/rules/clock.hpp"
+
+namespace wardlink::storage::postgres {
+
+struct StartKey {
+  std::int64_t device_id = 0;
+  std::uint64_t boot = 0;
+  auto operator<=>(const StartKey&) const = default;
+};
+
+/// A start's exchange, taken in.
+struct StartExchange {
+  StartKey start;
+  ClockExchange exchange;
+};
+
+/// From which tick on ticks count from which anchor: by tick. A start that is not there has never been moved.
+using Moves = std::map<StartKey, std::vector<std::pair<std::uint64_t, Instant>>>;
+Moves read_moves(pqxx::work& tx, std::span<const StartKey> starts);
+
+/// Ticks of a start, from low to high.
+struct StartTicks {
+  StartKey start;
+  std::uint64_t low = 0, high = 0;
+};
+/// What is known of these ticks: the exchanges about them.
+std::map<StartKey, ClockLine> read_lines(pqxx::work& tx, std::span<const StartTicks> ticks);
+
+/// Keeps these. Their devices are locked.
+void keep_exchanges(pqxx::work& tx, std::span<const StartExchange> exchanges);
+
+/// Says anew what of these starts is nobody's. Their devices are locked.
+void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts);
+/// The same of all starts of these devices that ran at `since` or later: who wore them then has changed.
+void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since);
+
+/// EXISTS: a doubt holds the record `x`. `at` and `tick` are its instant and tick: x.measured_at, x.tick_ms; what
+/// storage raised itself is as certain as the calendar. Without a tick, of whatever anchor: that may say it of a record
+/// too many.
+std::string in_doubt(const std::string& x, const std::string& at, const std::string& tick = "");
+/// JOIN: q.stands where the record is in doubt, with q.wards, which see it; NULL: all.
+std::string doubt_of(const std::string& x, const std::string& at, const std::string& tick);
+/// A condition: a subject of that scope, a parameter ($1), sees what is the patient p's, or in the doubt q.
+std::string seen_by(const std::string& scope);
+
+}  // namespace wardlink::storage::postgres

@@ -1,0 +1,160 @@
+#include "storage/rules/doubt.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace wardlink::storage {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t highest_tick = 1ULL << 53;
+constexpr std::size_t anchors_looked_at = 8;
+// What PostgreSQL's calendar holds on either side of all that devices say.
+constexpr Instant earliest{std::chrono::sys_days{std::chrono::year{1} / 1 / 1}};
+constexpr Instant never{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31}};
+
+/// An instant at which the wearer changes. Empty: nobody.
+struct Boundary {
+  Instant at;
+  std::string before, after;
+};
+
+std::vector<Boundary> boundaries_of(std::span<const Wear> wears) {
+  std::vector<Boundary> all;
+  std::string present;
+  std::optional<Instant> until;
+  for (const auto& wear : wears) {
+    if (until && *until < wear.from) {
+      all.push_back({*until, present, ""});
+      present.clear();
+    }
+    if (present != wear.patient) all.push_back({wear.from, present, wear.patient});
+    present = wear.patient;
+    until = wear.until;
+  }
+  if (until) all.push_back({*until, present, ""});
+  return all;
+}
+
+/// The wearers about boundaries that lie together.
+std::vector<std::string> wearers_about(std::span<const Boundary> boundaries) {
+  std::set<std::string> names;
+  for (const auto& each : boundaries) names.insert({each.before, each.after});
+  names.erase("");
+  return {names.begin(), names.end()};
+}
+
+/// Ticks between two exchanges, or before the first or behind the last; [from, until).
+struct Piece {
+  std::uint64_t from, until;
+};
+
+std::vector<Piece> pieces_of(const ClockLine& line) {
+  std::vector<Piece> pieces;
+  std::uint64_t from = 0;
+  for (const auto& each : line.exchanges()) {
+    if (each.tick_ms > from) pieces.push_back({from, each.tick_ms});
+    from = each.tick_ms;
+  }
+  pieces.push_back({from, highest_tick});
+  return pieces;
+}
+
+/// Ticks that were counted from one anchor, in a piece: each lies in [first(), last()], which only moves forwards.
+class Ticks {
+ public:
+  Ticks(const ClockLine& line, Piece piece, Instant anchor, bool in_force)
+      : line_(line), piece_(piece), anchor_(anchor), in_force_(in_force) {}
+
+  Instant first(std::uint64_t tick) const { return span(tick).low + milliseconds{tick}; }
+  Instant last(std::uint64_t tick) const { return span(tick).high + milliseconds{tick}; }
+  std::chrono::microseconds width(std::uint64_t tick) const { return last(tick) - first(tick); }
+
+  /// Those that may be before `low` and may be at or behind `high`: [from, until).
+  Piece touching(Instant low, Instant high) const {
+    return {first_that([&](std::uint64_t tick) { return last(tick) >= high; }),
+            first_that([&](std::uint64_t tick) { return first(tick) >= low; })};
+  }
+  Doubt doubt(Piece ticks, std::vector<std::string> candidates) const {
+    return {anchor_, anchor_ + milliseconds{ticks.from},
+            ticks.until == highest_tick ? never : anchor_ + milliseconds{ticks.until}, std::move(candidates)};
+  }
+
+ private:
+  /// Where an anchor is no longer in force, a record that was on its way counts from it yet: the truth lies between.
+  AnchorSpan span(std::uint64_t tick) const {
+    auto span = line_.span_at(tick);
+    if (!in_force_) span = {std::min(span.low, anchor_), std::max(span.high, anchor_)};
+    return span;
+  }
+  template <typename Is>
+  std::uint64_t first_that(Is&& is) const {
+    auto low = piece_.from, high = piece_.until;
+    while (low < high) {
+      const auto middle = low + (high - low) / 2;
+      if (is(middle))
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return low;
+  }
+
+  const ClockLine& line_;
+  Piece piece_;
+  Instant anchor_;
+  bool in_force_;
+};
+
+/// Adds what the boundaries first, first + 1, … make doubtful together.
+void add_about(const Ticks& ticks, std::span<const Boundary> from_first, std::vector<Doubt>& doubts) {
+  for (std::size_t count = 1; count <= from_first.size(); ++count) {
+    const auto about = from_first.first(count);
+    const auto touching = ticks.touching(about.front().at, about.back().at);
+    if (touching.from >= touching.until) return;
+    auto wearers = wearers_about(about);
+    const bool of_one = wearers.size() < 2;
+    const auto widest = std::max(ticks.width(touching.from), ticks.width(touching.until - 1));
+    if (of_one && widest <= 2 * ignored_unworn) continue;
+    doubts.push_back(ticks.doubt(touching, std::move(wearers)));
+  }
+}
+
+/// That ticks of the piece may have been counted from: what is in force, then what was.
+std::vector<Instant> anchors_of(const ClockLine& line, Piece piece) {
+  std::vector<Instant> anchors{line.anchor_at(piece.from)};
+  const auto add = [&](Instant anchor) {
+    if (std::ranges::find(anchors, anchor) == anchors.end()) anchors.push_back(anchor);
+  };
+  const auto& exchanges = line.exchanges();
+  for (auto each = exchanges.rbegin(); each != exchanges.rend() && anchors.size() < anchors_looked_at; ++each)
+    if (each->from_tick && *each->from_tick <= piece.from) add(each->anchor);
+  add(line.first_anchor());
+  return anchors;
+}
+
+std::vector<std::string> all_wearers(std::span<const Wear> wears) {
+  std::set<std::string> names;
+  for (const auto& wear : wears) names.insert(wear.patient);
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears) {
+  std::vector<Doubt> doubts;
+  if (wears.empty() || line.is_calendar()) return doubts;
+  if (!line.is_dated()) return {{line.first_anchor(), earliest, never, all_wearers(wears)}};
+  const auto boundaries = boundaries_of(wears);
+  for (const auto piece : pieces_of(line)) {
+    const auto anchors = anchors_of(line, piece);
+    for (const auto anchor : anchors) {
+      const Ticks ticks(line, piece, anchor, anchor == anchors.front());
+      for (std::size_t i = 0; i < boundaries.size(); ++i) add_about(ticks, std::span(boundaries).subspan(i), doubts);
+    }
+  }
+  return doubts;
+}
+
+}  // namespace wardlink::storage

@@ -1,0 +1,40 @@
+#pragma once
+// Whose a record is, where the instant of its measurement is known to some uncertainty only: nobody's where that
+// touches more than one wearer. Never a guess.
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storage/rules/clock.hpp"
+
+namespace wardlink::storage {
+
+/// That patient wore the device, from `from` until before `until`.
+struct Wear {
+  std::string patient;
+  Instant from;
+  std::optional<Instant> until;  // nothing = still
+};
+
+/// Records of a start that are nobody's: they may be of any of the candidates.
+struct Doubt {
+  Instant anchor;        // that their ticks were counted from
+  Instant since, until;  // of measured_at; before `until`
+  std::vector<std::string> candidates;
+
+  bool holds(std::uint64_t tick_ms, Instant measured_at) const {
+    return since <= measured_at && measured_at < until && measured_at - std::chrono::milliseconds{tick_ms} == anchor;
+  }
+  bool operator==(const Doubt&) const = default;
+};
+
+/// Where worn and not worn meet, so much is ignored, either way.
+constexpr std::chrono::seconds ignored_unworn{2};
+
+/// What is nobody's of a start. `wears`: of its device, by `from`; no two overlap. A start that was never dated is
+/// nobody's altogether.
+std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears);
+
+}  // namespace wardlink::storage

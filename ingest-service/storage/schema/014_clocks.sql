@@ -1,0 +1,45 @@
+-- What is known of the clocks of starts, and what is nobody's because of it.
+
+-- At tick_ms of the start's clock the calendar showed anchor + tick_ms, give or take the uncertainty. One that moves the
+-- start says so: ticks from from_tick on count from its anchor; before, and where none moves it, from device_boot's. A start
+-- without any was never dated: only its debts tell of it. One of ticks that are the calendar's (anchor 1970) needs none.
+CREATE TABLE clock_exchange (
+  device_id          bigint NOT NULL,
+  boot_id            bigint NOT NULL,
+  tick_ms            bigint NOT NULL,
+  uncertainty_micros bigint NOT NULL,
+  anchor             timestamptz NOT NULL,
+  from_tick          bigint,
+  recorded_at        timestamptz NOT NULL DEFAULT calendar(),
+  PRIMARY KEY (device_id, boot_id, tick_ms, uncertainty_micros),
+  FOREIGN KEY (device_id, boot_id) REFERENCES device_boot
+);
+CREATE INDEX clock_exchange_moves ON clock_exchange (device_id, boot_id, from_tick) WHERE from_tick IS NOT NULL;
+CREATE TRIGGER clock_exchange_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON clock_exchange
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What was known before said of the first anchor alone how far later ones lay from it.
+INSERT INTO clock_exchange (device_id, boot_id, tick_ms, uncertainty_micros, anchor)
+SELECT b.device_id, b.boot_id, 0, 1000000 + coalesce(max(abs(c.offset_micros)), 0), b.anchor
+FROM device_boot b LEFT JOIN clock_correction c USING (device_id, boot_id)
+WHERE b.anchor <> instant(0) GROUP BY b.device_id, b.boot_id;
+DROP TABLE clock_correction;
+
+-- Records of a start that are nobody's: measured from since until before until, by ticks that count from that anchor, they
+-- may be of any of the candidates. Made anew from clock_exchange and assignment whenever one of these changes.
+CREATE TABLE doubt (
+  device_id  bigint NOT NULL,
+  boot_id    bigint NOT NULL,
+  anchor     timestamptz NOT NULL,
+  since      timestamptz NOT NULL,
+  until      timestamptz NOT NULL,
+  candidates uuid[] NOT NULL
+);
+CREATE INDEX doubt_of_start ON doubt (device_id, boot_id, until);
+
+-- Which wards see what is nobody's: those of the candidates and of who wears the device now. NULL: all, as nobody wears it.
+CREATE FUNCTION wards_of_doubt(device bigint, candidates uuid[]) RETURNS text[] LANGUAGE sql STABLE AS
+$$ SELECT coalesce(array_agg(DISTINCT p.ward_id) FILTER (WHERE p.ward_id IS NOT NULL), '{}')
+   FROM assignment w JOIN patient p ON p.patient_id = w.patient_id OR p.patient_id = ANY (candidates)
+   WHERE w.device_id = device AND upper_inf(w.recorded) AND w.held @> (SELECT calendar())
+   HAVING count(*) > 0 $$;
