@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coap/instant.hpp"
+#include "device_time.hpp"
 #include "disk.hpp"
 #include "wardlink/journal.hpp"
 
@@ -31,18 +32,26 @@ class Book final : public Journal {
  public:
   using Alarms = std::map<Key, BookedAlarm>;
 
-  std::string urn;
+  Book(std::string name, const DeviceTime& its_time) : urn(std::move(name)), time(its_time) {}
+
+  const std::string urn;
+  const DeviceTime& time;
   Alarms alarms;
   std::map<std::uint64_t, std::vector<SequencedSet>> sets;  // by boot; the sequence is the place, from 1
   std::function<void(Key)> on_acknowledged;
 
-  /// When each start began, and with which tick.
+  /// What the ticks' clock read when each start began, and which tick that was.
   std::map<std::uint64_t, std::pair<coap::Instant, std::uint64_t>> starts;
 
   /// What the clock of that start said, to the part of a millisecond.
   coap::Duration clock(std::uint64_t boot, coap::Instant at) const {
     const auto& [began, first_tick] = starts.at(boot);
-    return std::chrono::milliseconds{first_tick} + (at - began);
+    return std::chrono::milliseconds{first_tick} + (time.of_ticks(at) - began);
+  }
+  /// When that start's clock truly said so: of a record, when it was measured.
+  DeviceTime::Span measured(std::uint64_t boot, std::uint64_t tick_ms) const {
+    const auto& [began, first_tick] = starts.at(boot);
+    return time.when_ticks_said(began + std::chrono::milliseconds{tick_ms} - std::chrono::milliseconds{first_tick});
   }
 
   /// nullptr: it was never generated.

@@ -32,6 +32,12 @@ constexpr std::array table{
     Row{FaultKind::cut_power_writing, "cut_power_writing", 3, 30s, 120s, 1},
     Row{FaultKind::fail_disk, "fail_disk", 2, 0s, 0s, 8},
     Row{FaultKind::burst, "burst", 6, 0s, 0s, 100},
+    Row{FaultKind::sleep, "sleep", 2, 1s, 300s, 1},
+    Row{FaultKind::suspend, "suspend", 4, 1s, 300s, 1},
+    Row{FaultKind::step_clock, "step_clock", 3, 0s, 0s, 300},
+    Row{FaultKind::hand_over, "hand_over", 6, 0s, 0s, 1},
+    Row{FaultKind::hand_over_late, "hand_over_late", 3, 0s, 0s, 300},
+    Row{FaultKind::unworn, "unworn", 4, 1s, 120s, 1},
     Row{FaultKind::kill_ingest, "kill_ingest", 2, 1s, 60s, 1},
     Row{FaultKind::stop_ingest, "stop_ingest", 1, 2s, 20s, 1},
     Row{FaultKind::kill_storage, "kill_storage", 2, 1s, 120s, 1},
@@ -39,7 +45,7 @@ constexpr std::array table{
     Row{FaultKind::database_away, "database_away", 4, 1s, 300s, 1},
     Row{FaultKind::database_refuses, "database_refuses", 2, 10s, 120s, 50},
     Row{FaultKind::database_unknown, "database_unknown", 3, 10s, 120s, 50},
-    Row{FaultKind::database_slow, "database_slow", 2, 10s, 120s, 2000},
+    Row{FaultKind::database_slow, "database_slow", 4, 10s, 120s, 2000},
 };
 static_assert(table.size() == fault_kind_count);
 
@@ -66,7 +72,7 @@ std::int64_t milliseconds(coap::Duration duration) { return duration / std::chro
 const char* to_string(FaultKind kind) { return row_of(kind).name; }
 
 Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices) {
-  const auto count = chance.between(4, 8 + length / std::chrono::seconds{60});
+  const auto count = chance.between(5, 10 + length / std::chrono::seconds{45});
   Schedule schedule;
   const auto add = [&](FaultKind kind, coap::Duration from, coap::Duration until, std::optional<std::size_t> device) {
     const Row& row = row_of(kind);
@@ -90,6 +96,10 @@ Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices
       add(FaultKind::burst, fault.at, fault.at + 5s, fault.device);
       add(FaultKind::cut_power, fault.at, fault.at + 20s, fault.device);
     }
+    // A wrong clock shows where the wearer changes; a suspended one is found out by a new session.
+    if (fault.kind == FaultKind::suspend || fault.kind == FaultKind::step_clock)
+      add(FaultKind::hand_over, fault.at, fault.at + fault.lasts + 120s, fault.device);
+    if (fault.kind == FaultKind::suspend) add(FaultKind::cut, fault.at, fault.at + fault.lasts + 120s, fault.device);
   }
   std::ranges::stable_sort(schedule, {}, &Fault::at);
   return schedule;

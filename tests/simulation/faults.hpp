@@ -28,6 +28,12 @@ enum class FaultKind : std::uint8_t {
   cut_power_writing,  // within a write to the disk
   fail_disk,          // synchronisations fail
   burst,              // many alarms, within seconds
+  sleep,              // a device sleeps
+  suspend,            // … and its ticks do not count that
+  step_clock,         // its ticks jump ahead
+  hand_over,          // to another patient
+  hand_over_late,     // … as people write down minutes later
+  unworn,             // by nobody, then by another patient
   kill_ingest,
   stop_ingest,  // a clean stop
   kill_storage,
@@ -37,7 +43,7 @@ enum class FaultKind : std::uint8_t {
   database_unknown,  // commits whose outcome is not known
   database_slow,
 };
-inline constexpr std::size_t fault_kind_count = 23;
+inline constexpr std::size_t fault_kind_count = 29;
 const char* to_string(FaultKind kind);
 
 struct Fault {

@@ -6,6 +6,9 @@
 namespace wardlink::simulation {
 namespace {
 
+/// Of a datagram to ingest; of a try of GET /time, beyond which no device takes its answer.
+constexpr coap::Duration longest_way = 10s, longest_round_trip = 60s;
+
 std::string name(const std::string& urn, Key key) {
   return urn + " boot " + std::to_string(key.first) + " record " + std::to_string(key.second);
 }
@@ -14,13 +17,16 @@ std::string name(const storage::StoredRecord& row) {
   return name(row.device, {row.boot, row.sequence}) + " of stream " + std::to_string(static_cast<int>(row.stream));
 }
 
-bool equal(const SequencedAlarm& booked, const storage::StoredAlarm& row) {
-  const auto& stored = row.fact;
-  return booked.tick_ms == row.tick_ms && static_cast<int>(booked.event) == static_cast<int>(stored.event) &&
-         booked.alarm.code == stored.code && static_cast<int>(booked.alarm.kind) == static_cast<int>(stored.kind) &&
+bool equal_content(const SequencedAlarm& booked, const storage::AlarmFact& stored) {
+  return static_cast<int>(booked.event) == static_cast<int>(stored.event) && booked.alarm.code == stored.code &&
+         static_cast<int>(booked.alarm.kind) == static_cast<int>(stored.kind) &&
          static_cast<int>(booked.alarm.priority) == static_cast<int>(stored.priority) &&
          booked.alarm.value == stored.value && booked.alarm.limit == stored.limit &&
          booked.onset_sequence == stored.onset_sequence;
+}
+
+bool equal(const SequencedAlarm& booked, const storage::StoredAlarm& row) {
+  return booked.tick_ms == row.tick_ms && equal_content(booked, row.fact);
 }
 
 bool equal(const SequencedSet& booked, const storage::StoredSet& stored) {
@@ -28,6 +34,14 @@ bool equal(const SequencedSet& booked, const storage::StoredSet& stored) {
   for (std::size_t i = 0; i < booked.readings.size(); ++i)
     if (booked.readings[i].sign != stored.signs[i] || booked.readings[i].value != stored.values[i]) return false;
   return true;
+}
+
+/// Its own, or what the start raised, for another wearer.
+bool is_of_storage(const storage::StoredAlarm& row, const Book& book) {
+  if (row.fact.code == "restarting") return true;
+  const auto end = book.alarms.upper_bound({row.boot, ~std::uint64_t{0}});
+  return std::any_of(book.alarms.lower_bound({row.boot, 0}), end,
+                     [&](const auto& booked) { return equal_content(booked.second.record, row.fact); });
 }
 
 bool holds(const SequencedSet* set, const storage::StoredLatest& latest) {
@@ -75,10 +89,13 @@ void Oracle::look(storage::Instant measured_at, const storage::StoredLatest& lat
 }
 
 void Oracle::compare(const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange) {
-  ++exchanges_;
+  ++compared_;
   const auto said = std::chrono::duration_cast<coap::Duration>(std::chrono::milliseconds{exchange.tick_ms});
-  const auto off = said - books_.at(device)->clock(boot, exchange.at);
-  if (std::chrono::abs(off) <= exchange.uncertainty) return;
+  const Book& book = *books_.at(device);
+  const auto off = said - book.clock(boot, exchange.at);
+  const auto drift = exchange.uncertainty / 5'000;  // 200 ppm of the round trip
+  const auto jumps = book.time.jumps(exchange.at - longest_way, exchange.at + longest_round_trip).sum;
+  if (std::chrono::abs(off) <= exchange.uncertainty + drift + jumps) return;
   const auto us = std::chrono::floor<std::chrono::microseconds>(off);
   violated("TIME-4", "a clock is off by " + std::to_string(us.count()) + " us, said to be known to " +
                          std::to_string(exchange.uncertainty.count()) + " us: " + name(device, {boot, 0}));
@@ -146,8 +163,8 @@ void Oracle::check_unique(const Rows& rows) {
 /// I4: each row is what its device generated, under its own start. Nobody else's record has the same content.
 void Oracle::check_origin(const storage::StoredRows& rows) {
   for (const auto& row : rows.alarms) {
-    if (row.stream == storage::Stream::storage && row.fact.code == "restarting") continue;  // storage's own
     const auto book = books_.find(row.device);
+    if (row.stream == storage::Stream::storage && book != books_.end() && is_of_storage(row, *book->second)) continue;
     const auto at =
         book == books_.end() ? Book::Alarms::const_iterator{} : book->second->alarms.find({row.boot, row.sequence});
     if (book == books_.end() || at == book->second->alarms.end() || !equal(at->second.record, row))

@@ -1,6 +1,6 @@
 #pragma once
-// What must hold, whatever fails: I1 to I6, I8 and LIFE-2 (docs/testing.md, "The simulation"). Judged by the devices'
-// books and the store's rows; counters are read for I3 alone, which is about counters.
+// What must hold, whatever fails: I1 to I6, I8, LIFE-2 and TIME-4 (docs/testing.md, "The simulation").
+// Judged by the devices' books and the store's rows; counters are read for I3 alone, which is about counters.
 
 #include <cstdint>
 #include <map>
@@ -38,7 +38,7 @@ class Oracle {
   /// Alarm records that were generated.
   std::uint64_t alarms() const { return alarms_; }
   /// Exchanges of clocks that were compared with the devices' own.
-  std::uint64_t exchanges() const { return exchanges_; }
+  std::uint64_t exchanges() const { return compared_; }
 
  private:
   void violated(const char* invariant, const std::string& what);
@@ -54,7 +54,7 @@ class Oracle {
 
   Database& database_;
   const Clock& clock_;
-  std::uint64_t alarms_ = 0, exchanges_ = 0;
+  std::uint64_t alarms_ = 0, compared_ = 0;
   std::vector<std::string> violations_;
   std::map<std::string, const Book*> books_;                                      // by URN
   std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;  // by device and sign

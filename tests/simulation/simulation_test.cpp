@@ -8,7 +8,9 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 
+#include "device_time.hpp"
 #include "disk.hpp"
 #include "places.hpp"
 #include "shrink.hpp"
@@ -91,6 +93,54 @@ TEST(Simulation, DisksOfAProcessThatWasKilledAreRemovedByTheNext) {
   EXPECT_EQ(disks_of(process), 2u);
   trace_of("--minutes 1 --devices 1");
   EXPECT_EQ(disks_of(process), 0u);
+}
+
+constexpr coap::Instant start{};
+
+/// Goes on to that instant, by steps of an odd length, and compares what was said with when it was said.
+void expect_found_again(Clock& clock, const DeviceTime& time, coap::Duration until) {
+  std::map<coap::Instant, coap::Instant> said;
+  while (clock.now() < start + until) {
+    said[clock.now()] = time.of_ticks(clock.now());
+    const auto deadline = time.now() + 137ms;
+    EXPECT_GE(time.when(deadline), clock.now());
+    clock.run(time.when(deadline));
+    EXPECT_GE(time.now(), deadline);
+    EXPECT_LT(time.now(), deadline + 2us);
+  }
+  for (const auto& [at, reading] : said) {
+    EXPECT_EQ(time.of_ticks(at), reading);
+    const auto found = time.when_ticks_said(reading);
+    EXPECT_LE(found.first, at);
+    EXPECT_GE(found.last, at);
+    EXPECT_LE(found.last - found.first, 1001us);
+  }
+}
+
+TEST(DeviceTime, SaysWhenItSaidWhat) {  // TIME-2
+  for (const std::int64_t drift : {-100, 0, 1, 100}) {
+    Clock clock;
+    DeviceTime time(clock, drift);
+    expect_found_again(clock, time, 60s);
+    time.step(7s);
+    expect_found_again(clock, time, 120s);
+    for (const bool counted : {true, false}) {
+      time.sleep();
+      const auto loop = time.now();
+      clock.run(clock.now() + 30s);
+      EXPECT_EQ(time.now(), loop);
+      const auto before = time.of_ticks(clock.now());
+      time.wake(counted);
+      EXPECT_EQ(time.now(), loop);
+      const auto counts = time.of_ticks(clock.now()) - before;
+      EXPECT_NEAR(static_cast<double>(counts.count()), counted ? 30e6 : 0, 3000);
+      clock.run(clock.now() + 2ms);  // one tick of 1 ms may lie on both sides of a sleep that is not counted
+      expect_found_again(clock, time, clock.now() - start + 20s);
+    }
+    EXPECT_EQ(time.jumps(start, clock.now()).count, 2u) << "the step, and the sleep that was not counted";
+    EXPECT_EQ(time.jumps(start, clock.now()).sum, 37s);
+    EXPECT_EQ(time.jumps(start, start + 50s).count, 0u);
+  }
 }
 
 TEST(Schedule, ReadsWhatItWrites) {

@@ -9,6 +9,12 @@ namespace wardlink::simulation {
 using storage::CommitKind;
 using storage::RecordResult;
 
+namespace {
+
+constexpr std::size_t all_rows = 10'000'000;
+
+}  // namespace
+
 /// Sees what was done, below the writer that fails.
 class Database::Witness final : public storage::RecordWriter {
  public:
@@ -54,20 +60,52 @@ std::unique_ptr<storage::RecordWriter> Database::open_writer() {
                                                    storage::CommitScript{[this](CommitKind) { return outcome(); }, {}});
 }
 
+// -- people -----------------------------------------------------------------------------------------------------------
+
+std::string make(storage::RegistryStore& registry, const RegistryCall& call) {
+  const std::string by = "urn:x-wardlink:simulation";
+  switch (call.kind) {
+    case RegistryCall::Kind::create_device:
+      registry.create_device(call.device);
+      break;
+    case RegistryCall::Kind::create_patient:
+      return registry.create_patient(call.patient, {}, "ward").id;
+    case RegistryCall::Kind::assign:
+      registry.assign({}, call.device, call.patient, call.at, by);
+      break;
+    case RegistryCall::Kind::release:
+      registry.release({}, call.device, call.at, by);
+      break;
+    case RegistryCall::Kind::discharge:
+      registry.discharge({}, call.patient, call.at, by);
+      break;
+  }
+  return "";
+}
+
+std::string Database::make(RegistryCall call) {
+  call.made_at = clock_.calendar();
+  call.created = simulation::make(store_, call);
+  const auto id = call.created;
+  if (keeps_log_) log_.emplace_back(std::move(call));
+  return id;
+}
+
+std::vector<storage::AlarmCondition> Database::alarms_of(const storage::Subject& subject) {
+  storage::AlarmsQuery query;
+  query.subject = subject;
+  query.limit = all_rows;
+  return store_.alarms(query);
+}
+
 std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> Database::listed_alarms() {
   using Key = std::tuple<std::string, std::uint64_t, std::uint64_t>;
   std::set<Key> listed, ended;
-  storage::AlarmsQuery alarms;
-  for (bool all = false; !all;) {
-    const auto page = store_.alarms(alarms);
-    for (const auto& each : page) {
-      if (each.stream != storage::Stream::alarms) continue;
-      const Key key{each.device, each.boot, each.sequence};
-      listed.insert(key);
-      if (each.end) ended.insert(key);
-    }
-    alarms.after = page.next;
-    all = !page.next;
+  for (const auto& each : alarms_of({})) {
+    if (each.stream != storage::Stream::alarms) continue;
+    const Key key{each.device, each.boot, each.sequence};
+    listed.insert(key);
+    if (each.end) ended.insert(key);
   }
   for (const auto& row : store_.rows().alarms)
     if (row.stream == storage::Stream::alarms && ended.contains({row.device, row.boot, row.fact.onset_sequence}))
@@ -112,7 +150,7 @@ void Database::committed(Commit commit, const std::vector<RecordResult>& results
       alarms_.emplace(record.session->device, record.session->boot, record.sequence);
   }
   commit.at = clock_.calendar();
-  if (keeps_log_) log_.push_back(std::move(commit));
+  if (keeps_log_) log_.emplace_back(std::move(commit));
 }
 
 void Database::show(const storage::Record& record) const {

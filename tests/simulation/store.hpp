@@ -1,9 +1,10 @@
 #pragma once
-// The database behind storage: the store in memory, commits that fail, and a log of what was committed, from which the
-// same rows can be made again elsewhere.
+// The database behind storage: the store in memory, commits that fail, what people write into it and read there, and a
+// log of what was committed, from which the same rows can be made again elsewhere.
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -27,6 +28,18 @@ struct Commit {
   storage::Instant at{};                         // by the database's calendar
 };
 
+/// One call of a RegistryStore that happened.
+struct RegistryCall {
+  enum class Kind : std::uint8_t { create_device, create_patient, assign, release, discharge };
+  Kind kind{};
+  std::string device, patient;  // URN; id, or name where it is created
+  storage::Instant at;          // from when, until when, when
+  storage::Instant made_at{};   // by the database's calendar
+  std::string created{};        // the id of the patient
+};
+/// Makes it, with the patient's id as the store has it. Returns the id of a patient that is created.
+std::string make(storage::RegistryStore& registry, const RegistryCall& call);
+
 class Database {
  public:
   struct Faults {
@@ -44,8 +57,14 @@ class Database {
 
   std::unique_ptr<storage::RecordWriter> open_writer();
   storage::StoredRows rows() const { return store_.rows(); }
+  storage::Instant calendar() const { return clock_.calendar(); }
+  std::string make(RegistryCall call);
+
+  // -- as people ask
   /// The alarm records that a person finds: as an alarm, as the end of one, or in quarantine. By the store's own lists.
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> listed_alarms();
+  std::vector<storage::AlarmCondition> alarms_of(const storage::Subject& subject);
+
   /// Whether that alarm record is durable, quarantined or not, by what the store answered.
   bool has_alarm(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const {
     return alarms_.contains({device, boot, sequence});
@@ -53,7 +72,7 @@ class Database {
 
   /// From now on log() grows.
   void keep_log() { keeps_log_ = true; }
-  const std::vector<Commit>& log() const { return log_; }
+  const std::vector<std::variant<Commit, RegistryCall>>& log() const { return log_; }
 
  private:
   class Witness;
@@ -67,7 +86,7 @@ class Database {
   storage::MemoryStore store_;
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> alarms_;  // device, boot, sequence
   bool keeps_log_ = false;
-  std::vector<Commit> log_;
+  std::vector<std::variant<Commit, RegistryCall>> log_;
 };
 
 }  // namespace wardlink::simulation

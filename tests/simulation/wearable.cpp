@@ -18,6 +18,11 @@ std::uint64_t milliseconds(coap::Duration duration) {
   return static_cast<std::uint64_t>(std::chrono::floor<std::chrono::milliseconds>(duration).count());
 }
 
+/// Most quartzes are within 50 ppm, all within 100.
+std::int64_t draw_drift(Chance& chance) {
+  return chance.happens(0.75) ? chance.between(-50, 50) : chance.between(-100, 100);
+}
+
 std::vector<WaveformOptions> waveforms(bool any) {
   if (!any) return {};
   return {{"resp", {10, 1}}};
@@ -28,13 +33,12 @@ std::vector<WaveformOptions> waveforms(bool any) {
 /// One start of the SDK, from power on to whatever ends it.
 struct Wearable::Start {
   Start(Wearable& device, std::uint64_t boot, std::uint64_t first_tick)
-      : began(device.shared_.clock.now()),
-        recorder({boot,
+      : recorder({boot,
                   {},
                   device.number_ % 3 == 0 ? 64u : 512u,
                   device.number_ % 2 == 0 ? 256u : 64u,
-                  [&clock = device.shared_.clock, began = began, first_tick] {
-                    return first_tick + milliseconds(clock.now() - began);
+                  [&device, began = device.ticks(), first_tick] {
+                    return first_tick + milliseconds(device.ticks() - began);
                   },
                   std::make_shared<NotedJournal>(open_file_journal(device.disk_.path(), device.urn()), device.disk_,
                                                  *device.book_),
@@ -42,19 +46,12 @@ struct Wearable::Start {
                   16,
                   device.book_}),
         core({device.urn(), std::chrono::seconds{30}, {}}, seams(device), recorder),
-        timer(device.shared_.clock, [&device] {
-          device.with([&](Start& start) { start.core.handle_timeout(device.shared_.clock.now()); });
-        }) {}
+        timer(device.shared_.clock,
+              [&device] { device.with([&](Start& start) { start.core.handle_timeout(device.time_.now()); }); }) {}
 
   DeviceCore::Seams seams(Wearable& device) {
     auto& clock = device.shared_.clock;
-    return {[this, &clock, &device] {
-              clock.in(5ms, [this, &clock, &device, weak = std::weak_ptr(alive)] {
-                if (weak.expired()) return;
-                device.with(
-                    [&](Start& start) { start.core.handle_addresses(std::vector{Network::server()}, clock.now()); });
-              });
-            },
+    return {[this, &device] { device.take_addresses(alive); },
             [&device](coap::Instant now) {
               return std::make_unique<DeviceChannel>(device.urn(), device.chance_.next(), now);
             },
@@ -63,7 +60,6 @@ struct Wearable::Start {
   }
 
   std::shared_ptr<int> alive = std::make_shared<int>();
-  coap::Instant began;
   Recorder recorder;
   DeviceCore core;
   Timer timer;
@@ -74,10 +70,11 @@ Wearable::Wearable(std::size_t number, Shared shared, Chance chance)
     : number_(number),
       shared_(shared),
       chance_(chance),
+      time_(shared.clock, draw_drift(chance_)),
       disk_(number),
-      book_(std::make_shared<Book>()),
+      book_(std::make_shared<Book>(urn_of(number), time_)),
       samples_(number % 4 == 1) {
-  book_->urn = urn_of(number);
+  shared_.sometimes.happened("a clock drifted by more than 50 ppm", std::abs(time_.drift_ppm()) > 50 ? 1 : 0);
 }
 
 Wearable::~Wearable() = default;
@@ -90,11 +87,11 @@ void Wearable::turn_on() {
   ++socket_;
   const Disk::InUse use(disk_);
   const auto boot = 1 + chance_.below(boots - 1), first_tick = chance_.below(3'600'000);
-  book_->starts[boot] = {shared_.clock.now(), first_tick};
+  book_->starts[boot] = {ticks(), first_tick};
   start_ = std::make_unique<Start>(*this, boot, first_tick);
   const auto inherited = start_->recorder.status().alarms_inherited;
   shared_.sometimes.happened("a debt outlived its device's start", inherited);
-  start_->core.start(shared_.clock.now());
+  start_->core.start(time_.now());
   start_->recorder.open();
   pump();
   shared_.clock.in(chance_.between(coap::Duration{0}, coap::Duration{1s}), [this, weak = std::weak_ptr(start_->alive)] {
@@ -107,7 +104,7 @@ void Wearable::turn_off() {
   {
     const Disk::InUse use(disk_);
     start_->recorder.shut();
-    start_->core.stop(shared_.clock.now());
+    start_->core.stop(time_.now());
     while (auto datagram = start_->core.poll_datagram()) shared_.network.send_up(number_, std::move(datagram->bytes));
   }
   shared_.sometimes.happened("a device was turned off");
@@ -133,6 +130,30 @@ void Wearable::cut_power_while_writing() {
   if (start_) disk_.arm(static_cast<unsigned>(chance_.below(3)), chance_.fork());
 }
 
+void Wearable::mend() {
+  disk_.disarm();
+  turn_on();
+}
+
+void Wearable::sleep() {
+  if (!start_ || time_.sleeps()) return;
+  time_.sleep();
+}
+
+/// What was due meanwhile is due now.
+void Wearable::wake(bool ticks_counted) {
+  if (!time_.sleeps()) return;
+  time_.wake(ticks_counted);
+  if (!ticks_counted) shared_.sometimes.happened("a clock stood while its device slept");
+  with([this](Start& start) { start.core.handle_timeout(time_.now()); });
+}
+
+void Wearable::step_clock(coap::Duration ahead) {
+  if (!start_ || time_.sleeps()) return;
+  time_.step(ahead);
+  shared_.sometimes.happened("a clock jumped ahead");
+}
+
 /// Whatever was in the device's memory is gone.
 void Wearable::forget() {
   const auto status = start_->recorder.status();
@@ -147,6 +168,7 @@ void Wearable::forget() {
   for (auto& [key, alarm] : book_->alarms)
     if (!alarm.durable && !alarm.acknowledged) alarm.excused = true;
   start_.reset();
+  wake(true);
   disk_.disarm();
   shared_.network.close(number_);
 }
@@ -155,7 +177,7 @@ void Wearable::forget() {
 
 template <class Work>
 void Wearable::with(Work work) {
-  if (!start_) return;
+  if (!start_ || time_.sleeps()) return;
   {
     const Disk::InUse use(disk_);
     work(*start_);
@@ -173,12 +195,22 @@ void Wearable::pump() {
   while (auto datagram = start_->core.poll_datagram())
     dead ? shared_.network.drop_up(number_, datagram->bytes)
          : shared_.network.send_up(number_, std::move(datagram->bytes));
-  start_->timer.set(start_->core.next_deadline());
+  const auto deadline = start_->core.next_deadline();
+  start_->timer.set(deadline ? std::optional(time_.when(*deadline)) : std::nullopt);
+}
+
+/// Of the look-up: once it is awake.
+void Wearable::take_addresses(std::weak_ptr<int> alive) {
+  shared_.clock.in(time_.sleeps() ? coap::Duration{1s} : coap::Duration{5ms}, [this, alive] {
+    if (alive.expired()) return;
+    if (time_.sleeps()) return take_addresses(alive);
+    with([this](Start& start) { start.core.handle_addresses(std::vector{Network::server()}, time_.now()); });
+  });
 }
 
 void Wearable::handle_datagram(std::uint32_t socket, coap::ByteView datagram) {
   if (socket != socket_) return;
-  with([&](Start& start) { start.core.handle_datagram(Network::server(), datagram, shared_.clock.now()); });
+  with([&](Start& start) { start.core.handle_datagram(Network::server(), datagram, time_.now()); });
 }
 
 // -- its wearer -------------------------------------------------------------------------------------------------------
@@ -207,9 +239,9 @@ void Wearable::measure() {
   if (samples_) {
     std::vector<double> samples(10);
     for (auto& sample : samples) sample = static_cast<double>(chance_.below(1000)) / 1000;
-    recorder.waveform("resp", samples, {});
+    recorder.waveform("resp", samples, recorder.tick());
   }
-  start_->core.nudge(shared_.clock.now());
+  start_->core.nudge(time_.now());
 }
 
 void Wearable::raise(const char* code) {
@@ -225,7 +257,7 @@ void Wearable::raise(const char* code) {
   if (why == Refusal::full) shared_.sometimes.happened("an alarm was refused: too many are owed");
   if (why == Refusal::unwritten) shared_.sometimes.happened("an alarm was unwritten");
   promise(before, why);
-  start_->core.nudge(shared_.clock.now());
+  start_->core.nudge(time_.now());
 }
 
 void Wearable::end_one() {
@@ -235,7 +267,7 @@ void Wearable::end_one() {
   const auto id = open.front();
   open.erase(open.begin());
   promise(before, start_->recorder.end(id, {}));
-  start_->core.nudge(shared_.clock.now());
+  start_->core.nudge(time_.now());
 }
 
 void Wearable::burst(unsigned alarms) {
@@ -255,7 +287,7 @@ void Wearable::take_off() {
   with([this](Start& start) {
     while (!start.open.empty()) end_one();
     start.recorder.conclude();
-    start.core.nudge(shared_.clock.now());
+    start.core.nudge(time_.now());
   });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // One device: the SDK's real recorder and core over a simulated channel, its real journal on a simulated disk, somebody
-// who wears it. It is turned on and off, killed, and loses its power.
+// who wears it. It is turned on and off, killed, loses its power, and has clocks of its own.
 
 #include <memory>
 #include <optional>
@@ -10,6 +10,7 @@
 #include "book.hpp"
 #include "chance.hpp"
 #include "clock.hpp"
+#include "device_time.hpp"
 #include "disk.hpp"
 #include "ledger.hpp"
 #include "link.hpp"
@@ -42,7 +43,14 @@ class Wearable {
   void fail_disk(unsigned count) {
     if (start_) disk_.fail(count);
   }
+  /// It is on, and what was planned for its disk is taken back.
+  void mend();
   bool is_on() const { return start_ != nullptr; }
+  /// Nothing happens on it, and what is sent to it is lost, until it wakes, or its power comes back.
+  void sleep();
+  void wake(bool ticks_counted);
+  /// Its ticks are so much ahead of what they were.
+  void step_clock(coap::Duration ahead);
 
   // -- its wearer
   /// So many conditions, some of them at once.
@@ -80,11 +88,14 @@ class Wearable {
   void raise(const char* code);
   void end_one();
   void forget();
+  coap::Instant ticks() const { return time_.of_ticks(shared_.clock.now()); }
+  void take_addresses(std::weak_ptr<int> alive);
   void promise(std::uint64_t after, Refusal refusal);
 
   std::size_t number_;
   Shared shared_;
   Chance chance_;
+  DeviceTime time_;
   Disk disk_;
   std::shared_ptr<Book> book_;
   Ledger ledger_;

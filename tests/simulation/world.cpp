@@ -11,6 +11,9 @@ namespace {
 
 /// What faults lead to, each of which has to be seen over many seeds.
 constexpr std::array consequences{
+    "a clock drifted by more than 50 ppm",
+    "a clock jumped ahead",
+    "a clock stood while its device slept",
     "a commit was done and not answered",
     "a commit was neither done nor answered",
     "a datagram had no session",
@@ -26,9 +29,13 @@ constexpr std::array consequences{
     "a device was killed",
     "a device was turned off",
     "a device dropped a set",
+    "a device was handed over while records waited",
+    "a handover waited for the database",
+    "a handover was written down late",
     "a journal failed",
     "a lane had no room for an alarm",
     "a notification was stale",
+    "a patient was discharged",
     "a reading was shed",
     "a reading waited for too long",
     "a record was a duplicate",
@@ -42,6 +49,7 @@ constexpr std::array consequences{
     "an alarm was unwritten",
     "ingest dropped a duplicate",
     "ingest sent again",
+    "nobody wore a device",
     "the database refused a commit",
     "the database was away",
     "the database was away for a moment",
@@ -68,6 +76,7 @@ World::World(const Run& run)
       chance_(run.seed),
       schedule_(schedule_of(run, chance_.fork())),
       database_(clock_, Chance(run.seed + 1'000'003), sometimes_),
+      wearers_(clock_, Chance(run.seed + 6'000'011), sometimes_, database_),
       storage_(clock_, Chance(run.seed + 2'000'003), sometimes_, trace_, database_),
       network_(
           clock_, Chance(run.seed + 3'000'017), sometimes_, trace_, run.devices,
@@ -125,6 +134,9 @@ Outcome World::play() {
 }
 
 void World::plan() {
+  std::vector<std::string> urns;
+  for (const auto& device : devices_) urns.push_back(device->urn());
+  wearers_.begin(urns);
   ingest_.start();
   for (const auto& device : devices_)
     clock_.in(chance_.between(coap::Duration{0}, coap::Duration{5s}), [&device = *device] { device.turn_on(); });
@@ -183,6 +195,18 @@ void World::begin(const Fault& fault) {
       return device.fail_disk(static_cast<unsigned>(fault.amount));
     case FaultKind::burst:
       return device.burst(static_cast<unsigned>(fault.amount));
+    case FaultKind::sleep:
+      return device.sleep();
+    case FaultKind::suspend:
+      return device.sleep();
+    case FaultKind::step_clock:
+      return device.step_clock(std::chrono::seconds{fault.amount});
+    case FaultKind::hand_over:
+      return hand_over(device, {});
+    case FaultKind::hand_over_late:
+      return hand_over(device, std::chrono::seconds{fault.amount});
+    case FaultKind::unworn:
+      return wearers_.take_off(device.urn());
     case FaultKind::kill_ingest:
       return ingest_.die();
     case FaultKind::stop_ingest:
@@ -214,6 +238,12 @@ void World::end(const Fault& fault) {
     case FaultKind::cut_power:
     case FaultKind::cut_power_writing:
       return devices_[number]->turn_on();
+    case FaultKind::sleep:
+      return devices_[number]->wake(true);
+    case FaultKind::suspend:
+      return devices_[number]->wake(false);
+    case FaultKind::unworn:
+      return hand_over(*devices_[number], {});
     case FaultKind::kill_ingest:
     case FaultKind::stop_ingest:
       return ingest_.start();
@@ -236,10 +266,17 @@ void World::end(const Fault& fault) {
   }
 }
 
+void World::hand_over(const Wearable& device, coap::Duration ago) {
+  const auto status = device.status().value_or(DeviceStatus{});
+  const bool waiting = status.sets_waiting + status.alarms_owed + ingest_.waiting() > 0;
+  sometimes_.happened("a device was handed over while records waited", waiting ? 1 : 0);
+  wearers_.hand_over(device.urn(), ago);
+}
+
 void World::heal() {
   for (std::size_t i = 0; i < devices_.size(); ++i) {
     network_.quality(i) = usual_[i];
-    devices_[i]->turn_on();
+    devices_[i]->mend();
   }
   storage_.start();
   database_.faults = {};

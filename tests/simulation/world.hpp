@@ -18,6 +18,7 @@
 #include "store.hpp"
 #include "trace.hpp"
 #include "wearable.hpp"
+#include "wearers.hpp"
 
 namespace wardlink::simulation {
 
@@ -54,6 +55,7 @@ class World {
   void heal();
   void break_streams(std::uint64_t times);
   void forge(const Fault& fault);
+  void hand_over(const Wearable& device, coap::Duration ago);
   void note_consequences();
 
   Run run_;
@@ -63,6 +65,7 @@ class World {
   Trace trace_;
   Schedule schedule_;
   Database database_;
+  Wearers wearers_;
   Storage storage_;
   Network network_;
   Ingest ingest_;
