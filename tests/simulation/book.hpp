@@ -48,6 +48,7 @@ class Book final : public Journal {
     const auto& [began, first_tick] = starts.at(boot);
     return std::chrono::milliseconds{first_tick} + (time.of_ticks(at) - began);
   }
+  coap::Instant began(std::uint64_t boot) const { return time.when_ticks_said(starts.at(boot).first).first; }
   /// When that start's clock truly said so: of a record, when it was measured.
   DeviceTime::Span measured(std::uint64_t boot, std::uint64_t tick_ms) const {
     const auto& [began, first_tick] = starts.at(boot);

@@ -17,6 +17,8 @@ std::string name(const storage::StoredRecord& row) {
   return name(row.device, {row.boot, row.sequence}) + " of stream " + std::to_string(static_cast<int>(row.stream));
 }
 
+auto key_of(const storage::StoredRecord& row) { return std::tie(row.device, row.boot, row.stream, row.sequence); }
+
 bool equal_content(const SequencedAlarm& booked, const storage::AlarmFact& stored) {
   return static_cast<int>(booked.event) == static_cast<int>(stored.event) && booked.alarm.code == stored.code &&
          static_cast<int>(booked.alarm.kind) == static_cast<int>(stored.kind) &&
@@ -90,6 +92,7 @@ void Oracle::look(storage::Instant measured_at, const storage::StoredLatest& lat
 
 void Oracle::compare(const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange) {
   ++compared_;
+  exchanges_[{device, boot}].push_back(exchange);
   const auto said = std::chrono::duration_cast<coap::Duration>(std::chrono::milliseconds{exchange.tick_ms});
   const Book& book = *books_.at(device);
   const auto off = said - book.clock(boot, exchange.at);
@@ -119,9 +122,13 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
   check_unique(rows.sets);
   check_unique(rows.alarms);
   check_unique(rows.runs);
+  check_instants(remembered_.sets, rows.sets);
+  check_instants(remembered_.alarms, rows.alarms);
+  check_instants(remembered_.runs, rows.runs);
   check_origin(rows);
   check_sets(devices, rows, ingest);
   check_latest(rows);
+  check_wearers(rows);
   if (ingest.waiting() != 0) violated("I8", std::to_string(ingest.waiting()) + " records still wait in ingest");
 }
 
@@ -151,13 +158,21 @@ void Oracle::check_lists(const std::vector<std::unique_ptr<Wearable>>& devices) 
 /// I2. Rows are sorted by their keys.
 template <class Rows>
 void Oracle::check_unique(const Rows& rows) {
-  const auto key = [](const storage::StoredRecord& row) {
-    return std::tie(row.device, row.boot, row.stream, row.sequence);
-  };
-  const auto same = [&](const auto& one, const auto& other) { return key(one) == key(other); };
+  const auto same = [&](const auto& one, const auto& other) { return key_of(one) == key_of(other); };
   for (auto at = std::adjacent_find(rows.begin(), rows.end(), same); at != rows.end();
        at = std::adjacent_find(at + 1, rows.end(), same))
     violated("I2", "stored twice: " + name(*at));
+}
+
+/// I2: what is stored stays, under the instant of its first time.
+template <class Rows>
+void Oracle::check_instants(const Rows& before, const Rows& rows) {
+  auto now = rows.begin();
+  for (const auto& row : before) {
+    while (now != rows.end() && key_of(*now) < key_of(row)) ++now;
+    if (now == rows.end() || key_of(*now) != key_of(row)) return violated("I2", "no longer stored: " + name(row));
+    if (now->measured_at != row.measured_at) violated("I2", "stored under another instant than before: " + name(row));
+  }
 }
 
 /// I4: each row is what its device generated, under its own start. Nobody else's record has the same content.
@@ -225,6 +240,119 @@ void Oracle::check_latest(const storage::StoredRows& rows) {
   if (rows.latest.size() != newest.size() || rows.latest.size() != shown_.size())
     violated("I6", "signs are stored and not shown");
   for (const auto& latest : rows.latest) look(newest[{latest.device, latest.sign}], latest);
+}
+
+// -- who wore it ------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// What a list shows, of any kind.
+struct Shown {
+  std::int64_t device_id;
+  std::uint64_t boot;
+  storage::Stream stream;
+  std::uint64_t sequence;
+  auto operator<=>(const Shown&) const = default;
+};
+
+std::uint64_t tick_of(const storage::AlarmCondition& alarm) {
+  return alarm.start ? *alarm.start_tick_ms : *alarm.end_tick_ms;
+}
+template <class Row>
+std::uint64_t tick_of(const Row& row) {
+  return row.tick_ms;
+}
+
+storage::Instant instant_of(const storage::AlarmCondition& alarm) { return alarm.at(); }
+template <class Row>
+storage::Instant instant_of(const Row& row) {
+  return row.measured_at;
+}
+
+}  // namespace
+
+/// TIME-2: what a patient's lists show was measured while the patient wore the device. I10: what surely was is not
+/// nobody's.
+void Oracle::check_wearers(const storage::StoredRows& rows) {
+  std::set<storage::Stream> waveforms;
+  for (const auto& run : rows.runs) waveforms.insert(run.stream);
+  std::map<std::string, std::int64_t> ids;
+  std::vector<Shown> shown;
+  const auto look_at = [&](const auto& list, const std::string& patient) {
+    for (const auto& row : list) {
+      if (row.stream == storage::Stream::storage) continue;
+      check_wearer(row, patient);
+      ids.emplace(row.device, row.device_id);
+      shown.push_back({row.device_id, row.boot, row.stream, row.sequence});
+    }
+  };
+  for (const auto& patient : wearers_.patients()) {
+    look_at(database_.readings_of(patient), patient);
+    for (const auto waveform : waveforms) look_at(database_.runs_of(patient, waveform), patient);
+    look_at(database_.alarms_of({storage::Subject::Kind::patient, patient}), patient);
+  }
+  std::ranges::sort(shown);
+  const auto look_for = [&](const auto& all) {
+    for (const auto& row : all)
+      if (!std::ranges::binary_search(shown, Shown{ids[row.device], row.boot, row.stream, row.sequence}))
+        check_wearer(row, "");
+  };
+  look_for(rows.sets);
+  look_for(rows.runs);
+  auto alarms = database_.alarms_of({});
+  std::erase_if(alarms, [](const auto& alarm) { return alarm.stream == storage::Stream::storage; });
+  look_for(alarms);
+  check_tiles(rows);
+}
+
+/// What stands on a wearer's tile.
+void Oracle::check_tiles(const storage::StoredRows& rows) {
+  std::map<std::pair<std::string, std::uint16_t>, storage::ReadingRow> latest;
+  for (const auto& row : rows.latest) {
+    const auto* set = books_.at(row.device)->set({row.boot, row.sequence});
+    if (set == nullptr) continue;  // I6 says so
+    auto& reading = latest[{row.device, row.sign}];
+    reading.device = row.device;
+    reading.boot = row.boot;
+    reading.sequence = row.sequence;
+    reading.tick_ms = set->tick_ms;
+    reading.measured_at = row.measured_at;
+  }
+  for (const auto& tile : database_.latest())
+    for (const auto& value : tile.values)
+      if (const auto shown = latest.find({tile.device, value.sign}); shown != latest.end() && !tile.patient.empty())
+        check_wearer(shown->second, tile.patient);
+}
+
+/// Where a clock is healthy. What is measured near a handover may be either's, or nobody's, as far as the clock is not
+/// known.
+template <class Row>
+void Oracle::check_wearer(const Row& row, const std::string& patient) {
+  const auto& book = *books_.at(row.device);
+  const auto& datings = database_.datings(row.device, row.boot);
+  if (datings.front().guessed || book.time.jumps(book.began(row.boot), clock_.now()).count > 0) return;
+  const auto truth = book.measured(row.boot, tick_of(row));
+  const auto since = std::chrono::abs(truth.last - exchanges_.at({row.device, row.boot}).front().at);
+  const auto uncertainty = datings.front().uncertainty + since / 5'000;  // drifts by up to 200 ppm
+  const auto what =
+      name(row.device, {row.boot, row.sequence}) + " of stream " + std::to_string(static_cast<int>(row.stream));
+  check_instant(what, instant_of(row), truth, uncertainty);
+  const auto near = 4s + 2 * std::max<coap::Duration>(uncertainty - 1s, coap::Duration{});
+  const auto wearers = wearers_.during(row.device, truth.first - near, truth.last + near);
+  if (std::ranges::find(wearers, patient) != wearers.end()) return;
+  if (!patient.empty()) return violated("TIME-2", "shown as another patient's: " + what);
+  if (wearers.size() == 1) violated("I10", "nobody's, though it is surely somebody's: " + what);
+}
+
+/// TIME-2
+void Oracle::check_instant(const std::string& what, storage::Instant stored, const DeviceTime::Span& truth,
+                           std::chrono::microseconds uncertainty) {
+  const auto first = database_.calendar() - (clock_.now() - truth.first);
+  const auto last = database_.calendar() - (clock_.now() - truth.last);
+  const auto off = std::max({first - stored, stored - last, std::chrono::microseconds{0}});
+  if (off <= uncertainty) return;
+  violated("TIME-2", "dated wrong by " + std::to_string(off.count()) + " us, said to be known to " +
+                         std::to_string(uncertainty.count()) + " us: " + what);
 }
 
 }  // namespace wardlink::simulation

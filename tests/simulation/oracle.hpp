@@ -1,5 +1,5 @@
 #pragma once
-// What must hold, whatever fails: I1 to I6, I8, LIFE-2 and TIME-4 (docs/testing.md, "The simulation").
+// What must hold, whatever fails: I1 to I6, I8, I10, LIFE-2, TIME-2 and TIME-4 (docs/testing.md, "The simulation").
 // Judged by the devices' books and the store's rows; counters are read for I3 alone, which is about counters.
 
 #include <cstdint>
@@ -14,12 +14,14 @@
 #include "ingest.hpp"
 #include "store.hpp"
 #include "wearable.hpp"
+#include "wearers.hpp"
 
 namespace wardlink::simulation {
 
 class Oracle {
  public:
-  Oracle(Database& database, const Clock& clock) : database_(database), clock_(clock) {}
+  Oracle(Database& database, const Wearers& wearers, const Clock& clock)
+      : database_(database), wearers_(wearers), clock_(clock) {}
 
   /// From now on each ACK of an alarm is compared with the database when it reaches the device.
   void watch(Wearable& device);
@@ -28,6 +30,8 @@ class Oracle {
   void look(storage::Instant measured_at, const storage::StoredLatest& latest);
   /// Ingest says what a device's clock said when: no farther from it than its uncertainty (TIME-4).
   void compare(const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange);
+  /// From now on, what is stored keeps the instant that it has.
+  void remember_instants() { remembered_ = database_.rows(); }
   /// What ought to run on threw an exception.
   void fallen(const char* why);
   /// The run is over, and the ward had time to heal.
@@ -49,13 +53,24 @@ class Oracle {
   void check_sets(const std::vector<std::unique_ptr<Wearable>>& devices, const storage::StoredRows& rows,
                   const Ingest& ingest);
   void check_latest(const storage::StoredRows& rows);
+  void check_wearers(const storage::StoredRows& rows);
+  void check_tiles(const storage::StoredRows& rows);
+  template <class Row>
+  void check_wearer(const Row& row, const std::string& patient);
+  void check_instant(const std::string& what, storage::Instant stored, const DeviceTime::Span& truth,
+                     std::chrono::microseconds uncertainty);
   template <class Rows>
   void check_unique(const Rows& rows);
+  template <class Rows>
+  void check_instants(const Rows& before, const Rows& rows);
 
   Database& database_;
+  const Wearers& wearers_;
   const Clock& clock_;
   std::uint64_t alarms_ = 0, compared_ = 0;
+  std::map<std::pair<std::string, std::uint64_t>, std::vector<ingest::ClockExchange>> exchanges_;  // by device and boot
   std::vector<std::string> violations_;
+  storage::StoredRows remembered_;
   std::map<std::string, const Book*> books_;                                      // by URN
   std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;  // by device and sign
 };

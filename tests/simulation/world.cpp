@@ -101,7 +101,7 @@ World::World(const Run& run)
                }},
               Chance(run.seed + 4'000'037), room_of(run)),
       overheard_(run.devices),
-      oracle_(database_, clock_) {
+      oracle_(database_, wearers_, clock_) {
   database_.on_shown = [this](auto measured_at, const auto& latest) { oracle_.look(measured_at, latest); };
   Chance devices(run.seed + 5'000'011);
   for (std::size_t i = 0; i < run.devices; ++i) {
@@ -274,6 +274,7 @@ void World::hand_over(const Wearable& device, coap::Duration ago) {
 }
 
 void World::heal() {
+  oracle_.remember_instants();
   for (std::size_t i = 0; i < devices_.size(); ++i) {
     network_.quality(i) = usual_[i];
     devices_[i]->mend();
