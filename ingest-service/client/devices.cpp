@@ -40,8 +40,9 @@ int list_devices(Session& session) {
   }
   Table table({{"DEVICE"}, {"WORN BY"}, {"PATIENT"}, {"HEARD", Align::right}, {"CREATED"}});
   walk([&](const v1::Device& device) {
+    const auto now = device.has_read_time() ? from_proto(device.read_time()) : session.now;
     table.add({device_urn(device.name()), device.patient_display_name(), device.patient(),
-               device.has_last_received_at() ? age_text(from_proto(device.last_received_at()), session.now) : "never",
+               device.has_last_received_at() ? age_text(from_proto(device.last_received_at()), now) : "never",
                to_text(from_proto(device.create_time()), session.zone)});
   });
   if (table.empty()) {

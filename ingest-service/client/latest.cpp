@@ -80,7 +80,8 @@ void print_table(Session& session, const v1::GetLatestResponse& response) {
   columns.push_back({"HEARD", Align::right});
   columns.push_back({"OPEN ALARMS"});
   Table table(std::move(columns));
-  for (const v1::LatestVitals& vitals : response.vitals()) table.add(row_of(vitals, signs, session.now));
+  for (const v1::LatestVitals& vitals : response.vitals())
+    table.add(row_of(vitals, signs, vitals.has_read_time() ? from_proto(vitals.read_time()) : session.now));
   table.print(session.out);
 }
 

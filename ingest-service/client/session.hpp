@@ -15,7 +15,7 @@ struct Session {
   std::ostream& err;
   bool json = false;  // protobuf JSON instead of tables
   Zone zone = Zone::local;
-  Instant now;  // when the command began; ages count from here
+  Instant now;  // when the command began; "-1h" and, at a server that says no time, ages count from here
 };
 
 }  // namespace wardlink::command_line

@@ -1,5 +1,6 @@
 #include "client/time_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -151,8 +152,7 @@ std::string to_text(Instant instant, Zone zone, int fraction) {
 }
 
 std::string age_text(Instant then, Instant now) {
-  const auto age = std::chrono::duration_cast<seconds>(now - then).count();
-  if (age < 0) return "-" + age_text(now, then);
+  const auto age = std::max<std::int64_t>(0, std::chrono::duration_cast<seconds>(now - then).count());
   if (age < 60) return std::to_string(age) + "s";
   if (age < 3'600) return std::to_string(age / 60) + "m";
   if (age < 86'400 * 2) return std::to_string(age / 3'600) + "h";

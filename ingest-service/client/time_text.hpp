@@ -23,7 +23,7 @@ std::optional<std::chrono::microseconds> parse_span(std::string_view text);
 /// 2026-03-01T12:00:00+01:00, or …Z in UTC; `fraction` digits of the second (0, 3 or 6).
 std::string to_text(Instant instant, Zone zone, int fraction = 0);
 
-/// The largest unit that fits: "0s", "59s", "12m", "3h", "9d"; "-" and so on for what lies in the future.
+/// The largest unit that fits: "0s", "59s", "12m", "3h", "9d"; "0s" for what lies in the future.
 std::string age_text(Instant then, Instant now);
 
 Instant from_proto(const google::protobuf::Timestamp& timestamp);

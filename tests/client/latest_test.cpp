@@ -71,6 +71,25 @@ TEST_F(Latest, AsksForOneDevice) {
   EXPECT_EQ(parent_, "devices/urn:dev:os:32473-a");
 }
 
+// TIME-5: ages count from the server's calendar, whatever this host's says, and are never negative.
+TEST_F(Latest, TakesAgesFromTheServersCalendar) {
+  vitals_.latest = [](const auto&, v1::GetLatestResponse& response) {
+    auto& worn = *response.add_vitals();
+    worn.set_device("devices/urn:dev:os:32473-a");
+    add_sign(worn, "hr", 72, "/min", 7200);
+    add_sign(worn, "spo2", 98, "%", 7190);  // yet to come
+    auto& alarm = *worn.add_alarms();
+    alarm.set_code("hr-high");
+    *alarm.mutable_start_time() = before_noon(7265);
+    *worn.mutable_last_received_at() = before_noon(7199);
+    *worn.mutable_read_time() = before_noon(7195);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(ask({"vitals", "latest"}).out,
+            "PATIENT  DEVICE              hr [/min]  age  spo2 [%]  age  HEARD  OPEN ALARMS\n"
+            "-        urn:dev:os:32473-a         72   5s        98   0s     4s  hr-high 1m\n");
+}
+
 // FAIR-2: a hospital's pages, each in its own order, are one table.
 TEST_F(Latest, FollowsThePagesToTheEndAndSortsThem) {
   std::vector<std::string> tokens;

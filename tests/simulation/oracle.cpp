@@ -74,16 +74,32 @@ void Oracle::watch(Wearable& device) {
   };
 }
 
+void Oracle::place(const storage::Session& start) { ordinals_[{start.device, start.boot}] = start.ordinal; }
+
 /// I6
-void Oracle::look(storage::Instant measured_at, const storage::StoredLatest& latest) {
+void Oracle::look(const storage::Record& set, const storage::StoredLatest& latest) {
+  const auto& session = *set.session;
+  auto& highest = highest_[{session.device, session.boot}];
+  const bool is_late = set.sequence < highest;
+  highest = std::max(highest, set.sequence);
+  check_shown(is_late ? Word{} : word_of(session.device, session.boot, set.sequence), latest);
+}
+
+Oracle::Word Oracle::word_of(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const {
+  const auto ordinal = ordinals_.find({device, boot});
+  return {ordinal == ordinals_.end() ? 0 : ordinal->second, boot, sequence};
+}
+
+/// I6. `said`: what the device is known to have said, {} = nothing new.
+void Oracle::check_shown(const Word& said, const storage::StoredLatest& latest) {
   const auto [at, is_first] = shown_.try_emplace({latest.device, latest.sign}, latest);
   auto& before = at->second;
-  if (!is_first && latest == before && measured_at <= latest.measured_at) return;
+  const auto word = word_of(latest.device, latest.boot, latest.sequence);
   const auto what = name(latest.device, {latest.boot, latest.sequence}) + ", sign " + std::to_string(latest.sign);
-  if (latest.measured_at < measured_at) violated("I6", "what is shown is not the newest that is stored: " + what);
-  const bool back =
-      latest.measured_at < before.measured_at || (latest.boot == before.boot && latest.sequence < before.sequence);
-  if (back) violated("I6", "what is shown went back: " + what);
+  if (word.is_before(said)) violated("I6", "what is shown is not what its device said last: " + what);
+  if (!is_first && latest == before) return;
+  if (word.is_before(word_of(before.device, before.boot, before.sequence)))
+    violated("I6", "what is shown went back: " + what);
   const auto book = books_.find(latest.device);
   if (book == books_.end() || !holds(book->second->set({latest.boot, latest.sequence}), latest))
     violated("I6", "what is shown was not measured: " + what);
@@ -229,17 +245,18 @@ void Oracle::check_sets(const std::vector<std::unique_ptr<Wearable>>& devices, c
                        " are counted");
 }
 
-/// I6: what is shown at the end is the newest that is stored.
+/// I6: what is shown at the end is what was said last.
 void Oracle::check_latest(const storage::StoredRows& rows) {
-  std::map<std::pair<std::string, std::uint16_t>, storage::Instant> newest;
-  for (const auto& row : rows.sets)
-    for (const auto sign : row.signs) {
-      auto& at = newest[{row.device, sign}];
-      at = std::max(at, row.measured_at);
-    }
-  if (rows.latest.size() != newest.size() || rows.latest.size() != shown_.size())
+  std::map<std::pair<std::string, std::uint16_t>, Word> last;
+  for (const auto& row : rows.sets) {
+    if (row.late) continue;
+    const auto word = word_of(row.device, row.boot, row.sequence);
+    for (const auto sign : row.signs)
+      if (auto& known = last[{row.device, sign}]; !word.is_before(known)) known = word;
+  }
+  if (rows.latest.size() != last.size() || rows.latest.size() != shown_.size())
     violated("I6", "signs are stored and not shown");
-  for (const auto& latest : rows.latest) look(newest[{latest.device, latest.sign}], latest);
+  for (const auto& latest : rows.latest) check_shown(last[{latest.device, latest.sign}], latest);
 }
 
 // -- who wore it ------------------------------------------------------------------------------------------------------

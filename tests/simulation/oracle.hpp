@@ -25,9 +25,11 @@ class Oracle {
 
   /// From now on each ACK of an alarm is compared with the database when it reaches the device.
   void watch(Wearable& device);
-  /// A commit was made of something measured at that instant: what is shown as current is not older, has not gone back,
-  /// and is what the device measured.
-  void look(storage::Instant measured_at, const storage::StoredLatest& latest);
+  /// A start was attached: its place among its device's.
+  void place(const storage::Session& start);
+  /// A set was committed: what is shown as current is what its device said last, has not gone back, and is what the
+  /// device measured.
+  void look(const storage::Record& set, const storage::StoredLatest& latest);
   /// Ingest says what a device's clock said when: no farther from it than its uncertainty (TIME-4).
   void compare(const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange);
   /// From now on, what is stored keeps the instant that it has.
@@ -45,6 +47,17 @@ class Oracle {
   std::uint64_t exchanges() const { return compared_; }
 
  private:
+  /// Of one value of a sign: its start's place among those that registered, and its sequence.
+  struct Word {
+    std::uint64_t ordinal = 0, boot = 0, sequence = 0;
+    /// Not known of two starts without a place.
+    bool is_before(const Word& other) const {
+      return ordinal != other.ordinal ? ordinal < other.ordinal : boot == other.boot && sequence < other.sequence;
+    }
+  };
+  Word word_of(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const;
+  void check_shown(const Word& said, const storage::StoredLatest& latest);
+
   void violated(const char* invariant, const std::string& what);
   void check_alarms(const Wearable& device,
                     const std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>>& stored);
@@ -71,8 +84,9 @@ class Oracle {
   std::map<std::pair<std::string, std::uint64_t>, std::vector<ingest::ClockExchange>> exchanges_;  // by device and boot
   std::vector<std::string> violations_;
   storage::StoredRows remembered_;
-  std::map<std::string, const Book*> books_;                                      // by URN
-  std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;  // by device and sign
+  std::map<std::string, const Book*> books_;                                           // by URN
+  std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;       // by device and sign
+  std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> ordinals_, highest_;  // by device and boot
 };
 
 }  // namespace wardlink::simulation

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "storage/rules/order.hpp"
-
 namespace wardlink::simulation {
 
 using storage::CommitKind;
@@ -24,6 +22,8 @@ class Database::Witness final : public storage::RecordWriter {
   storage::Instant calendar() override { return inner_->calendar(); }
   std::vector<storage::Attached> attach(std::span<const storage::AttachRequest> requests) override {
     auto attached = inner_->attach(requests);
+    for (const auto& each : attached)
+      if (each.session && database_.on_attached) database_.on_attached(*each.session);
     database_.committed({.kind = CommitKind::attach, .starts = {requests.begin(), requests.end()}}, {});
     return attached;
   }
@@ -192,8 +192,7 @@ void Database::show(const storage::Record& record) const {
   const auto* set = std::get_if<storage::MeasurementSet>(&record.body);
   if (set == nullptr || !record.session || !on_shown) return;
   for (const auto sign : set->signs)
-    if (const auto latest = store_.shown(record.session->device_id, sign))
-      on_shown(storage::measured_at(record), *latest);
+    if (const auto latest = store_.shown(record.session->device_id, sign)) on_shown(record, *latest);
 }
 
 }  // namespace wardlink::simulation

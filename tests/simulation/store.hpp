@@ -59,8 +59,10 @@ class Database {
 
   Database(const Clock& clock, Chance chance, Sometimes& sometimes);
 
-  /// Told at each commit, for each sign that a set in it holds: when that was measured, and what is shown now.
-  std::function<void(storage::Instant measured_at, const storage::StoredLatest& shown)> on_shown;
+  /// Told of each start that was attached.
+  std::function<void(const storage::Session& start)> on_attached;
+  /// Told at each commit, for each sign that a set in it holds: the set, and what is shown now.
+  std::function<void(const storage::Record& set, const storage::StoredLatest& shown)> on_shown;
 
   std::unique_ptr<storage::RecordWriter> open_writer();
   storage::StoredRows rows() const { return store_.rows(); }

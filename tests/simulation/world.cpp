@@ -102,7 +102,8 @@ World::World(const Run& run)
               Chance(run.seed + 4'000'037), room_of(run)),
       overheard_(run.devices),
       oracle_(database_, wearers_, clock_) {
-  database_.on_shown = [this](auto measured_at, const auto& latest) { oracle_.look(measured_at, latest); };
+  database_.on_attached = [this](const auto& start) { oracle_.place(start); };
+  database_.on_shown = [this](const auto& set, const auto& latest) { oracle_.look(set, latest); };
   Chance devices(run.seed + 5'000'011);
   for (std::size_t i = 0; i < run.devices; ++i) {
     usual_.push_back(

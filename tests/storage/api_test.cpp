@@ -1,6 +1,7 @@
 // The gRPC API over mutual TLS on a real PostgreSQL. GRPC-01, I9; 45 CFR 164.312(a)(1), (b), (d).
 
 #include <gmock/gmock.h>
+#include <google/protobuf/util/time_util.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -116,6 +117,9 @@ TEST_F(ApiTest, IngestAppendsAndCliniciansRead) {
   EXPECT_EQ(vitals.signs(0).value(), 37.6);
   EXPECT_EQ(vitals.signs(0).sign(), signs::find(signs::SignId{1})->wire);
   EXPECT_EQ(vitals.signs(0).measured_at().nanos(), 500'000'000);
+  const auto& age = vitals.signs(0).age();  // TIME-5
+  EXPECT_EQ(vitals.signs(0).measured_at() + age, vitals.read_time());
+  EXPECT_GE(age.seconds(), 0);
   EXPECT_EQ(vitals.open_alarms(), 1U);
   EXPECT_EQ(vitals.alarms(0).name(), std::string("devices/") + device + "/alarms/7-2-1");
 }

@@ -15,6 +15,7 @@ v1::Device to_proto(const DeviceRow& row) {
   device.set_patient(patient_name(row.patient));
   device.set_patient_display_name(row.patient_name);
   if (row.last_received_at) *device.mutable_last_received_at() = to_stamp(*row.last_received_at);
+  *device.mutable_read_time() = to_stamp(row.read_at);
   return device;
 }
 

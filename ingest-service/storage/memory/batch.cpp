@@ -104,14 +104,19 @@ void Batch::settle_alarms() {
 }
 
 void Batch::advance_latest() {
-  for (const auto& [key, newest] : newest_values(fresh_sets_)) {
+  std::vector<const Record*> current;
+  std::ranges::copy_if(fresh_sets_, std::back_inserter(current),
+                       [&](const Record* record) { return !is_late(record->sequence, watermark(*record)); });
+  for (const auto& [key, newest] : newest_values(current)) {
     const auto& record = *newest.record;
     const auto& set = std::get<MeasurementSet>(record.body);
     const LatestSign value{set.values[newest.index], set.qualities[newest.index], measured_at(record),
-                           record.received_at,       record.session->boot,        record.sequence};
+                           record.received_at,       record.session->boot,        record.sequence,
+                           record.session->ordinal};
     const auto [stored, is_first] = tables_.latest.try_emplace(key, value);
     const auto& old = stored->second;
-    if (!is_first && supersedes(age_of(record), {old.measured_at, old.boot, old.sequence})) stored->second = value;
+    if (!is_first && supersedes(word_of(record), {old.ordinal, old.boot, old.sequence, old.received_at}))
+      stored->second = value;
   }
 }
 

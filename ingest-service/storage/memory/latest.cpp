@@ -29,12 +29,20 @@ std::string wearer_of(const Tables& tables, std::int64_t device_id, const Latest
   return std::ranges::any_of(start.doubts, may_be) ? "" : patient_at(tables, device_id, value.measured_at);
 }
 
-/// Of what was measured on that wearer only; on nobody, where nobody wears it.
+/// Of what was measured on that wearer only; on nobody, where nobody wears it. Of what the device sent and what was
+/// posted by hand, which follows it, what was received last.
 void add_values(const Tables& tables, LatestRow& row) {
-  for (auto value = tables.latest.lower_bound({row.device_id, 0});
-       value != tables.latest.end() && value->first.first == row.device_id; ++value)
-    if (const auto& latest = value->second; wearer_of(tables, row.device_id, latest) == row.patient)
-      row.values.push_back({value->first.second, latest.value, latest.quality, latest.measured_at});
+  const LatestSign* shown = nullptr;
+  for (auto value = tables.latest.lower_bound({row.device_id, 0, false});
+       value != tables.latest.end() && value->first.device_id == row.device_id; ++value) {
+    const auto& [key, latest] = *value;
+    if (wearer_of(tables, row.device_id, latest) != row.patient) continue;
+    const bool of_device_too = key.manual && !row.values.empty() && row.values.back().sign == key.sign;
+    if (of_device_too && latest.received_at <= shown->received_at) continue;
+    if (of_device_too) row.values.pop_back();
+    row.values.push_back({key.sign, latest.value, latest.quality, latest.measured_at});
+    shown = &latest;
+  }
 }
 
 /// Of the device's first open alarms those of that wearer, and nobody's.
@@ -70,6 +78,7 @@ Page<LatestRow, std::int64_t> latest_rows(const Tables& tables, const Scope& sco
     row.patient = patient_at(tables, device, now);
     if (!row.patient.empty()) row.patient_name = tables.patients.at(row.patient).display_name;
     row.last_received_at = last_received_at(tables, device);
+    row.read_at = now;
     rows.push_back(std::move(row));
   }
   auto page = first_page<LatestRow, std::int64_t>(std::move(rows), limit, place_of);

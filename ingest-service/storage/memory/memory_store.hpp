@@ -31,7 +31,7 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
 
   /// All rows, as of now.
   StoredRows rows() const;
-  /// What is shown of one sign of a device. Empty: nothing yet.
+  /// What the device itself said last of a sign. Empty: nothing yet.
   std::optional<StoredLatest> shown(std::int64_t device_id, std::uint16_t sign) const;
   /// All that was audited, oldest first.
   std::vector<AuditFact> audited() const;

@@ -27,7 +27,7 @@ const Device& known_device(const Tables& tables, const std::string& urn) {
 }
 
 DeviceRow row_of(const Tables& tables, const Device& device, const AssignmentRow* worn) {
-  DeviceRow row{device.urn, device.created_at, "", "", last_received_at(tables, device.id)};
+  DeviceRow row{device.urn, device.created_at, "", "", last_received_at(tables, device.id), tables.now()};
   if (worn) {
     row.patient = worn->patient;
     row.patient_name = tables.patients.at(worn->patient).display_name;

@@ -59,8 +59,15 @@ using Latest = decltype(Tables::latest);
 
 StoredLatest stored(const Tables& tables, const Latest::value_type& latest) {
   const auto& [key, value] = latest;
-  return {tables.urns.at(key.first), key.second,        value.value, value.quality,
-          value.measured_at,         value.received_at, value.boot,  value.sequence};
+  return {tables.urns.at(key.device_id),
+          key.sign,
+          key.manual,
+          value.value,
+          value.quality,
+          value.measured_at,
+          value.received_at,
+          value.boot,
+          value.sequence};
 }
 
 void add_latest(const Tables& tables, StoredRows& rows) {
@@ -86,7 +93,7 @@ StoredRows MemoryStore::rows() const {
 
 std::optional<StoredLatest> MemoryStore::shown(std::int64_t device_id, std::uint16_t sign) const {
   const std::lock_guard lock(tables_->mutex);
-  const auto at = tables_->latest.find({device_id, sign});
+  const auto at = tables_->latest.find({device_id, sign, false});
   return at == tables_->latest.end() ? std::nullopt : std::optional(stored(*tables_, *at));
 }
 

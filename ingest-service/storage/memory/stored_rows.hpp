@@ -52,6 +52,7 @@ struct QuarantinedRecord {
 struct StoredLatest {
   std::string device;
   std::uint16_t sign = 0;
+  bool manual = false;  // posted by hand
   double value = 0;
   std::uint16_t quality = 0;
   Instant measured_at, received_at;
@@ -77,7 +78,7 @@ struct StoredStart {
 };
 
 /// Each list by device (its URN's bytes), then boot, stream and sequence; quarantine then by reason and payload, latest
-/// by device and sign.
+/// by device, sign and whether it was posted by hand.
 struct StoredRows {
   std::vector<StoredStart> starts;
   std::vector<StoredStream> streams;

@@ -79,7 +79,7 @@ struct LatestSign {
   double value = 0;
   std::uint16_t quality = 0;
   Instant measured_at, received_at;
-  std::uint64_t boot = 0, sequence = 0;
+  std::uint64_t boot = 0, sequence = 0, ordinal = 0;
 };
 
 struct Patient {
@@ -105,6 +105,7 @@ struct Tables {
   std::map<std::int64_t, std::string> urns;                        // by id
   std::map<std::pair<std::int64_t, std::uint64_t>, Start> starts;  // device, boot
   std::map<std::int64_t, std::vector<Registered>> registered;      // by device; late ones first, the newest last
+  std::uint64_t registrations = 0;                                 // the last one's ordinal
   std::map<StreamKey, StreamState> streams;
   Rows sets, alarms, runs;
   std::map<RecordKey, std::set<std::uint64_t>> ends;      // by the onset's key: sequences of those that end it
@@ -113,7 +114,7 @@ struct Tables {
   std::set<RecordKey> open_alarms;                        // onsets without an end
   std::map<RecordKey, Acknowledgement> acknowledgements;
   std::map<std::tuple<RecordKey, std::string, std::string>, Quarantined> quarantine;  // with reason, payload
-  std::map<std::pair<std::int64_t, std::uint16_t>, LatestSign> latest;                // device, sign
+  std::map<LatestKey, LatestSign> latest;
 
   std::set<std::string> wards;
   std::map<std::string, Patient> patients;                               // by id

@@ -13,6 +13,12 @@ namespace {
 /// As the database's column takes it.
 bool is_device(const std::string& urn) { return !urn.empty() && urn.size() <= 63 && is_text(urn); }
 
+void give_place(std::shared_ptr<const Session>& session, std::uint64_t ordinal) {
+  auto placed = *session;
+  placed.ordinal = ordinal;
+  session = std::make_shared<const Session>(std::move(placed));
+}
+
 }  // namespace
 
 Instant Writer::calendar() {
@@ -59,6 +65,8 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
     tables_.renew_doubts(start->session->device_id, *start);
   }
   register_starts(requests, attached);
+  for (auto& each : attached)
+    if (each.session) each.session = tables_.starts.at({each.session->device_id, each.session->boot}).session;
   return attached;
 }
 
@@ -87,6 +95,7 @@ void Writer::register_starts(std::span<const AttachRequest> requests, std::span<
     std::ranges::stable_sort(starts, {}, &Registered::at);
     for (auto& start : starts) {
       start.late = newest && start.at < newest->at && newest->recorded_at <= now;
+      if (!start.late) give_place(tables_.starts.at({device, start.boot}).session, ++tables_.registrations);
       known.insert(start.late ? known.begin() : known.end(), start);
     }
   }

@@ -35,6 +35,9 @@ struct Session {
   std::string device;      // URN
   std::uint64_t boot = 0;  // below 2^53
   Instant anchor{};        // in force: the first one of this boot
+  /// Its place among the device's starts that registered: the highest is the newest. 0: it has none, as it came late or
+  /// only debts and posts by hand tell of it.
+  std::uint64_t ordinal = 0;
 };
 
 /// The signs sampled together: parallel lists of the same length.

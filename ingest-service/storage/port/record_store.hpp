@@ -142,6 +142,7 @@ struct LatestRow {
   std::vector<AlarmCondition> alarms;  // open, highest priority first, then newest; at most 100
   std::uint64_t open_alarms = 0;       // how many there are; counted up to 1,000
   std::optional<Instant> last_received_at;
+  Instant read_at;  // by the store's calendar: ages count from here
 };
 
 /// The place of a record in the order of time; the next page begins behind it.

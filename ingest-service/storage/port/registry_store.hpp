@@ -14,6 +14,7 @@ struct DeviceRow {
   Instant created_at;
   std::string patient, patient_name;  // who wears it now; empty = nobody
   std::optional<Instant> last_received_at;
+  Instant read_at;  // by the store's calendar: ages count from here
 };
 
 struct Identifier {

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <span>
-#include <utility>
 
 #include "storage/port/record_store.hpp"
 
@@ -28,19 +27,30 @@ struct DatedRecord {
 /// that was stored before the record's batch, 0 = none.
 constexpr bool is_late(std::uint64_t sequence, std::uint64_t watermark) { return sequence <= watermark; }
 
-/// What decides which value of a sign is the latest.
-struct Age {
-  Instant measured_at;
-  std::uint64_t boot = 0, sequence = 0;
-  auto operator<=>(const Age&) const = default;
+/// What decides which value of a sign a device said last: no clock of the device does.
+struct Word {
+  std::uint64_t ordinal = 0, boot = 0, sequence = 0;
+  Instant received_at;
 };
-inline Age age_of(const Record& record) { return {measured_at(record), record.session->boot, record.sequence}; }
-
-/// Whether a value takes the place of the latest that is stored. Between two boots at the same instant the first stays.
-constexpr bool supersedes(const Age& value, const Age& stored) {
-  if (value.measured_at != stored.measured_at) return value.measured_at > stored.measured_at;
-  return value.boot == stored.boot && value.sequence > stored.sequence;
+inline Word word_of(const Record& record) {
+  return {record.session->ordinal, record.session->boot, record.sequence, record.received_at};
 }
+
+/// Whether a value that is not late takes the place of the latest that is stored: that of a newer start does, and of
+/// one start the higher sequence. Of two starts that have no place among the registered ones, what was received later.
+constexpr bool supersedes(const Word& value, const Word& stored) {
+  if (value.ordinal != stored.ordinal) return value.ordinal > stored.ordinal;
+  if (value.boot != stored.boot) return value.received_at > stored.received_at;
+  return value.sequence > stored.sequence;
+}
+
+/// What is posted by hand is kept apart from what the device sends.
+struct LatestKey {
+  std::int64_t device_id = 0;
+  std::uint16_t sign = 0;
+  bool manual = false;
+  auto operator<=>(const LatestKey&) const = default;
+};
 
 /// A value of a record's measurement set.
 struct SetValue {
@@ -48,7 +58,7 @@ struct SetValue {
   std::size_t index = 0;  // in the set's lists
 };
 
-/// The newest value of each (device, sign) in these records, whose bodies are measurement sets.
-std::map<std::pair<std::int64_t, std::uint16_t>, SetValue> newest_values(std::span<const Record* const> sets);
+/// The last value of each key in these records, none of which is late. Their bodies are measurement sets.
+std::map<LatestKey, SetValue> newest_values(std::span<const Record* const> sets);
 
 }  // namespace wardlink::storage

@@ -24,6 +24,8 @@ google::protobuf::Duration to_duration(microseconds length) {
   return duration;
 }
 
+google::protobuf::Duration to_age(Instant at, Instant now) { return to_duration(std::max(now - at, microseconds{0})); }
+
 namespace {
 
 constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;

@@ -14,6 +14,8 @@ namespace wardlink::storage {
 google::protobuf::Timestamp to_stamp(Instant at);
 /// Not negative.
 google::protobuf::Duration to_duration(std::chrono::microseconds length);
+/// How long ago an instant was; 0 of one that is yet to come.
+google::protobuf::Duration to_age(Instant at, Instant now);
 /// It lies in the years 1 to 9999.
 bool in_calendar(Instant at);
 /// Nothing when it is outside of the years 1 to 9999, or malformed.

@@ -182,10 +182,12 @@ v1::LatestVitals to_proto(const LatestRow& row) {
     sign.set_unit(sign_unit(value.sign));
     sign.set_implausible(implausible(value.quality));
     *sign.mutable_measured_at() = to_stamp(value.measured_at);
+    *sign.mutable_age() = to_age(value.measured_at, row.read_at);
   }
   vitals.set_open_alarms(static_cast<std::uint32_t>(std::max(row.open_alarms, row.alarms.size())));
   for (const auto& alarm : row.alarms) *vitals.add_alarms() = to_proto(alarm);
   if (row.last_received_at) *vitals.mutable_last_received_at() = to_stamp(*row.last_received_at);
+  *vitals.mutable_read_time() = to_stamp(row.read_at);
   return vitals;
 }
 

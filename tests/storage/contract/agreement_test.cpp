@@ -277,15 +277,18 @@ class RuleTest : public testing::Test {
 TEST_F(RuleTest, PostgresTakesForLatestWhatSupersedes) {
   std::mt19937 random(6);
   std::vector<std::shared_ptr<const Session>> starts;
-  for (std::uint64_t boot = 1; boot <= 3; ++boot) starts.push_back(writer->attach({device, boot, anchor}).session);
+  const std::vector<AttachRequest> unregistered{{device, 1, anchor}, {device, 2, anchor}};
+  for (auto& start : writer->at_boots(unregistered)) starts.push_back(start);
+  for (std::uint64_t boot = 3; boot <= 4; ++boot) starts.push_back(writer->attach({device, boot, anchor}).session);
   std::optional<Record> expected;
-  std::uint64_t high = 100;
-  for (int i = 0; i < 200; ++i) {
-    // Few instants, so that many are the same.
-    auto record = set(starts[random() % 3], random() % 2 == 0 ? ++high : 1 + random() % 100, random() % 8);
+  std::uint64_t high = 0;
+  for (std::size_t i = 0; i < 200; ++i) {
+    // The starts one after the other, so that each has its time; few instants, so that many are the same.
+    auto record = set(starts[random() % (1 + i / 50)], ++high, random() % 8);
+    record.received_at += std::chrono::seconds(random() % 8);
     std::get<MeasurementSet>(record.body).values = {static_cast<double>(i)};
-    if (writer->append(std::vector{record}).front() != RecordResult::committed) continue;
-    if (!expected || supersedes(age_of(record), age_of(*expected))) expected = record;
+    ASSERT_EQ(writer->append(std::vector{record}).front(), RecordResult::committed);
+    if (!expected || supersedes(word_of(record), word_of(*expected))) expected = record;
     const auto latest = store.latest({}, {}).at(0).values.at(0);
     ASSERT_EQ(latest.value, std::get<MeasurementSet>(expected->body).values[0]) << "after record " << i;
     ASSERT_EQ(latest.measured_at, measured_at(*expected));

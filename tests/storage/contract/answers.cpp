@@ -76,7 +76,7 @@ std::string told(const AggregateRow& row) {
 std::string told(const LatestRow& row) {
   std::ostringstream out;
   out << row.device << " " << row.device_id << " of " << row.patient << " " << row.patient_name << " received "
-      << text(row.last_received_at) << " open " << row.open_alarms << "\n";
+      << text(row.last_received_at) << " open " << row.open_alarms << " read " << text(row.read_at) << "\n";
   for (const auto& value : row.values)
     out << "  sign " << value.sign << " = " << value.value << " quality " << value.quality << " at "
         << text(value.measured_at) << "\n";

@@ -168,6 +168,7 @@ StoredLatest read_latest(Columns& next) {
   StoredLatest latest;
   latest.device = next.text();
   latest.sign = next.number<std::uint16_t>();
+  latest.manual = next.truth();
   latest.value = next.number<double>();
   latest.quality = next.number<std::uint16_t>();
   latest.measured_at = next.instant();
@@ -208,8 +209,8 @@ std::string key_of(const QuarantinedRecord& row) {
 
 std::string key_of(const StoredLatest& row) {
   std::ostringstream key;
-  key << row.device << " sign " << row.sign << " = " << row.value << " of boot " << row.boot << " sequence "
-      << row.sequence;
+  key << row.device << " sign " << row.sign << (row.manual ? " by hand = " : " = ") << row.value << " of boot "
+      << row.boot << " sequence " << row.sequence;
   return key.str();
 }
 
@@ -249,8 +250,9 @@ StoredRows postgres_rows(const std::string& connection) {
       "x.boot_id, x.stream, x.sequence, x.reason, encode(x.payload, 'hex'), x.resource, micros(x.received_at), x.seen",
       "quarantine", record_order + ", x.reason COLLATE \"C\", x.payload", read_quarantined);
   rows.latest = read_all<StoredLatest>(
-      sql, "x.sign_id, x.value, x.quality, micros(x.measured_at), micros(x.received_at), x.boot_id, x.sequence",
-      "latest", "x.sign_id", read_latest);
+      sql,
+      "x.sign_id, x.manual, x.value, x.quality, micros(x.measured_at), micros(x.received_at), x.boot_id, x.sequence",
+      "latest", "x.sign_id, x.manual", read_latest);
   return rows;
 }
 

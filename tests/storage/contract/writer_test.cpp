@@ -182,24 +182,106 @@ TEST_P(WriterContract, EveryDoubleComesBackExactly) {
   EXPECT_EQ(latest(), values.back());
 }
 
-TEST_P(WriterContract, LatestMovesForwardsOnly) {  // OBS-02, I6
+// TIME-5, OBS-02, I6
+TEST_P(WriterContract, LatestIsTheHighestSequenceOfAStart) {
   append(set(2, 2000, 80));
-  append(set(1, 1000, 60));
+  append(set(1, 3000, 60));
   EXPECT_EQ(latest(), 80);
-  append({set(3, 3000, 81), set(4, 2500, 70)});
+  append({set(4, 1000, 81), set(3, 5000, 70)});
   EXPECT_EQ(latest(), 81);
-  EXPECT_EQ(records.latest({}, {}).at(0).values.at(0).measured_at, anchor + 3000ms);
+  EXPECT_EQ(records.latest({}, {}).at(0).values.at(0).measured_at, anchor + 1000ms);
   EXPECT_EQ(tenant->rows().sets.size(), 4U);
 }
 
-TEST_P(WriterContract, OfOneInstantTheHigherSequenceIsLatestAndTheFirstBootStays) {  // I6
-  append({set(2, 1000, 80), set(1, 1000, 60)});
+// TIME-5: what comes late is no news of any sign.
+TEST_P(WriterContract, WhatIsLateIsNeverLatest) {
+  append(set(3, 3000, 80));
+  append(set(2, 2000, 97, nullptr, 2));
+  const auto row = records.latest({}, {}).at(0);
+  ASSERT_EQ(row.values.size(), 1U);
+  EXPECT_EQ(row.values[0].sign, 1);
+}
+
+// TIME-5: the device's clock jumps, goes back or stands still; what it says next is shown.
+TEST_P(WriterContract, NoTickHoldsTheLatestBack) {
+  append(set(1, 1000, 70));
+  append(set(2, 1000 + 86'400'000, 71));  // a day ahead
+  append(set(3, 2000, 72));
+  EXPECT_EQ(latest(), 72);
+  append({set(4, 2000, 73), set(5, 0, 74)});
+  EXPECT_EQ(latest(), 74);
+}
+
+// TIME-5: of a newer start, whatever its anchor says.
+TEST_P(WriterContract, NoClockOfAnEarlierStartHoldsTheLatestBack) {
+  append(set(9, 9000 + 86'400'000, 70));
+  const auto later = writer->attach({device_a, 8, anchor - 1h}).session;
+  append(set(1, 1000, 80, later));
   EXPECT_EQ(latest(), 80);
-  append(set(3, 1000, 81));
-  EXPECT_EQ(latest(), 81);
-  append(set(9, 1000, 50, attach(device_a, 8)));
-  append(set(9, 1000, 40, attach(device_a, 6)));
-  EXPECT_EQ(latest(), 81);
+  append(set(10, 10'000 + 86'400'000, 71));  // the earlier one's, which comes behind it
+  EXPECT_EQ(latest(), 80);
+}
+
+// TIME-5: starts are in the order in which they registered, however they are told of.
+TEST_P(WriterContract, AStartThatWasToldOfLateIsNeverTheLatest) {
+  const auto now = writer->calendar();
+  const auto shown = [&] { return records.latest({}, {Subject::Kind::device, device_b}).at(0).values.at(0).value; };
+  append(set(1, 1000, 90, writer->attach({device_b, 9, anchor, {}, now - 1min}).session));
+  append(set(5, 5000, 80, writer->attach({device_b, 8, anchor, {}, now - 2min}).session));
+  EXPECT_EQ(shown(), 90);
+  const std::vector<AttachRequest> debts{{device_b, 12, anchor}};
+  append(set(6, 6000, 85, writer->at_boots(debts).front()));
+  EXPECT_EQ(shown(), 90);
+  // Named again on another stream it has the place that it had.
+  append(set(2, 500, 91, writer->attach({device_b, 9, anchor, {}, now}).session));
+  EXPECT_EQ(shown(), 91);
+}
+
+// TIME-5: until a start has registered, what was received last.
+TEST_P(WriterContract, OfStartsWithoutAPlaceTheLastReceivedIsLatest) {
+  const std::vector<AttachRequest> starts{{device_b, 4, anchor}, {device_b, 3, anchor + 1h}};
+  const auto sessions = writer->at_boots(starts);
+  const auto shown = [&] { return records.latest({}, {Subject::Kind::device, device_b}).at(0).values.at(0).value; };
+  auto early = set(5, 5000, 60, sessions[1]), later = set(1, 1000, 61, sessions[0]);
+  later.received_at += 1s;
+  append({later, early});
+  EXPECT_EQ(shown(), 61);
+  auto last = set(6, 0, 62, sessions[1]);
+  last.received_at += 2s;
+  append(last);
+  EXPECT_EQ(shown(), 62);
+  append(set(1, 1000, 63, attach(device_b)));
+  EXPECT_EQ(shown(), 63);
+}
+
+// TIME-5: of what the device sends and what people post the last received; neither takes the other's place.
+TEST_P(WriterContract, WhatIsPostedByHandStandsBesideWhatTheDeviceSends) {
+  const auto hand = writer->attach({device_a, 99, anchor, {}, {}, true}).session;
+  auto posted = set(1, 7'200'000, 120, hand);  // claims to be measured much later
+  posted.stream = Stream::manual;
+  append(posted);
+  EXPECT_EQ(latest(), 120);
+  append(set(1, 1000, 70));  // received at the same instant: the device's
+  EXPECT_EQ(latest(), 70);
+  posted = set(2, 2000, 121, hand);
+  posted.stream = Stream::manual;
+  posted.received_at += 1ms;
+  append(posted);
+  EXPECT_EQ(latest(), 121);
+  auto next = set(2, 2000, 71);
+  next.received_at += 2ms;
+  append(next);
+  EXPECT_EQ(latest(), 71);
+  EXPECT_EQ(tenant->rows().latest.size(), 2U);
+}
+
+// TIME-5: ages count from the store's calendar.
+TEST_P(WriterContract, TheLatestSaysWhenItWasRead) {
+  append(set(1, 1000, 70));
+  const auto before = writer->calendar();
+  const auto read = records.latest({}, {}).at(0).read_at;
+  EXPECT_LE(before, read);
+  EXPECT_LE(read, writer->calendar());
 }
 
 TEST_P(WriterContract, LateIsWhatComesBehindAHigherSequence) {

@@ -36,21 +36,23 @@ const char* looked_at(Subject::Kind kind) {
 // $5 scope, $6 limit. Who wears each device now.
 std::string wearers(Subject::Kind kind) {
   return "SELECT d.device_id, d.urn, p.patient_id, p.display_name, micros(" + std::string(last_received_at) +
-         ") FROM (" + looked_at(kind) +
+         "), micros((SELECT calendar())) FROM (" + looked_at(kind) +
          ") d LEFT JOIN assignment a ON a.device_id = d.device_id AND upper_inf(a.recorded)"
          "  AND a.held @> (SELECT calendar())"
          " LEFT JOIN patient p ON p.patient_id = a.patient_id"
          " WHERE ($5 = '' OR p.ward_id = ANY (NULLIF($5, '')::text[])) ORDER BY d.device_id LIMIT $6";
 }
 
-// $1 devices, $2 who wears each now. Of what was measured on that wearer only; on nobody, where nobody wears it.
+// $1 devices, $2 who wears each now. Of what was measured on that wearer only; on nobody, where nobody wears it. Of
+// what the device sent and what was posted by hand what was received last.
 constexpr const char* values =
-    "SELECT l.device_id, l.sign_id, l.value, l.quality, micros(l.measured_at)"
+    "SELECT DISTINCT ON (l.device_id, l.sign_id) l.device_id, l.sign_id, l.value, l.quality, micros(l.measured_at)"
     " FROM unnest($1::bigint[], $2::uuid[]) k(device_id, patient_id) JOIN latest l ON l.device_id = k.device_id"
     " LEFT JOIN assignment worn ON worn.device_id = l.device_id AND upper_inf(worn.recorded)"
     "   AND worn.held @> l.measured_at AND NOT EXISTS (SELECT FROM doubt q WHERE q.device_id = l.device_id"
     "     AND q.boot_id = l.boot_id AND q.since <= l.measured_at AND q.until > l.measured_at)"
-    " WHERE worn.patient_id IS NOT DISTINCT FROM k.patient_id ORDER BY l.device_id, l.sign_id";
+    " WHERE worn.patient_id IS NOT DISTINCT FROM k.patient_id"
+    " ORDER BY l.device_id, l.sign_id, l.received_at DESC, l.manual";
 
 /// Values and open alarms of the rows.
 void complete(pqxx::work& tx, std::vector<LatestRow>& rows) {
@@ -95,6 +97,7 @@ Page<LatestRow, std::int64_t> postgres::latest_rows(pqxx::work& tx, const Scope&
     latest.patient = row[2].as<std::string>("");
     latest.patient_name = row[3].as<std::string>("");
     latest.last_received_at = optional_instant(row[4]);
+    latest.read_at = read_instant(row[5].c_str());
     page.push_back(std::move(latest));
   }
   if (!page.next && scope) {

@@ -20,7 +20,7 @@ constexpr std::size_t most_looked_at = 2000;  // devices a call
 // Of devices d, $1 scope. A scoped subject sees its patients' devices and those that nobody wears.
 std::string device_rows(const std::string& devices) {
   return "SELECT d.urn, micros(d.created_at), p.patient_id, p.display_name, micros(" + std::string(last_received_at) +
-         ") FROM (" + devices +
+         "), micros((SELECT calendar())) FROM (" + devices +
          ") d LEFT JOIN assignment a ON a.device_id = d.device_id AND upper_inf(a.recorded)"
          "  AND a.held @> (SELECT calendar())"
          " LEFT JOIN patient p ON p.patient_id = a.patient_id"
@@ -33,8 +33,8 @@ const std::string device_page =
 const std::string one_device = device_rows("SELECT * FROM device WHERE urn = $2");
 
 DeviceRow read_device(const pqxx::row& row) {
-  return {row[0].as<std::string>(), read_instant(row[1].c_str()), row[2].as<std::string>(""),
-          row[3].as<std::string>(""), optional_instant(row[4])};
+  return {row[0].as<std::string>(),   read_instant(row[1].c_str()), row[2].as<std::string>(""),
+          row[3].as<std::string>(""), optional_instant(row[4]),     read_instant(row[5].c_str())};
 }
 
 /// Locks the device, so that its assignments change one after the other. Alarms are still appended meanwhile.
@@ -132,7 +132,8 @@ DeviceRow PostgresStore::create_device(const std::string& urn) {
     const auto made =
         tx.exec_params("INSERT INTO device (urn) VALUES ($1) ON CONFLICT DO NOTHING RETURNING micros(created_at)", urn);
     if (made.empty()) throw StoreError(Kind::exists, "devices/" + urn + " exists already");
-    return DeviceRow{urn, read_instant(made[0][0].c_str()), "", "", {}};
+    const auto created = read_instant(made[0][0].c_str());
+    return DeviceRow{urn, created, "", "", {}, created};
   });
 }
 

@@ -150,7 +150,8 @@ void Batch::settle_repeated() {
 
 void Batch::advance_latest() {
   std::vector<const Record*> fresh;
-  for (const auto index : part_of(sets()).fresh) fresh.push_back(records_[index]);
+  for (const auto index : part_of(sets()).fresh)
+    if (!streams_.is_late(*records_[index])) fresh.push_back(records_[index]);
   postgres::advance_latest(tx_, fresh);
 }
 

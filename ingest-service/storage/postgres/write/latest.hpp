@@ -8,8 +8,8 @@
 
 namespace wardlink::storage::postgres {
 
-/// Where these records, which are measurement sets, have newer values than those that are the latest. Throws what pqxx
-/// throws.
+/// Where these records, which are measurement sets and not late, have values that the device said after those that are
+/// the latest. Throws what pqxx throws.
 void advance_latest(pqxx::work& tx, std::span<const Record* const> sets);
 
 }  // namespace wardlink::storage::postgres

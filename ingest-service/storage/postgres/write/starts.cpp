@@ -17,6 +17,7 @@ struct Start {
   std::optional<Instant> anchor;
   std::optional<ClockExchange> moved, last;  // the last exchange that moved it, and the last one
   bool registered = false;
+  std::uint64_t ordinal = 0;  // as Session's
 };
 
 /// A request and what is known of its start.
@@ -57,7 +58,7 @@ namespace sql {
 // The last exchange that moved a start, and the last one; NULL for what is not there.
 const Statement find_starts{
     "find_starts",
-    "SELECT k.place - 1, d.device_id, micros(b.anchor), g.device_id IS NOT NULL, m.tick_ms, micros(m.anchor),"
+    "SELECT k.place - 1, d.device_id, micros(b.anchor), g.late, g.ordinal, m.tick_ms, micros(m.anchor),"
     " m.uncertainty_micros, m.from_tick, c.tick_ms, micros(c.anchor), c.uncertainty_micros, c.from_tick FROM " +
         names.rows_with_place() +
         " LEFT JOIN device d ON d.urn = k.urn"
@@ -88,7 +89,7 @@ const Statement register_starts{
         " CROSS JOIN LATERAL (SELECT least(instant(x.registered_at), c.now) AS at) y"
         " LEFT JOIN LATERAL (SELECT s.registered_at, s.recorded_at FROM registered_start s"
         "   WHERE s.device_id = x.device_id AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n ON true"
-        " ORDER BY x.device_id, y.at, x.place ON CONFLICT DO NOTHING RETURNING device_id"};
+        " ORDER BY x.device_id, y.at, x.place ON CONFLICT DO NOTHING RETURNING device_id, boot_id, late, ordinal"};
 const Statement watermarks{"watermarks", "SELECT k.place - 1, s.stream, s.high_sequence FROM " +
                                              sessions.rows_with_place() +
                                              " JOIN stream_state s ON s.device_id = k.device_id"
@@ -126,9 +127,7 @@ class Starts {
     look_up();
     const auto changing = those([](const Row& row) { return !row.start.registered || row.news(); });
     lock_devices(tx_, ids_of(changing));
-    begin();
-    if (!changing.empty()) find();
-    return std::move(rows_);
+    return begun(!changing.empty());
   }
 
   static std::vector<StartKey> keys_of(const std::vector<Row>& rows) {
@@ -143,9 +142,10 @@ class Starts {
       Start& start = rows_.at(row[0].as<std::size_t>()).start;
       start.device_id = Type<std::optional<std::int64_t>>::get(row[1]);
       start.anchor = Type<std::optional<Instant>>::get(row[2]);
-      start.registered = row[3].as<bool>();
-      start.moved = read_exchange(row, 4);
-      start.last = read_exchange(row, 8);
+      start.registered = !row[3].is_null();
+      start.ordinal = row[3].as<bool>(true) ? 0 : row[4].as<std::uint64_t>();
+      start.moved = read_exchange(row, 5);
+      start.last = read_exchange(row, 9);
     }
   }
 
@@ -161,8 +161,9 @@ class Starts {
     if (take_devices_in()) find();
   }
 
-  std::vector<Row> begun() {
-    if (begin()) find();
+  /// `waited`: for a lock, so that another transaction may have changed a start meanwhile.
+  std::vector<Row> begun(bool waited = false) {
+    if (begin() || waited) find();
     return std::move(rows_);
   }
 
@@ -194,7 +195,8 @@ std::shared_ptr<const Session> session_of(const Row& row) {
   return std::make_shared<const Session>(Session{.device_id = row.start.device_id.value(),
                                                  .device = row.request->device,
                                                  .boot = row.request->boot,
-                                                 .anchor = row.start.anchor.value()});
+                                                 .anchor = row.start.anchor.value(),
+                                                 .ordinal = row.start.ordinal});
 }
 
 /// Where a start is asked for twice, the later request says its clock.
@@ -216,13 +218,21 @@ void take_exchanges_in(pqxx::work& tx, const std::vector<Row>& rows) {
 bool is_to_register(const Row& row) { return !row.start.registered && !row.request->by_hand; }
 
 /// What registers for the first time is mostly its device's newest start: what earlier ones assert ends.
-void register_starts(pqxx::work& tx, const std::vector<Row>& rows) {
+void register_starts(pqxx::work& tx, std::vector<Row>& rows) {
   std::vector<Row> fresh;
   std::ranges::copy_if(rows, std::back_inserter(fresh), is_to_register);
   if (fresh.empty()) return;
   std::set<std::int64_t> registered;
-  for (const auto row : run(tx, sql::register_starts, registrations.arrays(fresh)))
-    registered.insert(row[0].as<std::int64_t>());
+  std::map<std::pair<std::int64_t, std::uint64_t>, std::uint64_t> ordinals;
+  for (const auto row : run(tx, sql::register_starts, registrations.arrays(fresh))) {
+    const auto device_id = row[0].as<std::int64_t>();
+    registered.insert(device_id);
+    if (!row[2].as<bool>())
+      ordinals.emplace(std::pair(device_id, row[1].as<std::uint64_t>()), row[3].as<std::uint64_t>());
+  }
+  for (auto& row : rows)
+    if (const auto at = ordinals.find({row.start.device_id.value(), row.request->boot}); at != ordinals.end())
+      row.start.ordinal = at->second;
   const std::vector ids(registered.begin(), registered.end());
   settle_devices(tx, ids);
   raise_restarting(tx, ids);
@@ -244,11 +254,11 @@ std::vector<std::shared_ptr<const Session>> open_starts(pqxx::work& tx, std::spa
 }
 
 std::vector<Attached> attach_starts(pqxx::work& tx, std::span<const AttachRequest> requests) {
-  const auto rows = Starts(tx, requests).open_to_attach();
-  std::vector<Attached> attached;
-  for (const auto& row : rows) attached.push_back({session_of(row), {}});
+  auto rows = Starts(tx, requests).open_to_attach();
   take_exchanges_in(tx, rows);
   register_starts(tx, rows);
+  std::vector<Attached> attached;
+  for (const auto& row : rows) attached.push_back({session_of(row), {}});
   read_watermarks(tx, attached);
   return attached;
 }
