@@ -288,37 +288,28 @@ storage::Instant instant_of(const Row& row) {
 
 }  // namespace
 
-/// TIME-2: what a patient's lists show was measured while the patient wore the device. I10: what surely was is not
-/// nobody's.
+/// By what people's lists show: of patients, of devices.
 void Oracle::check_wearers(const storage::StoredRows& rows) {
+  for (const auto& start : rows.starts) exchanged_[{start.device, start.boot}] = start.exchanges;
   std::set<storage::Stream> waveforms;
   for (const auto& run : rows.runs) waveforms.insert(run.stream);
-  std::map<std::string, std::int64_t> ids;
-  std::vector<Shown> shown;
+  std::set<Shown> shown;
   const auto look_at = [&](const auto& list, const std::string& patient) {
     for (const auto& row : list) {
-      if (row.stream == storage::Stream::storage) continue;
+      const Shown key{row.device_id, row.boot, row.stream, row.sequence};
+      if (row.stream == storage::Stream::storage || (patient.empty() && shown.contains(key))) continue;
       check_wearer(row, patient);
-      ids.emplace(row.device, row.device_id);
-      shown.push_back({row.device_id, row.boot, row.stream, row.sequence});
+      if (!patient.empty()) shown.insert(key);
     }
   };
-  for (const auto& patient : wearers_.patients()) {
-    look_at(database_.readings_of(patient), patient);
-    for (const auto waveform : waveforms) look_at(database_.runs_of(patient, waveform), patient);
-    look_at(database_.alarms_of({storage::Subject::Kind::patient, patient}), patient);
-  }
-  std::ranges::sort(shown);
-  const auto look_for = [&](const auto& all) {
-    for (const auto& row : all)
-      if (!std::ranges::binary_search(shown, Shown{ids[row.device], row.boot, row.stream, row.sequence}))
-        check_wearer(row, "");
+  const auto look_at_all = [&](const storage::Subject& subject, const std::string& patient) {
+    look_at(database_.readings_of(subject), patient);
+    for (const auto waveform : waveforms) look_at(database_.runs_of(subject, waveform), patient);
+    look_at(database_.alarms_of(subject), patient);
   };
-  look_for(rows.sets);
-  look_for(rows.runs);
-  auto alarms = database_.alarms_of({});
-  std::erase_if(alarms, [](const auto& alarm) { return alarm.stream == storage::Stream::storage; });
-  look_for(alarms);
+  for (const auto& patient : wearers_.patients()) look_at_all({storage::Subject::Kind::patient, patient}, patient);
+  for (const auto& [urn, book] : books_)
+    if (database_.knows(urn)) look_at_all({storage::Subject::Kind::device, urn}, "");
   check_tiles(rows);
 }
 
@@ -334,6 +325,7 @@ void Oracle::check_tiles(const storage::StoredRows& rows) {
     reading.sequence = row.sequence;
     reading.tick_ms = set->tick_ms;
     reading.measured_at = row.measured_at;
+    reading.uncertainty = std::chrono::hours{24};  // what is shown states none
   }
   for (const auto& tile : database_.latest())
     for (const auto& value : tile.values)
@@ -341,27 +333,53 @@ void Oracle::check_tiles(const storage::StoredRows& rows) {
         check_wearer(shown->second, tile.patient);
 }
 
-/// Where a clock is healthy. What is measured near a handover may be either's, or nobody's, as far as the clock is not
-/// known.
+/// Whether the exchanges of the start can tell what is known of that tick: behind the last of them its clock did not
+/// jump, and between two of them once at most.
+bool Oracle::is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms,
+                         const std::vector<storage::ClockExchange>& exchanges) {
+  const auto next = std::ranges::upper_bound(exchanges, tick_ms, {}, &storage::ClockExchange::tick_ms);
+  const auto measured = [&](std::uint64_t tick) { return book.measured(boot, tick); };
+  const auto from = measured(next == exchanges.begin() ? tick_ms : std::prev(next)->tick_ms).first;
+  const auto until = measured(next == exchanges.end() ? tick_ms : next->tick_ms).last;
+  const bool between = next != exchanges.begin() && next != exchanges.end();
+  return book.time.jumps(from - longest_round_trip, until + longest_round_trip).count <= (between ? 1U : 0U);
+}
+
+/// TIME-2: it is dated as well as is said, and shown as a patient's only where that patient wore the device, or nobody
+/// did and 2 s before or after the patient. TIME-6: a start that was never dated is nobody's. I10: what is farther than
+/// 4 s from any handover is not nobody's, where the clock is healthy and known to 2 s.
 template <class Row>
 void Oracle::check_wearer(const Row& row, const std::string& patient) {
   const auto& book = *books_.at(row.device);
-  const auto& datings = database_.datings(row.device, row.boot);
-  if (datings.front().guessed || book.time.jumps(book.began(row.boot), clock_.now()).count > 0) return;
-  const auto truth = book.measured(row.boot, tick_of(row));
-  const auto since = std::chrono::abs(truth.last - exchanges_.at({row.device, row.boot}).front().at);
-  const auto uncertainty = datings.front().uncertainty + since / 5'000;  // drifts by up to 200 ppm
+  const auto& exchanges = exchanged_.at({row.device, row.boot});
   const auto what =
       name(row.device, {row.boot, row.sequence}) + " of stream " + std::to_string(static_cast<int>(row.stream));
+  if (exchanges.empty()) {
+    if (!patient.empty()) violated("TIME-6", "was never dated, and shown as a patient's: " + what);
+    return;
+  }
+  const auto tick = tick_of(row);
+  if (!is_knowable(book, row.boot, tick, exchanges)) return;
+  const auto truth = book.measured(row.boot, tick);
+  const auto uncertainty = row.uncertainty.value_or(std::chrono::microseconds{0});
   check_instant(what, instant_of(row), truth, uncertainty);
-  const auto near = 4s + 2 * std::max<coap::Duration>(uncertainty - 1s, coap::Duration{});
-  const auto wearers = wearers_.during(row.device, truth.first - near, truth.last + near);
-  if (std::ranges::find(wearers, patient) != wearers.end()) return;
-  if (!patient.empty()) return violated("TIME-2", "shown as another patient's: " + what);
-  if (wearers.size() == 1) violated("I10", "nobody's, though it is surely somebody's: " + what);
+  const auto wore = [&](coap::Duration around) {
+    return wearers_.during(row.device, truth.first - around, truth.last + around);
+  };
+  const auto has = [](const auto& wearers, std::string_view who) {
+    return std::ranges::find(wearers, who) != wearers.end();
+  };
+  if (!patient.empty()) {
+    if (!has(wore({}), patient) && !(has(wore({}), "") && has(wore(storage::ignored_unworn), patient)))
+      violated("TIME-2", "shown as another patient's: " + what);
+    return;
+  }
+  const bool healthy = book.time.jumps(book.began(row.boot), clock_.now()).count == 0;
+  if (!healthy || uncertainty > 2s) return;
+  if (const auto wearers = wore(4s); wearers.size() == 1 && wearers.front() != "")
+    violated("I10", "nobody's, though it is surely somebody's: " + what);
 }
 
-/// TIME-2
 void Oracle::check_instant(const std::string& what, storage::Instant stored, const DeviceTime::Span& truth,
                            std::chrono::microseconds uncertainty) {
   const auto first = database_.calendar() - (clock_.now() - truth.first);

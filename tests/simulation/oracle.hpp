@@ -1,6 +1,7 @@
 #pragma once
-// What must hold, whatever fails: I1 to I6, I8, I10, LIFE-2, TIME-2 and TIME-4 (docs/testing.md, "The simulation").
-// Judged by the devices' books and the store's rows; counters are read for I3 alone, which is about counters.
+// What must hold, whatever fails: I1 to I6, I8, I10, LIFE-2, TIME-2, TIME-4 and TIME-6 (docs/testing.md, "The
+// simulation"). Judged by the devices' books and the store's rows; counters are read for I3 alone, which is about
+// counters.
 
 #include <cstdint>
 #include <map>
@@ -12,6 +13,7 @@
 
 #include "clock.hpp"
 #include "ingest.hpp"
+#include "storage/rules/doubt.hpp"
 #include "store.hpp"
 #include "wearable.hpp"
 #include "wearers.hpp"
@@ -68,6 +70,8 @@ class Oracle {
   void check_latest(const storage::StoredRows& rows);
   void check_wearers(const storage::StoredRows& rows);
   void check_tiles(const storage::StoredRows& rows);
+  static bool is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms,
+                          const std::vector<storage::ClockExchange>& exchanges);
   template <class Row>
   void check_wearer(const Row& row, const std::string& patient);
   void check_instant(const std::string& what, storage::Instant stored, const DeviceTime::Span& truth,
@@ -84,7 +88,8 @@ class Oracle {
   std::map<std::pair<std::string, std::uint64_t>, std::vector<ingest::ClockExchange>> exchanges_;  // by device and boot
   std::vector<std::string> violations_;
   storage::StoredRows remembered_;
-  std::map<std::string, const Book*> books_;                                           // by URN
+  std::map<std::pair<std::string, std::uint64_t>, std::vector<storage::ClockExchange>> exchanged_;  // as stored
+  std::map<std::string, const Book*> books_;                                                        // by URN
   std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;       // by device and sign
   std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> ordinals_, highest_;  // by device and boot
 };

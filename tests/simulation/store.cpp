@@ -91,16 +91,21 @@ std::string Database::make(RegistryCall call) {
   return id;
 }
 
-std::vector<storage::ReadingRow> Database::readings_of(const std::string& patient) {
+bool Database::knows(const std::string& device) {
+  const auto rows = store_.rows();
+  return std::ranges::any_of(rows.starts, [&](const auto& start) { return start.device == device; });
+}
+
+std::vector<storage::ReadingRow> Database::readings_of(const storage::Subject& subject) {
   storage::ReadingsQuery query;
-  query.subject = {storage::Subject::Kind::patient, patient};
+  query.subject = subject;
   query.limit = all_rows;
   return store_.readings(query);
 }
 
-std::vector<storage::RunRow> Database::runs_of(const std::string& patient, storage::Stream waveform) {
+std::vector<storage::RunRow> Database::runs_of(const storage::Subject& subject, storage::Stream waveform) {
   storage::RunsQuery query;
-  query.subject = {storage::Subject::Kind::patient, patient};
+  query.subject = subject;
   query.stream = waveform;
   query.start = storage::Instant{};
   query.end = clock_.calendar() + std::chrono::hours{24};
@@ -167,25 +172,7 @@ void Database::committed(Commit commit, const std::vector<RecordResult>& results
       alarms_.emplace(record.session->device, record.session->boot, record.sequence);
   }
   commit.at = clock_.calendar();
-  note_datings(commit);
   if (keeps_log_) log_.emplace_back(std::move(commit));
-}
-
-void Database::note_datings(const Commit& commit) {
-  for (const auto& start : commit.starts) {
-    auto& datings = datings_[{start.device, start.boot}];
-    const bool guessed = commit.kind == CommitKind::at_boots;
-    if (guessed && !datings.empty()) continue;
-    const Dating dating{commit.at, start.anchor, start.uncertainty, guessed};
-    if (datings.empty() || datings.back().anchor != dating.anchor || datings.back().uncertainty != dating.uncertainty)
-      datings.push_back(dating);
-  }
-}
-
-const std::vector<Dating>& Database::datings(const std::string& device, std::uint64_t boot) const {
-  static const std::vector<Dating> none;
-  const auto at = datings_.find({device, boot});
-  return at == datings_.end() ? none : at->second;
 }
 
 void Database::show(const storage::Record& record) const {

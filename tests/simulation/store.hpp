@@ -40,13 +40,6 @@ struct RegistryCall {
 /// Makes it, with the patient's id as the store has it. Returns the id of a patient that is created.
 std::string make(storage::RegistryStore& registry, const RegistryCall& call);
 
-/// How storage came to know a start's clock.
-struct Dating {
-  storage::Instant at, anchor;
-  std::chrono::microseconds uncertainty{};
-  bool guessed = false;  // by a debt in another start's session
-};
-
 class Database {
  public:
   struct Faults {
@@ -72,13 +65,12 @@ class Database {
   // -- as people ask
   /// The alarm records that a person finds: as an alarm, as the end of one, or in quarantine. By the store's own lists.
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> listed_alarms();
-  std::vector<storage::ReadingRow> readings_of(const std::string& patient);
-  std::vector<storage::RunRow> runs_of(const std::string& patient, storage::Stream waveform);
+  std::vector<storage::ReadingRow> readings_of(const storage::Subject& subject);
+  std::vector<storage::RunRow> runs_of(const storage::Subject& subject, storage::Stream waveform);
   std::vector<storage::AlarmCondition> alarms_of(const storage::Subject& subject);
   std::vector<storage::LatestRow> latest() { return store_.latest({}, {}); }
 
-  /// The first is in force. Empty: storage knows no such start.
-  const std::vector<Dating>& datings(const std::string& device, std::uint64_t boot) const;
+  bool knows(const std::string& device);
   /// Whether that alarm record is durable, quarantined or not, by what the store answered.
   bool has_alarm(const std::string& device, std::uint64_t boot, std::uint64_t sequence) const {
     return alarms_.contains({device, boot, sequence});
@@ -93,14 +85,12 @@ class Database {
   storage::CommitOutcome outcome();
   void committed(Commit commit, const std::vector<storage::RecordResult>& results);
   void show(const storage::Record& record) const;
-  void note_datings(const Commit& commit);
 
   const Clock& clock_;
   Chance chance_;
   Sometimes& sometimes_;
   storage::MemoryStore store_;
-  std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> alarms_;        // device, boot, sequence
-  std::map<std::pair<std::string, std::uint64_t>, std::vector<Dating>> datings_;  // by device and boot
+  std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> alarms_;  // device, boot, sequence
   bool keeps_log_ = false;
   std::vector<std::variant<Commit, RegistryCall>> log_;
 };

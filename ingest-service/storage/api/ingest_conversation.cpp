@@ -96,6 +96,7 @@ CalendarReading IngestConversation::read_calendar() {
     if (took >= shortest) continue;
     shortest = took;
     last_reading_ = {calendar, before + took / 2};
+    reading_uncertainty_ = took / 2;
   }
   return *last_reading_;
 }
@@ -149,7 +150,8 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
       continue;
     }
     requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor,
-                        std::chrono::microseconds{std::min(attaches[i]->exchange().uncertainty_us(), longest_us)},
+                        std::chrono::microseconds{std::min(attaches[i]->exchange().uncertainty_us(), longest_us)} +
+                            reading_uncertainty_,
                         reading.instant_of(moment(attaches[i]->stamp(), attaches[i]->registered_after_us())),
                         attaches[i]->by_hand()});
     requests.back().tick_ms = attaches[i]->exchange().tick_ms();

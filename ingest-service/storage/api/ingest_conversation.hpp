@@ -52,6 +52,7 @@ class IngestConversation {
   Committed committed_;
   Stamps stamps_;
   std::optional<CalendarReading> last_reading_;
+  Moment::duration reading_uncertainty_{};  // half of what it took
   std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
 };
 
