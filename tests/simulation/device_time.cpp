@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
 namespace wardlink::simulation {
 namespace {
@@ -50,17 +51,18 @@ coap::Instant DeviceTime::when(coap::Instant deadline) const {
 
 DeviceTime::Span DeviceTime::when_ticks_said(coap::Instant reading) const {
   const auto beyond = reading + 1ms;
-  Span span{clock_.now(), {}};
+  std::optional<Span> found;
   for (std::size_t i = 0; i < pieces_.size(); ++i) {
     const Piece& piece = pieces_[i];
-    if (piece.sleeps || beyond <= piece.ticks) continue;  // nothing is measured asleep
+    if (piece.sleeps) continue;
+    if (beyond <= piece.ticks) return found.value_or(Span{piece.from, piece.from});
     const auto end = i + 1 < pieces_.size() ? pieces_[i + 1].from : clock_.now();
     const auto first = reading <= piece.ticks ? piece.from : piece.from + to_virtual(reading - piece.ticks);
     if (first > end) continue;
-    span.first = std::min(span.first, first);
-    span.last = std::max(span.last, std::min(end, piece.from + to_virtual(beyond - piece.ticks)));
+    if (!found) found = {first, first};
+    found->last = std::min(end, piece.from + to_virtual(beyond - piece.ticks));
   }
-  return span;
+  return found.value_or(Span{clock_.now(), clock_.now()});
 }
 
 // -- faults -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ class DeviceTime {
 
   /// What the ticks' clock says, said, or will say.
   coap::Instant of_ticks(coap::Instant at) const;
-  /// The virtual instants at which the ticks' clock was within [reading, reading + 1 ms): the earliest and the latest.
+  /// The virtual instants at which the ticks' clock was within [reading, reading + 1 ms), awake: the earliest and the
+  /// latest. Where it jumped over that: when it did. What it has not reached yet: now.
   struct Span {
     coap::Instant first, last;
   };

@@ -123,6 +123,7 @@ TEST(DeviceTime, SaysWhenItSaidWhat) {  // TIME-2
     DeviceTime time(clock, drift);
     expect_found_again(clock, time, 60s);
     time.step(7s);
+    EXPECT_EQ(time.when_ticks_said(time.of_ticks(clock.now()) - 2s).first, clock.now()) << "jumped over";
     expect_found_again(clock, time, 120s);
     for (const bool counted : {true, false}) {
       time.sleep();
