@@ -51,6 +51,44 @@ TEST(Simulation, AClockIsNoFartherOffThanIsSaid) {  // TIME-4
   }
 }
 
+/// A ward meets these faults only.
+void expect_right_patients(const char* faults) {
+  const auto schedule = read_schedule(faults);
+  for (std::uint64_t seed = 1; seed <= 3; ++seed)
+    EXPECT_EQ(play({.seed = seed, .length = std::chrono::minutes{10}, .schedule = schedule}).violations, none)
+        << seed << ": " << faults;
+}
+
+TEST(Simulation, ASuspendedDeviceShowsNothingUnderAnotherPatient) {  // TIME-2
+  expect_right_patients("36000 suspend 0 226000 1,131000 hand_over 0 0 1");
+  expect_right_patients("36000 suspend 0 60000 1,131000 hand_over 0 0 1,200000 cut 0 200000 1");
+  expect_right_patients("36000 suspend 2 20000 1,60000 hand_over_late 2 0 15,200000 kill_ingest 0 5000 1");
+}
+
+TEST(Simulation, AClockThatJumpsAheadShowsNothingUnderAnotherPatient) {  // TIME-2
+  expect_right_patients("36000 step_clock 0 0 100,131000 hand_over 0 0 1");
+  expect_right_patients("36000 step_clock 0 0 300,37000 hand_over 0 0 1");
+  expect_right_patients("36000 step_clock 2 0 30,60000 hand_over_late 2 0 15");
+}
+
+TEST(Simulation, WhatIsMeasuredAtAHandoverIsNotTheOtherPatients) {  // TIME-2
+  expect_right_patients("0 delay 0 100000 900,0 delay 4 100000 900,60000 hand_over 0 0 1,60000 hand_over 4 0 1");
+  expect_right_patients("0 delay 1 100000 1500,60000 hand_over 1 0 1,390000 hand_over 1 0 1");
+  expect_right_patients("60000 hand_over_late 3 0 20,290000 hand_over 3 0 1,390000 hand_over 3 0 1");
+}
+
+TEST(Simulation, ADebtOfAStartThatStorageNeverSawIsNobodys) {  // TIME-6
+  expect_right_patients(
+      "50000 kill_ingest 0 60000 1,52000 stop_device 0 2000 1,60000 burst 0 0 20,70000 kill_device 0 2000 1,"
+      "80000 hand_over 0 0 1");
+  expect_right_patients(
+      "50000 cut 3 60000 1,52000 kill_device 3 2000 1,60000 burst 3 0 20,70000 cut_power 3 2000 1,"
+      "75000 unworn 3 20000 1");
+  expect_right_patients(
+      "50000 kill_ingest 0 60000 1,52000 kill_device 6 2000 1,60000 burst 6 0 9,70000 kill_device 6 2000 1,"
+      "90000 hand_over_late 6 0 12");
+}
+
 TEST(Simulation, OneSeedIsOneRun) {
   const auto once = play({.seed = 11}), again = play({.seed = 11}), other = play({.seed = 12});
   EXPECT_EQ(once.trace, again.trace);
