@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <future>
+
 #include "cluster.hpp"
 #include "storage/postgres/postgres_store.hpp"
 
@@ -116,6 +119,54 @@ TEST_P(CalendarTest, IsTheOneOfLiveStreams) {  // TIME-1
   StoppedCalendar database(GetParam());
   PostgresStore store({.connection = database.connection()});
   EXPECT_EQ(store.horizon().at, GetParam());
+}
+
+/// --serve ingest and --serve api look at one moment.
+TEST_P(CalendarTest, ThatWasSetIsToldOnce) {  // TIME-1
+  StoppedCalendar database(GetParam());
+  PostgresStore ingest({.connection = database.connection()}), api({.connection = database.connection()});
+  Moment clock{3h};
+  Instant shown = GetParam();
+  std::uint64_t steps = 0;
+  for (const std::chrono::microseconds set : {0us, 3'600'000'000us, -3'600'000'000us, 2'000'000us}) {
+    clock += 10s;
+    database.stop_at(shown += 10s + set);
+    test::Sql holder(database.connection());
+    holder.begin();
+    holder.ask("SELECT pg_advisory_xact_lock(2002874982)");
+    const auto look = [clock](PostgresStore& store) {
+      return std::async(std::launch::async,
+                        [&store, clock] { return store.look_at_calendar("host", [clock] { return clock; }); });
+    };
+    auto one = look(ingest), other = look(api);
+    holder.wait_until(
+        "(SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))");
+    holder.commit();
+    const std::array<CalendarSight, 2> seen{one.get(), other.get()};
+    if (set != 0us) ++steps;
+    EXPECT_EQ(seen[0].first + seen[1].first, set != 0us ? 1 : 0);
+    for (const auto& sight : seen) EXPECT_EQ(sight.steps, steps);
+    EXPECT_EQ(api.system_alarms({}).size(), steps);
+    EXPECT_EQ(database.ask("SELECT count(*) FROM calendar_step"), std::to_string(steps));
+  }
+}
+
+/// What is kept of the host outlives the process.
+TEST_P(CalendarTest, ThatWasSetWhileNoProcessRanIsTold) {  // TIME-1
+  StoppedCalendar database(GetParam());
+  Moment clock{3h};
+  Instant shown = GetParam();
+  std::size_t steps = 0;
+  for (const std::chrono::microseconds set : {0us, 3'600'000'000us, -3'600'000'000us, -5'000'000us}) {
+    clock += 10min;
+    database.stop_at(shown += 10min + set);
+    PostgresStore store({.connection = database.connection()});
+    EXPECT_EQ(store.look_at_calendar("host", [clock] { return clock; }).first, set != 0us);
+    if (set != 0us) ++steps;
+    EXPECT_EQ(store.system_alarms({}).size(), steps);
+  }
+  EXPECT_EQ(database.dated_otherwise(), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, CalendarTest,

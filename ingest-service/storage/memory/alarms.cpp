@@ -98,6 +98,4 @@ std::vector<AlarmCondition> MemoryStore::close(const Scope& scope, const std::ve
 }
 
 /// Nothing here watches the system.
-std::vector<SystemAlarm> MemoryStore::system_alarms(const SystemAlarmsQuery&) { return {}; }
-
 }  // namespace wardlink::storage

@@ -43,6 +43,7 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
   Page<AlarmCondition> alarms(const AlarmsQuery& query) override;
   Page<QuarantineRow> quarantine(const QuarantineQuery& query) override;
   std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override;
+  CalendarSight look_at_calendar(const std::string& host, const ReadBootClock& clock) override;
   Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override;
   std::vector<AlarmCondition> acknowledge(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                           const std::string& by) override;

@@ -23,6 +23,9 @@ class ScriptedStore final : public RecordStore {
   std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override {
     return inner_.system_alarms(query);
   }
+  CalendarSight look_at_calendar(const std::string& host, const ReadBootClock& clock) override {
+    return inner_.look_at_calendar(host, clock);
+  }
   Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override {
     return inner_.aggregates(query);
   }

@@ -82,6 +82,12 @@ struct LatestSign {
   std::uint64_t boot = 0, sequence = 0, ordinal = 0;
 };
 
+/// What is kept of the calendar for one host.
+struct HostCalendar {
+  CalendarReading reading;
+  std::size_t steps = 0;  // those that the reading has taken in
+};
+
 struct Patient {
   std::string display_name, ward;
   std::vector<Identifier> identifiers;  // by system and value
@@ -124,6 +130,10 @@ struct Tables {
   std::map<std::string, std::map<Instant, Discharge>> discharges;        // by patient and instant
   std::vector<Grant> grants;
   std::vector<AuditFact> audit;
+
+  std::map<std::string, HostCalendar> calendars;          // by host
+  std::vector<std::chrono::microseconds> calendar_steps;  // jumps, as they were found
+  std::vector<SystemAlarm> system_alarms;                 // as they were raised
 
   std::map<LivePosition, LiveRow> log;  // what live streams read
   std::uint64_t attributions = 0;       // the last one's number

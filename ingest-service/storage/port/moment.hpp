@@ -2,6 +2,8 @@
 // Instants of a clock that counts the host's sleep and is set by nobody (CLOCK_BOOTTIME), and how the calendar stands
 // to it.
 
+#include <functional>
+
 #include "storage/port/record.hpp"
 
 namespace wardlink::storage {
@@ -15,14 +17,24 @@ struct BootClock {
   static constexpr bool is_steady = true;
 };
 using Moment = BootClock::time_point;
+/// Reads it. Any thread.
+using ReadBootClock = std::function<Moment()>;
 
 /// Both clocks, read at once.
 struct CalendarReading {
   Instant calendar;
   Moment at;
+  std::chrono::microseconds uncertainty{};  // what the one may be off against the other, either way
 
   /// What the calendar shows at that moment, if nobody sets it between.
   Instant instant_of(Moment moment) const { return calendar + (moment - at); }
+};
+
+/// What a look at the calendar found.
+struct CalendarSight {
+  CalendarReading kept;     // what it goes on from, if nobody sets it
+  std::uint64_t steps = 0;  // how often it was set, as far as any process of this database has seen
+  bool first = false;       // this look was the first to see the last of them
 };
 
 }  // namespace wardlink::storage

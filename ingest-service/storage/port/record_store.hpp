@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/port/record.hpp"
+#include "storage/port/moment.hpp"
 
 namespace wardlink::storage {
 
@@ -237,7 +237,7 @@ struct QuarantineRow {
   std::string payload;           // empty unless it was asked for
 };
 
-/// What is wrong with the system itself: nothing of a patient.
+/// What is wrong with the system itself: of a patient no more than the id.
 struct SystemAlarmFact {
   std::string code;
   std::string subject{};  // what it is about, where a code may stand for several things
@@ -300,6 +300,13 @@ class RecordStore {
   virtual Page<QuarantineRow> quarantine(const QuarantineQuery& query) = 0;
   /// Newest first.
   virtual std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) = 0;
+
+  /// Compares the calendar with the host's clock: with the reading that is kept of the host, if there is one, and what
+  /// others have seen since (rules/calendar_step.hpp). Keeps what follows from it, so that no restart of a process
+  /// hides that the calendar was set. Where it was, and nobody has seen it yet: one row of a step, and the system alarm
+  /// `calendar_stepped`, which stands for a day. One look after the other, whoever looks. `host`: as long as `clock`
+  /// goes on without a break, no other's is the same; at most 63 bytes.
+  virtual CalendarSight look_at_calendar(const std::string& host, const ReadBootClock& clock) = 0;
   /// By bucket, then sign; the rest begins with the bucket `next`. precondition: one bucket holds more than ten million
   /// values.
   virtual Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) = 0;

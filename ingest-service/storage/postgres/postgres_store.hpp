@@ -51,6 +51,7 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   Page<AlarmCondition> alarms(const AlarmsQuery& query) override;
   Page<QuarantineRow> quarantine(const QuarantineQuery& query) override;
   std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override;
+  CalendarSight look_at_calendar(const std::string& host, const ReadBootClock& clock) override;
   std::vector<RunRow> runs(const RunsQuery& query) override;
   std::optional<Instant> end_of_runs(const RunsQuery& query) override;
   Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override;

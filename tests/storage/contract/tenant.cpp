@@ -21,9 +21,15 @@ class InPostgres final : public Tenant {
   LiveStore& live() override { return store_; }
   StoredRows rows() override { return postgres_rows(database_.connection()); }
   std::vector<AuditFact> audited() override { return postgres_audit(database_.connection()); }
+  void stop_calendar(Instant at) override {
+    if (!stopped_) database_.ask(virtual_calendar);
+    stopped_ = true;
+    database_.ask("UPDATE virtual_calendar SET at = instant(" + std::to_string(at.time_since_epoch().count()) + ")");
+  }
 
  private:
   ScratchDatabase database_;
+  bool stopped_ = false;
   PostgresStore store_{{.connection = database_.connection()}};
 };
 
@@ -35,9 +41,11 @@ class InMemory : public Tenant {
   LiveStore& live() override { return store_; }
   StoredRows rows() override { return store_.rows(); }
   std::vector<AuditFact> audited() override { return store_.audited(); }
+  void stop_calendar(Instant at) override { stopped_at_ = at; }
 
  private:
-  MemoryStore store_{{.now = now, .new_id = counted_id}};
+  std::optional<Instant> stopped_at_;
+  MemoryStore store_{{.now = [this] { return stopped_at_ ? *stopped_at_ : now(); }, .new_id = counted_id}};
 };
 
 class Scripted final : public InMemory {

@@ -24,6 +24,8 @@ struct Tenant {
   virtual LiveStore& live() = 0;
   virtual StoredRows rows() = 0;
   virtual std::vector<AuditFact> audited() = 0;
+  /// From now on the calendar shows this, until it is called again.
+  virtual void stop_calendar(Instant at) = 0;
 };
 
 /// "postgres", "memory", or "scripted": in memory behind a script that lets all commits happen.

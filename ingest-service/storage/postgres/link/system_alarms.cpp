@@ -5,15 +5,12 @@
 #include <array>
 
 namespace wardlink::storage::postgres {
-namespace {
 
 std::string this_program() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) return "wardlink-storage";
   return std::string("wardlink-storage at ") + host.data();
 }
-
-}  // namespace
 
 void raise_system_alarm(pqxx::transaction_base& tx, const SystemAlarmFact& fact) {
   tx.exec_params0(

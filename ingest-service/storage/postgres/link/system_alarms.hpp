@@ -8,6 +8,9 @@
 
 namespace wardlink::storage::postgres {
 
+/// As the source of an alarm.
+std::string this_program();
+
 /// Nothing changes where one of that code and subject is open.
 void raise_system_alarm(pqxx::transaction_base& tx, const SystemAlarmFact& fact);
 void end_system_alarm(pqxx::transaction_base& tx, const std::string& code, const std::string& subject = "");
