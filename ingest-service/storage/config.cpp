@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <stdexcept>
 
 #include "daemon/pem_files.hpp"
@@ -210,6 +211,7 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
   if (config.files.refuse_service_clients && config.files.people_authority.empty())
     throw std::runtime_error("--refuse-service-clients needs --people-ca: else nobody would be let in.");
   config.store = parse_store(config.database, config.serve);
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> config.server.host;
   config.server.grant_recheck = std::chrono::seconds(recheck_seconds);
   if (config.healthcheck) config.files.people_authority.clear();  // of clients, and the server's is asked for here
   config.server.credentials = read_credentials(config.files, config.server.serves);

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -58,6 +59,7 @@ std::unique_ptr<PostgresStore> open_store(const ProgramConfig& config, const Sig
 void look_after(PostgresStore& store, Server& server, const ProgramConfig& config, const Signals& signals) {
   using Clock = std::chrono::steady_clock;
   auto maintained = Clock::now();
+  std::optional<Clock::time_point> looked;
   bool serving = true;
   std::string told;  // each cause once, also when one follows another
   for (;;) {
@@ -76,6 +78,10 @@ void look_after(PostgresStore& store, Server& server, const ProgramConfig& confi
       if (config.serve == Serve::ingest && Clock::now() - maintained >= std::chrono::hours(1)) {
         store.maintain();
         maintained = Clock::now();
+      }
+      if (!looked || Clock::now() - *looked >= std::chrono::seconds(10)) {
+        server.look_at_calendar();
+        looked = Clock::now();
       }
       answers = true;
       told.clear();

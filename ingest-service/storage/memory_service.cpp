@@ -79,6 +79,7 @@ int serve_from_memory(const ProgramConfig& config, const daemon::Signals& signal
     for (auto* port : {&ingest, &api}) {
       if (came == daemon::Signals::Came::reload) renew(port->server, config.files, port->serves);
       port->server.let_go();
+      port->server.look_at_calendar();
     }
   }
   spdlog::info("stopping");

@@ -44,6 +44,8 @@ void add_access(MetricFamilies& to, const Server::Stats& stats) {
       .sample(stats.connections.refused);
   to.gauge("serving", "1 while the database answers and its commits last, as the health service says")
       .sample(stats.serving ? 1 : 0);
+  to.counter("calendar_steps", "Times that the database's calendar was set, of which this process was the first to see")
+      .sample(stats.calendar_steps);
   to.gauge("certificate_generations", "Sets of certificates under which somebody is connected; SIGHUP adds one")
       .sample(stats.generations);
 }

@@ -17,6 +17,7 @@
 #include "storage/access/call_gate.hpp"
 #include "storage/access/guard.hpp"
 #include "storage/api/alarm_api.hpp"
+#include "storage/api/boot_clock.hpp"
 #include "storage/api/ingest_api.hpp"
 #include "storage/api/registry_api.hpp"
 #include "storage/api/vitals_api.hpp"
@@ -141,14 +142,14 @@ struct Api {
   PatientApi patients;
   IngestElsewhere ingest;
 
-  Api(const Server::Config& config, RecordStore& records, RegistryStore& registry, LiveStore& live, Guard& guard,
-      Tallies& tallies)
+  Api(const Server::Config& config, RecordStore& records, RegistryStore& registry, LiveStore& live,
+      CalendarWatch& calendar, Guard& guard, Tallies& tallies)
       : tail(live, config.live),
         watch(live, tail, guard, tallies),
         vitals(records, guard, watch),
         alarms(records, guard, watch),
-        devices(registry, guard),
-        patients(registry, guard),
+        devices(registry, calendar, guard),
+        patients(registry, calendar, guard),
         ingest(guard) {}
 };
 
@@ -159,13 +160,14 @@ struct Server::Impl {
       : gate(std::make_shared<CallGate>(config.calls_per_second,
                                         [this](const std::string& peer) { port.hang_up(peer); })),
         guard(access, config.grant_recheck, config.calls_at_once, gate, config.calendar),
+        calendar(records, config.host, boot_time),
         limits(config),
         port(config.address, config.limits) {
     limit_process(quota, config);
     if (for_ingest(config)) {
-      ingest.emplace(records, guard, tallies, config.ingest_streams);
+      ingest.emplace(records, calendar, guard, tallies, config.ingest_streams);
     } else {
-      api.emplace(config, records, registry, live, guard, tallies);
+      api.emplace(config, records, registry, live, calendar, guard, tallies);
     }
   }
 
@@ -194,6 +196,7 @@ struct Server::Impl {
   Tallies tallies;
   const std::shared_ptr<CallGate> gate;
   Guard guard;
+  CalendarWatch calendar;
   std::optional<IngestApi> ingest;  // one of the two
   std::optional<Api> api;
   const Config limits;
@@ -227,7 +230,7 @@ ListeningPort::Counts Server::connections() const { return impl_->port.counts();
 Server::Stats Server::stats() const {
   const locks::Lock lock(impl_->changing);
   return {impl_->tallies.counts(),    impl_->port.counts(),      impl_->guard.refused(), impl_->gate->rationed(),
-          impl_->guard.crowded_out(), impl_->generations.size(), impl_->serving};
+          impl_->guard.crowded_out(), impl_->generations.size(), impl_->serving,         impl_->calendar.first_seen()};
 }
 
 void Server::renew(const ServerCredentials& credentials) {
@@ -235,6 +238,8 @@ void Server::renew(const ServerCredentials& credentials) {
   const locks::Lock lock(impl_->changing);
   impl_->generations.push_back(std::move(made));
 }
+
+void Server::look_at_calendar() { impl_->calendar.look(); }
 
 void Server::let_go() {
   std::vector<std::shared_ptr<Generation>> unused;  // ends after the lock: calls may still be running

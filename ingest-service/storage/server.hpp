@@ -30,6 +30,7 @@ class Server {
   struct Config {
     Serves serves = Serves::api;
     std::string address = "127.0.0.1:50051";  // port 0 = the kernel picks
+    std::string host;  // its kernel's boot id; by it the calendar's readings are kept, from one process to the next
     ServerCredentials credentials;
     ListeningPort::Limits limits;
     std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);  // of TLS; then the connection is closed
@@ -59,6 +60,7 @@ class Server {
     std::uint64_t calls_refused = 0, calls_rationed = 0, calls_crowded_out = 0;  // by the grants; a second; at once
     std::size_t generations = 1;  // sets of credentials under which somebody may be connected
     bool serving = true;
+    std::uint64_t calendar_steps = 0;  // times that the database's calendar was set, of which this was the first to see
   };
   /// Any thread.
   Stats stats() const;
@@ -67,6 +69,8 @@ class Server {
   void renew(const ServerCredentials& credentials);
   /// Gives back what former credentials need, once nobody is connected under them. The same thread, now and then.
   void let_go();
+  /// To be called every few seconds: whether the database's calendar was set. Any thread. Throws StoreError.
+  void look_at_calendar();
   /// What the health service says.
   void set_serving(bool serving);
   /// Ends streams, lets running calls finish for a second.

@@ -15,7 +15,14 @@ storage::Moment moment_of(const Clock& clock) { return storage::Moment{clock.now
 }  // namespace
 
 Storage::Storage(Clock& clock, Chance chance, Sometimes& sometimes, Trace& trace, Database& database)
-    : clock_(clock), chance_(chance), sometimes_(sometimes), trace_(trace), database_(database) {}
+    : clock_(clock), chance_(chance), sometimes_(sometimes), trace_(trace), database_(database) {
+  start();
+}
+
+void Storage::start() {
+  calendar_.emplace(database_.records(), "host", [&clock = clock_] { return moment_of(clock); });
+  up_ = true;
+}
 
 void Storage::die() {
   up_ = false;
@@ -51,10 +58,11 @@ StorageStream::StorageStream(Storage& storage, std::function<void(const v1::Inge
     : storage_(storage),
       answer_(std::move(answer)),
       lost_(std::move(lost)),
-      end_(std::make_shared<End>(End{storage::IngestConversation(
-                                         storage.database_.open_writer(),
-                                         [&clock = storage.clock_] { return moment_of(clock); }, [](auto, auto) {}),
-                                     {}})) {}
+      end_(std::make_shared<End>(
+          End{storage::IngestConversation(
+                  storage.database_.open_writer(), [&clock = storage.clock_] { return moment_of(clock); },
+                  *storage.calendar_, [](auto, auto) {}),
+              {}})) {}
 
 StorageStream::~StorageStream() = default;
 

@@ -11,6 +11,7 @@
 #include "chance.hpp"
 #include "clock.hpp"
 #include "sometimes.hpp"
+#include "storage/api/calendar_watch.hpp"
 #include "store.hpp"
 #include "trace.hpp"
 #include "wardlink/v1/ingest.pb.h"
@@ -25,7 +26,7 @@ class Storage {
   Storage(Clock& clock, Chance chance, Sometimes& sometimes, Trace& trace, Database& database);
 
   void die();
-  void start() { up_ = true; }
+  void start();
   bool is_up() const { return up_; }
   void break_streams();
 
@@ -40,7 +41,8 @@ class Storage {
   Sometimes& sometimes_;
   Trace& trace_;
   Database& database_;
-  bool up_ = true;
+  std::optional<storage::CalendarWatch> calendar_;  // of this life
+  bool up_ = false;
   std::vector<std::weak_ptr<StorageStream>> streams_;
 };
 

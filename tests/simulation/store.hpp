@@ -58,6 +58,8 @@ class Database {
   std::function<void(const storage::Record& set, const storage::StoredLatest& shown)> on_shown;
 
   std::unique_ptr<storage::RecordWriter> open_writer();
+  /// Never away.
+  storage::RecordStore& records() { return store_; }
   storage::StoredRows rows() const { return store_.rows(); }
   storage::Instant calendar() const { return clock_.calendar(); }
   std::string make(RegistryCall call);

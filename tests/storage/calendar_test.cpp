@@ -5,8 +5,7 @@
 #include <array>
 #include <future>
 
-#include "cluster.hpp"
-#include "storage/postgres/postgres_store.hpp"
+#include "service.hpp"
 
 namespace wardlink::storage {
 namespace {
@@ -176,6 +175,83 @@ INSTANTIATE_TEST_SUITE_P(Of, CalendarTest,
                            const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(of.param));
                            return "year" + std::to_string(static_cast<int>(day.year()));
                          });
+
+/// A service whose database's calendar is set by `forward` against the machine's.
+class SetCalendar : public testing::Test {
+ protected:
+  SetCalendar() {
+    service.store.ensure_grants(
+        {{"urn:wardlink:service:ingest", "ingest", ""}, {"urn:wardlink:client:admin", "admin", ""}});
+    service.store.create_device(device);
+  }
+  void set(std::chrono::hours forward) const {
+    database.ask(
+        "CREATE OR REPLACE FUNCTION calendar() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT"
+        " clock_timestamp() + interval '" +
+        std::to_string(forward.count()) + " hours' $$");
+  }
+  /// As people ask for them: of both processes together.
+  int told() const {
+    v1::ListSystemAlarmsResponse alarms;
+    grpc::ClientContext listing;
+    v1::AlarmService::NewStub(people)->ListSystemAlarms(&listing, {}, &alarms);
+    for (const auto& alarm : alarms.system_alarms()) EXPECT_EQ(alarm.code(), "calendar_stepped");
+    return alarms.system_alarms_size();
+  }
+
+  test::ScratchDatabase database;
+  test::Service service{database.connection()};
+  std::shared_ptr<grpc::Channel> people = service.channel("clients/admin");
+  std::string ann = service.store.create_patient("Ann", {}, "icu").id;
+};
+
+TEST_F(SetCalendar, IsFoundBeforeWhoWearsWhatChanges) {  // TIME-1
+  service.server.look_at_calendar();
+  const auto devices = v1::DeviceService::NewStub(people);
+  set(1h);
+  v1::Assignment assignment;
+  v1::AssignDeviceRequest assign;
+  assign.set_device(std::string("devices/") + device);
+  assign.set_patient("patients/" + ann);
+  grpc::ClientContext assigning;
+  EXPECT_EQ(devices->AssignDevice(&assigning, assign, &assignment).error_message(), "");
+  EXPECT_EQ(told(), 1);
+  set(3h);
+  v1::ReleaseDeviceRequest release;
+  release.set_device(assign.device());
+  grpc::ClientContext releasing;
+  EXPECT_EQ(devices->ReleaseDevice(&releasing, release, &assignment).error_message(), "");
+  EXPECT_EQ(told(), 2);
+  set(5h);
+  v1::DischargePatientRequest discharge;
+  discharge.set_name(assign.patient());
+  v1::Discharge discharged;
+  grpc::ClientContext discharging;
+  EXPECT_EQ(v1::PatientService::NewStub(people)->DischargePatient(&discharging, discharge, &discharged).error_message(),
+            "");
+  EXPECT_EQ(told(), 3);
+  EXPECT_EQ(service.server.stats().calendar_steps, 3u);
+}
+
+/// Both processes of the host see it; alarms.
+TEST_F(SetCalendar, IsFoundByWhatIngestBringsAndToldOnce) {  // TIME-1
+  test::IngestTalk talk(service.channel("ingest-client"));
+  talk.attach(1, device, 7, 1'760'000'000);
+  service.server.look_at_calendar();
+  int steps = 0;
+  for (const auto forward : {1h, 0h, 2h}) {
+    set(forward);
+    v1::Append batch;
+    test::add_alarm(batch, 1, static_cast<std::uint64_t>(++steps), 1'000, "hr-high", v1::AlarmFact::RAISED);
+    EXPECT_EQ(talk.append(batch).results_size(), 1);
+    EXPECT_EQ(told(), steps);
+    service.server.look_at_calendar();
+    service.ingest.look_at_calendar();
+    EXPECT_EQ(told(), steps);
+  }
+  EXPECT_EQ(service.ingest.stats().calendar_steps, 3u);
+  EXPECT_EQ(service.server.stats().calendar_steps, 0u);
+}
 
 }  // namespace
 }  // namespace wardlink::storage

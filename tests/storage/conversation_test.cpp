@@ -88,7 +88,8 @@ class ConversationTest : public testing::Test {
     return shown;
   }
   MemoryStore store{{.now = [this] { return read(); }, .new_id = [] { return std::string("id"); }}};
-  IngestConversation conversation{store.open_writer(), [this] { return clock; }, [](auto, auto) {}};
+  CalendarWatch watch{store, "host", [this] { return clock; }};
+  IngestConversation conversation{store.open_writer(), [this] { return clock; }, watch, [](auto, auto) {}};
 };
 
 TEST_F(ConversationTest, WhatIngestTellsIsSoLongAfterItsStamp) {

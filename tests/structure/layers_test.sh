@@ -47,7 +47,7 @@ room ingest-service/storage/memory 'storage/(memory|port|rules)/'
 room ingest-service/storage/wire 'storage/(wire|port)/|signs/|names/|wardlink/v1/|(google|grpcpp|spdlog)/'
 room ingest-service/storage/access 'storage/(access|port|wire)/|names/|locks/|(grpc|grpcpp|openssl|spdlog)/'
 room ingest-service/storage/live 'storage/(live|port|wire)/|locks/|wardlink/v1/|spdlog/'
-room ingest-service/storage/api 'storage/(api|port|wire|access|live)/|signs/|locks/|daemon/latency\.hpp|wardlink/v1/|(grpc|grpcpp|spdlog)/'
+room ingest-service/storage/api 'storage/((api|port|wire|access|live)/|rules/calendar_step\.hpp)|signs/|locks/|daemon/latency\.hpp|wardlink/v1/|(grpc|grpcpp|spdlog)/'
 room ingest-service/storage/postgres 'storage/(postgres|port|rules)/|locks/|(pqxx|spdlog)/'
 for one in 'link ' 'schema link/' 'kinds link/' 'clocks link/' 'ends (link|clocks)/' \
   'write (link|schema|kinds|clocks|ends)/' 'read (link/|kinds/|clocks/|ends/|store_impl)' \

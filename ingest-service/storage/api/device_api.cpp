@@ -62,6 +62,7 @@ grpc::Status DeviceApi::AssignDevice(grpc::ServerContext* context, const v1::Ass
   return answered([&] {
     const auto scope =
         guard_.admit(*context, "DeviceService.AssignDevice", roles::carers, {request->device(), request->patient()});
+    calendar_.check([this] { return store_.calendar(); });
     std::optional<Instant> from;
     if (request->has_held_from()) from = parse_past("held_from", request->held_from(), store_.calendar());
     *response = to_proto(store_.assign(scope, parse_device("device", request->device()),
@@ -73,6 +74,7 @@ grpc::Status DeviceApi::ReleaseDevice(grpc::ServerContext* context, const v1::Re
                                       v1::Assignment* response) {
   return answered([&] {
     const auto scope = guard_.admit(*context, "DeviceService.ReleaseDevice", roles::carers, {request->device()});
+    calendar_.check([this] { return store_.calendar(); });
     std::optional<Instant> until;
     if (request->has_held_until()) until = parse_past("held_until", request->held_until(), store_.calendar());
     *response = to_proto(store_.release(scope, parse_device("device", request->device()), until, subject_of(*context)));

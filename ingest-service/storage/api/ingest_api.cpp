@@ -1,13 +1,10 @@
 #include "storage/api/ingest_api.hpp"
 
-#include <time.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <system_error>
 #include <thread>
 
+#include "storage/api/boot_clock.hpp"
 #include "storage/api/ingest_conversation.hpp"
 #include "storage/port/store_error.hpp"
 #include "storage/wire/status.hpp"
@@ -19,21 +16,15 @@ using namespace std::chrono_literals;
 
 struct Cancelled : std::exception {};
 
-Moment boot_time() {
-  timespec since{};
-  if (::clock_gettime(CLOCK_BOOTTIME, &since) != 0) throw std::system_error(errno, std::generic_category(), "no clock");
-  return Moment{std::chrono::duration_cast<Moment::duration>(std::chrono::seconds{since.tv_sec} +
-                                                             std::chrono::nanoseconds{since.tv_nsec})};
-}
-
 /// One stream's conversation, and the waiting for the database that it needs.
 class IngestStream {
  public:
-  IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer, Tallies& tallies, WaitLog& wait_log)
+  IngestStream(grpc::ServerContext& context, std::unique_ptr<RecordWriter> writer, CalendarWatch& calendar,
+               Tallies& tallies, WaitLog& wait_log)
       : context_(context),
         tallies_(tallies),
         wait_log_(wait_log),
-        conversation_(std::move(writer), boot_time, [this](auto records, auto results) {
+        conversation_(std::move(writer), boot_time, calendar, [this](auto records, auto results) {
           tallies_.batch(records, results, std::chrono::steady_clock::now() - began_);
         }) {}
 
@@ -101,7 +92,7 @@ grpc::Status IngestApi::Ingest(grpc::ServerContext* context,
     // So that the client can tell at once that it is let in.
     stream->SendInitialMetadata();
     const auto counted = tallies_.ingest_stream();
-    IngestStream open(*context, store_.open_writer(), tallies_, wait_log_);
+    IngestStream open(*context, store_.open_writer(), calendar_, tallies_, wait_log_);
     v1::IngestRequest request;
     while (stream->Read(&request)) {
       standing->confirm();

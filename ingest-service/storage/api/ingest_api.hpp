@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "storage/access/guard.hpp"
+#include "storage/api/calendar_watch.hpp"
 #include "storage/api/tallies.hpp"
 #include "storage/api/wait_log.hpp"
 #include "storage/port/record_store.hpp"
@@ -15,8 +16,8 @@ namespace wardlink::storage {
 
 class IngestApi final : public v1::IngestService::Service {
  public:
-  IngestApi(RecordStore& store, Guard& guard, Tallies& tallies, std::size_t most_streams)
-      : store_(store), guard_(guard), tallies_(tallies), most_streams_(most_streams) {}
+  IngestApi(RecordStore& store, CalendarWatch& calendar, Guard& guard, Tallies& tallies, std::size_t most_streams)
+      : store_(store), calendar_(calendar), guard_(guard), tallies_(tallies), most_streams_(most_streams) {}
 
   /// One thread and one database connection a stream, for as long as it stands: beyond `most_streams` at once a stream
   /// ends with RESOURCE_EXHAUSTED.
@@ -25,6 +26,7 @@ class IngestApi final : public v1::IngestService::Service {
 
  private:
   RecordStore& store_;
+  CalendarWatch& calendar_;
   Guard& guard_;
   Tallies& tallies_;
   WaitLog wait_log_;

@@ -16,11 +16,12 @@
 namespace wardlink::storage {
 namespace {
 
-const char* refusal(const v1::Attach& request, const std::optional<Instant>& anchor) {
+const char* refusal(const v1::Attach& request, Instant anchor) {
   if (!is_urn(request.device())) return "device: must be a URN of at most 63 characters";
   if (request.boot() >= (1ULL << 53)) return "boot: must be below 2^53";
   // A thousand years of ticks later PostgreSQL's calendar must still hold.
-  if (!anchor) return "exchange: its tick 0 is outside of the years 1 to 9999";
+  if (request.exchange().tick_ms() >= (1ULL << 53) || !in_calendar(anchor))
+    return "exchange: its tick 0 is outside of the years 1 to 9999";
   return nullptr;
 }
 
@@ -95,10 +96,25 @@ CalendarReading IngestConversation::read_calendar() {
     const auto took = clock_() - before;
     if (took >= shortest) continue;
     shortest = took;
-    last_reading_ = {calendar, before + took / 2};
-    reading_uncertainty_ = took / 2;
+    last_reading_ = {calendar, before + took / 2, took / 2};
   }
   return *last_reading_;
+}
+
+/// What is to be dated now is dated by it. Where the calendar was set, what is attached is dated anew first.
+CalendarReading IngestConversation::dating_reading() {
+  auto reading = read_calendar();
+  const auto steps = calendar_.check(reading);
+  if (steps != steps_) {
+    reading = read_calendar();  // the other may be of before
+    if (steps_) {
+      date_sessions(*checked_);  // what was right until then stays as certain as it was
+      date_sessions(reading);
+    }
+    steps_ = steps;
+  }
+  checked_ = reading;
+  return reading;
 }
 
 Moment IngestConversation::moment(std::uint64_t stamp, std::int64_t after_us) const {
@@ -108,17 +124,61 @@ Moment IngestConversation::moment(std::uint64_t stamp, std::int64_t after_us) co
                                    : "what ingest tells counts from a stamp that this stream does not have");
 }
 
-/// Nothing: no calendar of ours holds it.
-std::optional<Instant> IngestConversation::anchor_of(const v1::Attach& attach, const CalendarReading& reading) const {
-  if (!attach.has_exchange()) return Instant{};  // its ticks are the calendar's
-  const auto& exchange = attach.exchange();
-  if (exchange.tick_ms() >= (1ULL << 53)) return std::nullopt;
-  const auto anchor =
-      reading.instant_of(moment(attach.stamp(), exchange.after_us())) - std::chrono::milliseconds{exchange.tick_ms()};
-  return in_calendar(anchor) ? std::optional(anchor) : std::nullopt;
+// -- sessions ---------------------------------------------------------------------------------------------------------
+
+AttachRequest IngestConversation::Told::dated(const CalendarReading& reading) const {
+  auto dated = request;
+  if (tick0) dated.anchor = reading.instant_of(*tick0);
+  dated.uncertainty += reading.uncertainty;
+  dated.registered_at = reading.instant_of(registered_at);
+  return dated;
 }
 
-// -- sessions ---------------------------------------------------------------------------------------------------------
+/// As if the device's clock had been read with the calendar: it has gone on since it was, and drifted.
+AttachRequest IngestConversation::Told::dated_then(const CalendarReading& reading) const {
+  auto then = dated(reading);
+  const auto tick = std::chrono::floor<std::chrono::milliseconds>(reading.at - *tick0).count();
+  const auto since = tick - static_cast<std::int64_t>(then.tick_ms);
+  if (since <= 0) return then;
+  then.tick_ms = static_cast<std::uint64_t>(tick);
+  then.uncertainty += std::chrono::microseconds{since / 5};  // 200 ppm
+  return then;
+}
+
+IngestConversation::Told IngestConversation::told(const v1::Attach& request) const {
+  const auto& exchange = request.exchange();
+  Told told{{.device = request.device(),
+             .boot = request.boot(),
+             .anchor = {},
+             .uncertainty = std::chrono::microseconds{std::min(exchange.uncertainty_us(), longest_us)},
+             .by_hand = request.by_hand(),
+             .tick_ms = exchange.tick_ms()},
+            {},
+            moment(request.stamp(), request.registered_after_us())};
+  // A tick that is refused counts as none.
+  if (request.has_exchange() && exchange.tick_ms() < (1ULL << 53))
+    told.tick0 = moment(request.stamp(), exchange.after_us()) - std::chrono::milliseconds{exchange.tick_ms()};
+  return told;
+}
+
+/// From the exchanges that ingest told, so that neither it nor a device is asked.
+void IngestConversation::date_sessions(const CalendarReading& reading) {
+  std::map<std::uint64_t, LiveSession*> in_order;  // of two of one start the later one says its clock
+  for (auto& [number, session] : sessions_) in_order.emplace(number, &session);
+  std::vector<AttachRequest> requests;
+  std::vector<LiveSession*> live;
+  for (const auto& [number, session] : in_order) {
+    if (!session->told.tick0) continue;
+    auto request = session->told.dated_then(reading);
+    if (!in_calendar(request.anchor)) continue;
+    requests.push_back(std::move(request));
+    live.push_back(session);
+  }
+  if (requests.empty()) return;
+  const auto attached = writer_->attach(requests);
+  for (std::size_t i = 0; i < attached.size(); ++i)
+    if (attached[i].session) live[i]->session = attached[i].session;
+}
 
 v1::AttachResult IngestConversation::attach(const v1::Attach& request) {
   v1::AttachResult result;
@@ -138,33 +198,29 @@ v1::AttachAllResult IngestConversation::attach_all(const v1::AttachAll& request)
 
 void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results) {
   std::vector<AttachRequest> requests;
-  std::vector<std::size_t> places;
+  std::vector<std::pair<std::size_t, Told>> taken;
   std::vector<std::pair<std::size_t, const char*>> refused;
   if (stamps_.empty()) moment(0, 0);
-  const auto reading = read_calendar();
+  const auto reading = dating_reading();
   for (std::size_t i = 0; i < attaches.size(); ++i) {
     results[i].set_session(attaches[i]->session());
-    const auto anchor = anchor_of(*attaches[i], reading);
-    if (const char* why = refusal(*attaches[i], anchor)) {
+    auto what = told(*attaches[i]);
+    auto request = what.dated(reading);
+    if (const char* why = refusal(*attaches[i], request.anchor)) {
       refused.emplace_back(i, why);
       continue;
     }
-    requests.push_back({attaches[i]->device(), attaches[i]->boot(), *anchor,
-                        std::chrono::microseconds{std::min(attaches[i]->exchange().uncertainty_us(), longest_us)} +
-                            reading_uncertainty_,
-                        reading.instant_of(moment(attaches[i]->stamp(), attaches[i]->registered_after_us())),
-                        attaches[i]->by_hand()});
-    requests.back().tick_ms = attaches[i]->exchange().tick_ms();
-    places.push_back(i);
+    requests.push_back(std::move(request));
+    taken.emplace_back(i, std::move(what));
   }
   const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);
   for (const auto& [place, why] : refused) refuse(results[place], why);
-  for (std::size_t i = 0; i < attached.size(); ++i) answer(attached[i], results[places[i]]);
+  for (std::size_t i = 0; i < attached.size(); ++i) answer(taken[i].second, attached[i], results[taken[i].first]);
 }
 
-void IngestConversation::answer(const Attached& attached, v1::AttachResult& result) {
+void IngestConversation::answer(const Told& told, const Attached& attached, v1::AttachResult& result) {
   if (!attached.session) return refuse(result, "the database refuses it");
-  sessions_[result.session()] = attached.session;
+  sessions_[result.session()] = {told, attached.session};
   *result.mutable_anchor() = to_stamp(attached.session->anchor);
   for (const auto& [stream, sequence] : attached.watermarks) {
     auto& watermark = *result.add_watermarks();
@@ -177,12 +233,12 @@ void IngestConversation::answer(const Attached& attached, v1::AttachResult& resu
 
 v1::AppendResult IngestConversation::append(const v1::Append& request) {
   if (stamps_.empty()) moment(0, 0);
-  const auto reading = read_calendar();
+  const auto reading = dating_reading();
   std::vector<Record> records;
   records.reserve(static_cast<std::size_t>(request.records_size()));
   for (const auto& message : request.records()) {
     const auto session = sessions_.find(message.session());
-    records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second,
+    records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second.session,
                                 reading.instant_of(moment(request.stamp(), message.received_after_us()))));
   }
   put_under_their_boots(request, records);

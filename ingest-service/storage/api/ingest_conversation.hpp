@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "storage/api/calendar_watch.hpp"
 #include "storage/api/stamps.hpp"
 #include "storage/port/record_store.hpp"
 #include "wardlink/v1/ingest.pb.h"
@@ -23,10 +24,10 @@ class IngestConversation {
   /// Told of each batch when it is durable, its results in the order of its records.
   using Committed = std::function<void(std::span<const Record>, std::span<const RecordResult>)>;
 
-  using Clock = std::function<Moment()>;
-
-  IngestConversation(std::unique_ptr<RecordWriter> writer, Clock clock, Committed committed)
-      : writer_(std::move(writer)), clock_(std::move(clock)), committed_(std::move(committed)) {}
+  /// `calendar`: one for all conversations of a process; it outlives them.
+  IngestConversation(std::unique_ptr<RecordWriter> writer, ReadBootClock clock, CalendarWatch& calendar,
+                     Committed committed)
+      : writer_(std::move(writer)), clock_(std::move(clock)), calendar_(calendar), committed_(std::move(committed)) {}
 
   /// The answer, where one is owed. `received`: when the request arrived. After StoreError::Kind::away handle the same
   /// request again, received at the same moment: whatever was durable by then stays one row. After another kind the
@@ -34,26 +35,44 @@ class IngestConversation {
   std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request, Moment received);
 
  private:
+  /// What ingest told of a session, by the clock that nobody sets.
+  struct Told {
+    AttachRequest request;        // without its instants
+    std::optional<Moment> tick0;  // of the device's clock; empty: its ticks are the calendar's
+    Moment registered_at;
+
+    AttachRequest dated(const CalendarReading& reading) const;
+    AttachRequest dated_then(const CalendarReading& reading) const;
+  };
+  struct LiveSession {
+    Told told;
+    std::shared_ptr<const Session> session;
+  };
+
   v1::AttachResult attach(const v1::Attach& request);
   v1::AttachAllResult attach_all(const v1::AttachAll& request);
   void attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results);
-  void answer(const Attached& attached, v1::AttachResult& result);
+  Told told(const v1::Attach& request) const;
+  void answer(const Told& told, const Attached& attached, v1::AttachResult& result);
   v1::Stamp stamp(const v1::StampRequest& request, Moment received);
   CalendarReading read_calendar();
+  CalendarReading dating_reading();
+  void date_sessions(const CalendarReading& reading);
   void try_to_read_calendar();
   Moment moment(std::uint64_t stamp, std::int64_t after_us) const;
-  std::optional<Instant> anchor_of(const v1::Attach& attach, const CalendarReading& reading) const;
   v1::AppendResult append(const v1::Append& request);
   void put_under_their_boots(const v1::Append& request, std::vector<Record>& records);
   void audit(const v1::Audit& request);
 
   std::unique_ptr<RecordWriter> writer_;
-  Clock clock_;
+  ReadBootClock clock_;
+  CalendarWatch& calendar_;
   Committed committed_;
   Stamps stamps_;
   std::optional<CalendarReading> last_reading_;
-  Moment::duration reading_uncertainty_{};  // half of what it took
-  std::unordered_map<std::uint64_t, std::shared_ptr<const Session>> sessions_;
+  std::optional<std::uint64_t> steps_;  // of the calendar, that the sessions are dated after
+  std::optional<CalendarReading> checked_;
+  std::unordered_map<std::uint64_t, LiveSession> sessions_;
 };
 
 }  // namespace wardlink::storage

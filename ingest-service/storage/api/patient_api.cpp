@@ -88,6 +88,7 @@ grpc::Status PatientApi::DischargePatient(grpc::ServerContext* context, const v1
   return answered([&] {
     const auto scope = guard_.admit(*context, "PatientService.DischargePatient", roles::carers, {request->name()});
     const auto patient = parse_patient("name", request->name());
+    calendar_.check([this] { return store_.calendar(); });
     std::optional<Instant> at;
     if (request->has_discharge_time()) at = parse_past("discharge_time", request->discharge_time(), store_.calendar());
     *response = to_proto(store_.discharge(scope, patient, at, subject_of(*context)));

@@ -2,6 +2,7 @@
 // wardlink.v1.DeviceService and PatientService; the .proto says what each call means.
 
 #include "storage/access/guard.hpp"
+#include "storage/api/calendar_watch.hpp"
 #include "storage/port/registry_store.hpp"
 #include "wardlink/v1/registry.grpc.pb.h"
 
@@ -9,7 +10,8 @@ namespace wardlink::storage {
 
 class DeviceApi final : public v1::DeviceService::Service {
  public:
-  DeviceApi(RegistryStore& store, Guard& guard) : store_(store), guard_(guard) {}
+  DeviceApi(RegistryStore& store, CalendarWatch& calendar, Guard& guard)
+      : store_(store), calendar_(calendar), guard_(guard) {}
 
   grpc::Status CreateDevice(grpc::ServerContext* context, const v1::CreateDeviceRequest* request,
                             v1::Device* response) override;
@@ -24,12 +26,14 @@ class DeviceApi final : public v1::DeviceService::Service {
 
  private:
   RegistryStore& store_;
+  CalendarWatch& calendar_;
   Guard& guard_;
 };
 
 class PatientApi final : public v1::PatientService::Service {
  public:
-  PatientApi(RegistryStore& store, Guard& guard) : store_(store), guard_(guard) {}
+  PatientApi(RegistryStore& store, CalendarWatch& calendar, Guard& guard)
+      : store_(store), calendar_(calendar), guard_(guard) {}
 
   grpc::Status CreatePatient(grpc::ServerContext* context, const v1::CreatePatientRequest* request,
                              v1::Patient* response) override;
@@ -42,6 +46,7 @@ class PatientApi final : public v1::PatientService::Service {
 
  private:
   RegistryStore& store_;
+  CalendarWatch& calendar_;
   Guard& guard_;
 };
 
