@@ -125,8 +125,9 @@ int serve(ProgramConfig& config, const Signals& signals) {
   // PostgreSQL may have been away for long: the certificates of now.
   config.server.credentials = read_credentials(config.files, config.server.serves);
   Server server(config.server, *store, *store, *store, *store);
-  const MetricsPort metrics_port(for_ingest ? config.metrics_port_ingest : config.metrics_port,
-                                 [&server] { return metrics(server.stats(), PostgresStore::unknown_numbers()); });
+  const MetricsPort metrics_port(for_ingest ? config.metrics_port_ingest : config.metrics_port, [&server, &store] {
+    return metrics(server.stats(), PostgresStore::unknown_numbers(), store->clock_jumps());
+  });
   const Ports ports{static_cast<std::uint16_t>(server.port()), metrics_port.port()};
   if (!config.ready_file.empty()) wardlink::daemon::write_ready_file(config.ready_file, ports.port, ports.metrics_port);
   wardlink::daemon::tell_supervisor(ports);

@@ -52,7 +52,8 @@ void add_access(MetricFamilies& to, const Server::Stats& stats) {
 
 }  // namespace
 
-std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats, std::uint64_t unknown_numbers) {
+std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats, std::uint64_t unknown_numbers,
+                                              std::uint64_t clock_jumps) {
   MetricFamilies all("wardlink_storage_");
   add_records(all, stats.counts);
   add_streams(all, stats.counts);
@@ -60,6 +61,9 @@ std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats, std::u
   all.counter("unknown_numbers",
               "Numbers in stored rows that only a newer version knows: shown as unknown; the log names them")
       .sample(unknown_numbers);
+  all.counter("clock_jumps",
+              "Records that claimed to be measured after they were received: stored at their reception, and flagged")
+      .sample(clock_jumps);
   return std::move(all).take();
 }
 

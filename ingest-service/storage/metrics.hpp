@@ -9,7 +9,8 @@
 
 namespace wardlink::storage {
 
-/// `unknown_numbers`: of a newer version, that were read from the database.
-std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats, std::uint64_t unknown_numbers = 0);
+/// Of the database: `unknown_numbers` of a newer version that were read, `clock_jumps` as PostgresStore's.
+std::vector<prometheus::MetricFamily> metrics(const Server::Stats& stats, std::uint64_t unknown_numbers = 0,
+                                              std::uint64_t clock_jumps = 0);
 
 }  // namespace wardlink::storage

@@ -105,8 +105,8 @@ TEST(DeviceSession, RefusesWhatItDoesNotServe) {
   EXPECT_EQ(talk.ask(request).code, coap::code::method_not_allowed);
   request.method = coap::code::get;
   EXPECT_EQ(talk.ask(request).code, coap::code::bad_request);
-  request.queries = {"tk=9007199254740991"};  // an anchor before 1970
-  EXPECT_EQ(talk.ask(request).code, coap::code::bad_request);
+  request.queries = {"tk=9007199254740991"};  // TIME-1: a start before the calendar is no reason to refuse
+  EXPECT_EQ(talk.ask(request).code, coap::code::content);
   talk.ask_time(0);
   auto registration = Conversation<>::registration();
   registration.content_format = coap::content_format::text;
@@ -457,11 +457,15 @@ TEST(DeviceSession, AQuarantinedAlarmIsAcknowledgedOnceStorageTookIt) {
   EXPECT_EQ(quarantined(talk.stats, QuarantineReason::foreign_name), 1u);
 }
 
-TEST(DeviceSession, WhatIsMeasuredTomorrowIsQuarantined) {
+// TIME-2: a wild tick goes on to storage, which flags it.
+TEST(DeviceSession, WhatIsMeasuredTomorrowIsTaken) {
   Conversation talk;
   talk.introduce();
-  talk.notify("/vitals", R"([{"n":"q","v":1},{"n":"tk","v":172800000},{"n":"hr","v":70}])", non);
-  EXPECT_EQ(quarantined(talk.stats, QuarantineReason::future_tick), 1u);
+  for (const char* tick : {"172800000", "9007199254740991"})
+    talk.notify("/vitals", R"([{"n":"q","v":1},{"n":"tk","v":)" + std::string(tick) + R"(},{"n":"hr","v":70}])", non);
+  ASSERT_THAT(talk.sink.records, SizeIs(2));
+  EXPECT_TRUE(std::holds_alternative<SignValues>(talk.sink.records[1].fact.body));
+  EXPECT_EQ(talk.sink.records[1].fact.tick_ms, 9'007'199'254'740'991u);
 }
 
 TEST(DeviceSession, CountsAndAuditsTokensThatItNeverIssued) {  // OBS-06, OBS-12

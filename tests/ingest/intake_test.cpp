@@ -19,11 +19,10 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr std::string_view device = "urn:dev:os:32473-7f3a9c51d2e804b6";
-constexpr std::uint64_t latest = 1'000'000;
 
 std::vector<Fact> take_json(Resource resource, std::string_view json) {
   return take(resource, device, coap::content_format::senml_json,
-              {reinterpret_cast<const std::uint8_t*>(json.data()), json.size()}, latest);
+              {reinterpret_cast<const std::uint8_t*>(json.data()), json.size()});
 }
 
 std::vector<Fact> vitals(std::string_view json) { return take_json(Resource::vitals, json); }
@@ -61,7 +60,7 @@ TEST(Intake, CborOfTheWirePageArrivesAsTheSameDoubles) {
                             0x2e, 0xe0, 0xa2, 0x00, 0x62, 0x68, 0x72, 0x02, 0x18, 0x48, 0xa2, 0x00, 0x64, 0x73,
                             0x70, 0x6f, 0x32, 0x02, 0x18, 0x61, 0xa2, 0x00, 0x62, 0x72, 0x72, 0x02, 0x10, 0xa2,
                             0x00, 0x64, 0x74, 0x65, 0x6d, 0x70, 0x02, 0xc4, 0x82, 0x20, 0x19, 0x01, 0x78};
-  const auto facts = take(Resource::vitals, device, coap::content_format::senml_cbor, payload, latest);
+  const auto facts = take(Resource::vitals, device, coap::content_format::senml_cbor, payload);
   ASSERT_THAT(facts, SizeIs(1));
   ASSERT_THAT(signs_of(facts[0]).values, SizeIs(4));
   EXPECT_EQ(std::bit_cast<std::uint64_t>(signs_of(facts[0]).values[3].value), std::bit_cast<std::uint64_t>(37.6));
@@ -74,7 +73,7 @@ TEST(Intake, EveryRealValueArrivesBitForBit) {
     pack[0].name = "q", pack[0].value = 1.0;
     pack[1].name = "tk", pack[1].value = 2.0;
     pack[2].name = "temp", pack[2].value = value;
-    const auto facts = take(Resource::vitals, device, coap::content_format::senml_cbor, encode_cbor(pack), latest);
+    const auto facts = take(Resource::vitals, device, coap::content_format::senml_cbor, encode_cbor(pack));
     ASSERT_THAT(facts, SizeIs(1));
     EXPECT_EQ(std::bit_cast<std::uint64_t>(signs_of(facts[0]).values.at(0).value), std::bit_cast<std::uint64_t>(value));
   }
@@ -149,7 +148,7 @@ TEST(Intake, BytesThatAreNotSenmlAreQuarantined) {
 TEST(Intake, OtherContentFormatsAreQuarantined) {
   const coap::Bytes payload{0x80};
   for (std::optional<std::uint16_t> format : {std::optional<std::uint16_t>{}, std::optional<std::uint16_t>{0}}) {
-    const auto facts = take(Resource::vitals, device, format, payload, latest);
+    const auto facts = take(Resource::vitals, device, format, payload);
     ASSERT_THAT(facts, SizeIs(1));
     EXPECT_EQ(std::get<Quarantined>(facts[0].body).reason, QuarantineReason::unsupported_format);
   }
@@ -180,9 +179,14 @@ TEST(Intake, WhatIsNoSetIsQuarantined) {
     expect_quarantined(vitals(payload), QuarantineReason::bad_set, payload);
 }
 
-TEST(Intake, AFutureTickIsQuarantined) {
-  constexpr std::string_view payload = R"([{"n":"q","v":1},{"n":"tk","v":1000001},{"n":"hr","v":72}])";
-  expect_quarantined(vitals(payload), QuarantineReason::future_tick, payload);
+// TIME-2: no tick is refused; storage says when it was.
+TEST(Intake, AnyTickIsTaken) {
+  for (const std::uint64_t tick : {0ULL, 172'800'000ULL, (1ULL << 53) - 1}) {
+    const auto facts = vitals(R"([{"n":"q","v":1},{"n":"tk","v":)" + std::to_string(tick) + R"(},{"n":"hr","v":72}])");
+    ASSERT_THAT(facts, SizeIs(1));
+    EXPECT_TRUE(std::holds_alternative<SignValues>(facts[0].body));
+    EXPECT_EQ(facts[0].tick_ms, tick);
+  }
 }
 
 TEST(Intake, AGoodSetBesideABadOneIsTaken) {
@@ -312,7 +316,7 @@ TEST(Intake, EveryTruncationOfAPayloadIsTakenOrQuarantined) {  // COAP-01
   pack[3].name = "hr", pack[3].value = 72.0;
   const auto whole = encode_cbor(pack);
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    const auto facts = take(Resource::vitals, device, coap::content_format::senml_cbor, {whole.data(), size}, latest);
+    const auto facts = take(Resource::vitals, device, coap::content_format::senml_cbor, {whole.data(), size});
     ASSERT_THAT(facts, SizeIs(1)) << size;
     EXPECT_EQ(std::get<Quarantined>(facts[0].body).reason, QuarantineReason::undecodable) << size;
   }

@@ -329,8 +329,6 @@ TEST(Posts, SaysWhichRecordAndWhichField) {
            Case{"/vitals", R"([{"n":"hr","v":72},{"n":"temp","v":99,"u":"K"}])", "record 2, u: is not the SenML unit"},
            Case{"/vitals", R"([{"n":"hr","vs":"fast"}])", "record 1, v: must be there, and a number"},
            Case{"/vitals", R"([{"n":"hr","v":72},{"n":"heart-rate","v":72}])", "record 2, n: stands twice"},
-           Case{"/vitals", R"([{"n":"hr","v":72,"t":3600}])", "record 1, t: lies in the future"},
-           Case{"/vitals", R"([{"n":"hr","v":72},{"n":"rr","v":9,"t":-2e9}])", "record 2, t: reaches back before 1970"},
            Case{"/vitals", kAlarm, "it belongs to /alarms"},
            Case{"/vitals", R"([{"n":"q","v":1},{"n":"tk","v":1},{"n":"hr","v":72}])", "need a registration first"},
            Case{"/alarms", R"([{"n":"hr","v":72}])", "record 1, n: must be ev"},
@@ -346,6 +344,25 @@ TEST(Posts, SaysWhichRecordAndWhichField) {
   }
 }
 
+// TIME-1: no time is refused: storage dates what lies ahead at its reception, and flags it.
+TEST(Posts, TakesAnyTime) {
+  Talk talk;
+  talk.stored("/vitals", R"([{"n":"hr","v":72,"t":3600},{"n":"rr","v":9,"t":-2e9},{"n":"spo2","v":97,"t":1e300}])");
+  ASSERT_THAT(talk.sink.records, SizeIs(3));
+  EXPECT_EQ(talk.sink.records[0].fact.tick_ms, 0u);
+  EXPECT_EQ(talk.sink.records[1].fact.tick_ms, ms(talk.wall() + seconds{3600}));
+  EXPECT_EQ(talk.sink.records[2].fact.tick_ms, (1ULL << 53) - 1);
+}
+
+// TIME-2
+TEST(Posts, TakesAnyTickOfARegisteredDevice) {
+  Talk talk;
+  talk.introduce();
+  talk.stored("/vitals", R"([{"n":"q","v":1},{"n":"tk","v":9007199254740991},{"n":"hr","v":72}])");
+  ASSERT_THAT(talk.sink.records, SizeIs(1));
+  EXPECT_EQ(talk.sink.records[0].fact.tick_ms, (1ULL << 53) - 1);
+}
+
 TEST(Posts, SaysWhichRecordOfThoseWithKeys) {
   Talk talk;
   talk.introduce();
@@ -354,8 +371,6 @@ TEST(Posts, SaysWhichRecordOfThoseWithKeys) {
   EXPECT_THAT(talk.words("/vitals", good + R"({"n":"tk","v":1}])"),
               HasSubstr("record 5, n: must be followed by a sign"));
   EXPECT_THAT(talk.words("/vitals", good + R"({"n":"tk","v":1},{"n":"mood","v":1}])"), HasSubstr("record 6, n:"));
-  EXPECT_THAT(talk.words("/vitals", good + R"({"n":"tk","v":999999999},{"n":"hr","v":1}])"),
-              HasSubstr("record 5, v: lies in the future"));
   EXPECT_THAT(talk.words("/vitals", R"([{"n":"hr","v":72},{"n":"q","v":1}])"), HasSubstr("record 1, n: must be q"));
   EXPECT_THAT(talk.sink.records, IsEmpty());
 }
@@ -458,7 +473,7 @@ TEST(Posts, OfAlarmsFewMayWaitAndTheRestHearsThatStorageIsAway) {  // FAIR-1
                                          coap::content_format::senml_json, {}};
     const std::string json = kAlarm;
     request.payload.assign(json.begin(), json.end());
-    return posts.take(Resource::alarms, request, testing::urn, talk.wall(), {}, talk.now).answer;
+    return posts.take(Resource::alarms, request, testing::urn, talk.wall(), false, talk.now).answer;
   };
   EXPECT_FALSE(take(1));
   EXPECT_FALSE(take(2));

@@ -40,7 +40,7 @@ bool equal(const SequencedSet& booked, const storage::StoredSet& stored) {
 
 /// Its own, or what the start raised, for another wearer.
 bool is_of_storage(const storage::StoredAlarm& row, const Book& book) {
-  if (row.fact.code == "restarting") return true;
+  if (row.fact.code == "restarting" || row.fact.code == "clock") return true;
   const auto end = book.alarms.upper_bound({row.boot, ~std::uint64_t{0}});
   return std::any_of(book.alarms.lower_bound({row.boot, 0}), end,
                      [&](const auto& booked) { return equal_content(booked.second.record, row.fact); });

@@ -219,11 +219,34 @@ TEST_F(ConversationTest, AnExchangeThatAgreesMovesNothing) {
   EXPECT_EQ(store.rows().starts.at(0).anchor, noon - seconds{1}) << "the first one stays";
 }
 
-TEST_F(ConversationTest, WhatBeganOutsideOfAnyCalendarIsNotAttached) {
+// TIME-2: what no calendar holds the beginning of is attached, and what it brings is dated by its reception.
+TEST_F(ConversationTest, WhatBeganOutsideOfAnyCalendarIsDatedByItsReception) {
   stamp(1);
-  EXPECT_THAT(attach(7, (1ULL << 53) - 1, 1, {}).refusal(), HasSubstr("exchange"));
-  EXPECT_THAT(attach(7, 1ULL << 53, 1, {}).refusal(), HasSubstr("exchange"));
-  EXPECT_EQ(attach(7, 1ULL << 40, 1, {}).refusal(), "");
+  for (const std::uint64_t tick : {(1ULL << 53) - 1, 1ULL << 53, ~0ULL}) {
+    const auto boot = 7 + tick % 3;
+    EXPECT_EQ(attach(boot, tick, 1, {}).refusal(), "");
+    const auto answer = say(set_of(boot, 1 + tick % 5, (1ULL << 53) - 1, 1, seconds{2}));
+    EXPECT_EQ(answer.append_result().results(0), v1::RECORD_RESULT_COMMITTED);
+  }
+  ASSERT_EQ(store.rows().sets.size(), 3U);
+  for (const auto& row : store.rows().sets) {
+    EXPECT_EQ(row.measured_at, noon + seconds{2});
+    EXPECT_GT(row.clock_jump, microseconds{hours{24}});
+  }
+  EXPECT_TRUE(store.rows().quarantine.empty());
+}
+
+// TIME-2: a debt of a start that nobody knows, whose tick says that it began before any calendar.
+TEST_F(ConversationTest, ADebtIsTakenWhateverItsTickSays) {
+  stamp(1);
+  attach(7, 1000, 1, {});
+  for (const std::uint64_t tick : {1ULL << 40, 1ULL << 46, 1ULL << 61}) {
+    auto debt = set_of(7, 1, tick, 1, seconds{2});
+    debt.mutable_append()->mutable_records(0)->set_boot(8 + tick % 5);
+    EXPECT_EQ(say(debt).append_result().results(0), v1::RECORD_RESULT_COMMITTED) << tick;
+  }
+  for (const auto& row : store.rows().sets) EXPECT_EQ(row.measured_at, noon + seconds{2}) << row.tick_ms;
+  EXPECT_TRUE(store.rows().quarantine.empty());
 }
 
 }  // namespace

@@ -12,8 +12,7 @@ using Reason = QuarantineReason;
 /// Collects facts, and of each reason to quarantine one.
 class Collector {
  public:
-  Collector(const ResourceRow& row, coap::ByteView payload, std::uint64_t latest_tick)
-      : row_(row), payload_(payload), latest_tick_(latest_tick) {}
+  Collector(const ResourceRow& row, coap::ByteView payload) : row_(row), payload_(payload) {}
 
   /// A part that begins with `q`.
   void read(const LocalPack& pack, SenmlSpan part) {
@@ -35,15 +34,12 @@ class Collector {
   void add(coap::Result<Fact, Fault> fact) {
     if (!fact)
       quarantine(fact.error().reason);
-    else if (fact->boot == 0 && fact->tick_ms > latest_tick_)  // of another start, the tick is of another clock
-      quarantine(Reason::future_tick);
     else
       facts_.push_back(std::move(*fact));
   }
 
   const ResourceRow& row_;
   coap::ByteView payload_;
-  std::uint64_t latest_tick_;
   std::vector<Fact> facts_;
   std::vector<Reason> reasons_;
 };
@@ -78,8 +74,8 @@ coap::Result<Fact, Fault> read_part(const ResourceRow& row, SenmlSpan part) {
 }
 
 std::vector<Fact> take(Resource resource, std::string_view device, std::optional<std::uint16_t> content_format,
-                       coap::ByteView payload, std::uint64_t latest_tick) {
-  Collector collector(row_of(resource), payload, latest_tick);
+                       coap::ByteView payload) {
+  Collector collector(row_of(resource), payload);
   const auto pack = read_pack(device, content_format, payload);
   if (!pack)
     collector.quarantine(pack.error().reason);

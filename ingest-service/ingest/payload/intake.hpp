@@ -16,9 +16,9 @@ namespace wardlink::ingest {
 coap::Result<Fact, Fault> read_part(const ResourceRow& row, SenmlSpan part);
 
 /// What the payload says, in its order. Quarantined facts come last, one for each reason, with the payload as it came.
-/// `device`: the URN of the session's certificate. `latest_tick`: what is measured after it cannot be, ms. Never throws
-/// for what the payload holds.
+/// `device`: the URN of the session's certificate. Nothing is refused for its tick. Never throws for what the payload
+/// holds.
 std::vector<Fact> take(Resource resource, std::string_view device, std::optional<std::uint16_t> content_format,
-                       coap::ByteView payload, std::uint64_t latest_tick);
+                       coap::ByteView payload);
 
 }  // namespace wardlink::ingest

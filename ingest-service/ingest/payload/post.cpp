@@ -12,23 +12,18 @@ namespace {
 using Reason = QuarantineReason;
 using Facts = coap::Result<std::vector<Fact>, Fault>;
 
-/// A clock that runs ahead by less is forgiven: what is measured "later than now" is taken for what it says.
-constexpr std::chrono::milliseconds forgiven{60'000};
-
 bool has_key(SenmlSpan records) {
   return std::any_of(records.begin(), records.end(),
                      [](const auto& r) { return r.name == "q" || r.name == "tk" || r.name == "boot"; });
 }
 
 /// The calendar's instant of a record, ms since 1970: RFC 8428 §4.5.3, relative below 2^28 s, absolute from there on.
-coap::Result<std::uint64_t, Fault> instant_of(const coap::senml::Record& record, WallTime calendar) {
-  constexpr double absolute = 1 << 28;
+std::uint64_t instant_of(const coap::senml::Record& record, WallTime calendar) {
+  constexpr double absolute = 1 << 28, below_2_53 = 9'007'199'254'740'991;
   const double now = static_cast<double>(calendar.time_since_epoch().count()) / 1e3;
   const double seconds = record.time.value_or(0);
   const double ms = std::floor(seconds < absolute ? now + seconds * 1e3 : seconds * 1e3);
-  if (!(ms >= 0)) return Fault{Reason::bad_set, 1, "t", "reaches back before 1970"};
-  if (ms > now + static_cast<double>(forgiven.count())) return Fault{Reason::future_tick, 1, "t", "lies in the future"};
-  return static_cast<std::uint64_t>(ms);
+  return static_cast<std::uint64_t>(std::clamp(ms, 0.0, below_2_53));
 }
 
 Fault at(std::size_t index, Fault fault) {
@@ -40,9 +35,7 @@ Fault at(std::size_t index, Fault fault) {
 Facts sets_by_hand(SenmlSpan records, WallTime calendar) {
   std::map<std::uint64_t, SignValues> sets;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    const auto tick = instant_of(records[i], calendar);
-    if (!tick) return at(i, tick.error());
-    if (const auto fault = add_sign(sets[*tick], records[i])) return at(i, *fault);
+    if (const auto fault = add_sign(sets[instant_of(records[i], calendar)], records[i])) return at(i, *fault);
   }
   std::vector<Fact> facts;
   for (auto& [tick, set] : sets) facts.push_back({Stream::manual, 0, tick, std::move(set)});
@@ -55,28 +48,24 @@ Facts alarms_by_hand(SenmlSpan records, WallTime calendar) {
   std::vector<Fact> facts;
   std::size_t index = 0;
   for (SenmlSpan part : cut(records, "ev")) {
-    const auto tick = instant_of(part.front(), calendar);
-    if (!tick) return at(index, tick.error());
     auto alarm = read_alarm_fields(part);
     if (!alarm) return at(index, alarm.error());
     if (alarm->onset_sequence != 0)
       return Fault{Reason::bad_alarm, index + 1, "", "on names a q, and this alarm's onset has none"};
-    facts.push_back({Stream::manual, 0, *tick, std::move(*alarm)});
+    facts.push_back({Stream::manual, 0, instant_of(part.front(), calendar), std::move(*alarm)});
     index += part.size();
   }
   return facts;
 }
 
-Facts keyed(SenmlSpan records, const ResourceRow& row, std::optional<std::uint64_t> latest_tick) {
-  if (!latest_tick)
+Facts keyed(SenmlSpan records, const ResourceRow& row, bool registered) {
+  if (!registered)
     return Fault{Reason::bad_set, 0, "", "q and tk need a registration first: POST /rd, or leave them out"};
   std::vector<Fact> facts;
   std::size_t index = 0;
   for (SenmlSpan part : cut(records, "q")) {
     auto fact = read_part(row, part);
     if (!fact) return at(index, fact.error());
-    if (fact->boot == 0 && fact->tick_ms > *latest_tick)
-      return Fault{Reason::future_tick, index + 2, "v", "lies in the future"};
     facts.push_back(std::move(*fact));
     index += part.size();
   }
@@ -87,7 +76,7 @@ Facts keyed(SenmlSpan records, const ResourceRow& row, std::optional<std::uint64
 
 coap::Result<Post, Fault> read_post(Resource resource, std::string_view device,
                                     std::optional<std::uint16_t> content_format, coap::ByteView payload,
-                                    WallTime calendar, std::optional<std::uint64_t> latest_tick) {
+                                    WallTime calendar, bool registered) {
   const auto pack = read_pack(device, content_format, payload);
   if (!pack) return pack.error();
   SenmlSpan records = pack->records;
@@ -103,7 +92,7 @@ coap::Result<Post, Fault> read_post(Resource resource, std::string_view device,
   if (!alarms && speaks_of_alarms(records))
     return Fault{Reason::wrong_resource, 0, "", "this is an alarm: it belongs to /alarms"};
   const bool has_keys = has_key(records);
-  auto facts = has_keys ? keyed(records, row, latest_tick)
+  auto facts = has_keys ? keyed(records, row, registered)
                         : (alarms ? alarms_by_hand(records, calendar) : sets_by_hand(records, calendar));
   if (!facts) return at(owed, facts.error());
   return Post{has_keys, std::move(*facts)};

@@ -18,12 +18,12 @@ struct Post {
   std::vector<Fact> facts;  // at least one
 };
 
-/// `device`: the URN of the session's certificate. `calendar`: what relative times count from, once. `latest_tick`:
-/// what bears a key and is measured after it cannot be, ms; empty = the device has not registered, so it has no boot to
-/// key records under.
+/// `device`: the URN of the session's certificate. `calendar`: what relative times count from, once. `registered`: else
+/// the device has no boot to key records under. Nothing is refused for its time: what lies before 1970 is taken for
+/// that year's beginning, and what lies ahead storage judges.
 coap::Result<Post, Fault> read_post(Resource resource, std::string_view device,
                                     std::optional<std::uint16_t> content_format, coap::ByteView payload,
-                                    WallTime calendar, std::optional<std::uint64_t> latest_tick);
+                                    WallTime calendar, bool registered);
 
 /// "record 2, v: must be a number"
 std::string to_words(const Fault& fault);

@@ -80,7 +80,6 @@ enum class QuarantineReason : std::uint8_t {
   bad_set,             // SenML, but not a measurement set
   bad_alarm,           // SenML, but not an alarm record
   bad_run,             // SenML, but not a run of samples
-  future_tick,         // measured later than now
 };
 /// snake_case, for counters, audit and storage.
 constexpr const char* to_string(QuarantineReason reason) {
@@ -103,8 +102,6 @@ constexpr const char* to_string(QuarantineReason reason) {
       return "bad_alarm";
     case QuarantineReason::bad_run:
       return "bad_run";
-    case QuarantineReason::future_tick:
-      return "future_tick";
   }
   return "";
 }

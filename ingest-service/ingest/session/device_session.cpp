@@ -105,8 +105,7 @@ bool DeviceSession::is_at(const Served& row, std::string_view path) const {
 template <Resource resource>
 std::optional<coap::Response> DeviceSession::answer_post(const coap::event::RequestReceived& request,
                                                          coap::Instant now) {
-  const auto latest = registered() ? std::optional{latest_tick(now)} : std::nullopt;
-  auto taken = posts_.take(resource, request, device_, shared_.calendar(), latest, now);
+  auto taken = posts_.take(resource, request, device_, shared_.calendar(), registered(), now);
   if (taken.refused) note("post", to_string(*taken.refused), now);
   return std::move(taken.answer);
 }
@@ -129,14 +128,11 @@ std::optional<coap::Response> DeviceSession::answer_time(const coap::event::Requ
                                                          coap::Instant now) {
   const auto tick = read_tick(request);
   if (!tick) return diagnostic(tick.error().code, tick.error().words);
-  const WallTime calendar = shared_.calendar();
-  // An instant that no calendar of ours holds: nothing measured since could be stored.
-  if (*tick > calendar.time_since_epoch()) return diagnostic(coap::code::bad_request, "tk reaches back before 1970");
   const auto format = request.accept.value_or(coap::content_format::senml_cbor);
   if (format != coap::content_format::senml_cbor && format != coap::content_format::senml_json)
     return diagnostic(coap::code::not_acceptable, "the time is SenML, content-format 112 or 110");
   clock_.heard(static_cast<std::uint64_t>(tick->count()), now);
-  return time_response(calendar, format);
+  return time_response(shared_.calendar(), format);
 }
 
 std::optional<coap::Response> DeviceSession::answer_registration(const coap::event::RequestReceived& request,
@@ -198,7 +194,6 @@ void DeviceSession::accept(const Registration& registration, const ClockExchange
   if (!registered()) {
     ++shared_.stats.registrations;
     shared_.sink.audit({device_, "register", true, "", address_});
-    attached_ = exchange;
     ++shared_.stats.clock_exchanges;
     shared_.sink.attach({name_, device_, registration.boot, exchange, now});
   } else if (registration.accepted) {
@@ -239,7 +234,7 @@ void DeviceSession::on(const coap::event::NotificationReceived& notification, co
 
 void DeviceSession::take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                                       coap::Connection* connection, coap::Instant now) {
-  auto facts = take(resource, device_, notification.content_format, notification.payload, latest_tick(now));
+  auto facts = take(resource, device_, notification.content_format, notification.payload);
   check_clock(facts, now);
   const bool whole = admit_quarantined(facts, now);
   if (!holds_acks(resource)) {
@@ -285,12 +280,6 @@ bool DeviceSession::admit_quarantined(std::vector<Fact>& facts, coap::Instant no
 }
 
 std::string DeviceSession::number() const { return std::to_string(static_cast<std::uint64_t>(name_)); }
-
-std::uint64_t DeviceSession::latest_tick(coap::Instant now) const {
-  const auto since = now - attached_.at + shared_.config.clock_slack;
-  return attached_.tick_ms +
-         static_cast<std::uint64_t>(std::max<std::int64_t>(0, since / std::chrono::milliseconds{1}));
-}
 
 void DeviceSession::append(Ticket ticket, Fact fact, coap::Instant received_at) {
   shared_.sink.append({name_, ticket, received_at, std::move(fact)});

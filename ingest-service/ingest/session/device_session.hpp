@@ -42,8 +42,6 @@ class DeviceSession {
     /// Quarantined payloads, each of which costs storage a transaction. What is beyond is dropped and counted, and
     /// where it is Confirmable under /alarms it comes again.
     coap::Allowance quarantined = {.per_second = 2, .burst = 32};
-    /// What was measured later than this from now cannot have been: it is quarantined.
-    std::chrono::microseconds clock_slack = std::chrono::hours{24};
     /// Exchanges of a device's clock go on to storage no more often than this, however often the device makes them.
     coap::Duration exchange_pause = std::chrono::seconds{10};
     Posts::Config posts = {};
@@ -125,7 +123,6 @@ class DeviceSession {
                          coap::Connection* connection, coap::Instant now);
   bool admit_quarantined(std::vector<Fact>& facts, coap::Instant now);
   std::string number() const;
-  std::uint64_t latest_tick(coap::Instant now) const;
   void append(Ticket ticket, Fact fact, coap::Instant received_at);
   void note(std::string action, std::string reason, coap::Instant now, std::uint64_t times = 1);
   void note_excess(const coap::ConnectionCounters& counters, coap::Instant now);
@@ -145,7 +142,6 @@ class DeviceSession {
   std::string address_;
   std::string device_;
   DeviceClock clock_;
-  ClockExchange attached_;  // the exchange that it was attached with
   coap::Instant next_exchange_ = coap::Instant::min();
   std::optional<Registration> registration_;
   std::optional<coap::Instant> observes_from_;  // empty: does not own the device yet

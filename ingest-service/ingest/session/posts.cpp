@@ -26,13 +26,13 @@ coap::Response too_large(std::size_t most) {
 }  // namespace
 
 Posts::Taken Posts::take(Resource resource, const coap::event::RequestReceived& request, const std::string& device,
-                         WallTime calendar, std::optional<std::uint64_t> latest_tick, coap::Instant now) {
+                         WallTime calendar, bool registered, coap::Instant now) {
   const bool alarms = of_alarms(resource);
   if (request.partial || request.payload.size() > config_.payload) {
     count(resource, PostEnd::refused);
     return {too_large(config_.payload), std::nullopt};
   }
-  auto post = read_post(resource, device, request.content_format, request.payload, calendar, latest_tick);
+  auto post = read_post(resource, device, request.content_format, request.payload, calendar, registered);
   if (!post) {
     count(resource, PostEnd::refused);
     return {diagnostic(code_of(post.error().reason), to_words(post.error())), post.error().reason};

@@ -47,9 +47,9 @@ class Posts {
     std::optional<coap::Response> answer;     // empty: it is held
     std::optional<QuarantineReason> refused;  // for the audit
   };
-  /// A POST to a resource. `device`: the URN of the certificate. `latest_tick` as in read_post().
+  /// A POST to a resource. `device`: the URN of the certificate. `registered` as in read_post().
   Taken take(Resource resource, const coap::event::RequestReceived& request, const std::string& device,
-             WallTime calendar, std::optional<std::uint64_t> latest_tick, coap::Instant now);
+             WallTime calendar, bool registered, coap::Instant now);
 
   struct Answer {
     coap::ExchangeId exchange;

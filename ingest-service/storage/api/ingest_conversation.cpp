@@ -16,12 +16,9 @@
 namespace wardlink::storage {
 namespace {
 
-const char* refusal(const v1::Attach& request, Instant anchor) {
+const char* refusal(const v1::Attach& request) {
   if (!is_urn(request.device())) return "device: must be a URN of at most 63 characters";
   if (request.boot() >= (1ULL << 53)) return "boot: must be below 2^53";
-  // A thousand years of ticks later PostgreSQL's calendar must still hold.
-  if (request.exchange().tick_ms() >= (1ULL << 53) || !in_calendar(anchor))
-    return "exchange: its tick 0 is outside of the years 1 to 9999";
   return nullptr;
 }
 
@@ -126,9 +123,10 @@ Moment IngestConversation::moment(std::uint64_t stamp, std::int64_t after_us) co
 
 // -- sessions ---------------------------------------------------------------------------------------------------------
 
+/// Where no calendar of ours holds its tick 0, all that is dated by it lies in the future, and is flagged.
 AttachRequest IngestConversation::Told::dated(const CalendarReading& reading) const {
   auto dated = request;
-  if (tick0) dated.anchor = reading.instant_of(*tick0);
+  if (exchanged_at) dated.anchor = before(reading.instant_of(*exchanged_at), request.tick_ms);
   dated.uncertainty += reading.uncertainty;
   dated.registered_at = reading.instant_of(registered_at);
   return dated;
@@ -137,10 +135,9 @@ AttachRequest IngestConversation::Told::dated(const CalendarReading& reading) co
 /// As if the device's clock had been read with the calendar: it has gone on since it was, and drifted.
 AttachRequest IngestConversation::Told::dated_then(const CalendarReading& reading) const {
   auto then = dated(reading);
-  const auto tick = std::chrono::floor<std::chrono::milliseconds>(reading.at - *tick0).count();
-  const auto since = tick - static_cast<std::int64_t>(then.tick_ms);
+  const auto since = std::chrono::floor<std::chrono::milliseconds>(reading.at - *exchanged_at).count();
   if (since <= 0) return then;
-  then.tick_ms = static_cast<std::uint64_t>(tick);
+  then.tick_ms += static_cast<std::uint64_t>(since);
   then.uncertainty += std::chrono::microseconds{since / 5};  // 200 ppm
   return then;
 }
@@ -152,12 +149,10 @@ IngestConversation::Told IngestConversation::told(const v1::Attach& request) con
              .anchor = {},
              .uncertainty = std::chrono::microseconds{std::min(exchange.uncertainty_us(), longest_us)},
              .by_hand = request.by_hand(),
-             .tick_ms = exchange.tick_ms()},
+             .tick_ms = std::min(exchange.tick_ms(), (1ULL << 53) - 1)},
             {},
             moment(request.stamp(), request.registered_after_us())};
-  // A tick that is refused counts as none.
-  if (request.has_exchange() && exchange.tick_ms() < (1ULL << 53))
-    told.tick0 = moment(request.stamp(), exchange.after_us()) - std::chrono::milliseconds{exchange.tick_ms()};
+  if (request.has_exchange()) told.exchanged_at = moment(request.stamp(), exchange.after_us());
   return told;
 }
 
@@ -168,10 +163,8 @@ void IngestConversation::date_sessions(const CalendarReading& reading) {
   std::vector<AttachRequest> requests;
   std::vector<LiveSession*> live;
   for (const auto& [number, session] : in_order) {
-    if (!session->told.tick0) continue;
-    auto request = session->told.dated_then(reading);
-    if (!in_calendar(request.anchor)) continue;
-    requests.push_back(std::move(request));
+    if (!session->told.exchanged_at) continue;
+    requests.push_back(session->told.dated_then(reading));
     live.push_back(session);
   }
   if (requests.empty()) return;
@@ -205,12 +198,11 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
   for (std::size_t i = 0; i < attaches.size(); ++i) {
     results[i].set_session(attaches[i]->session());
     auto what = told(*attaches[i]);
-    auto request = what.dated(reading);
-    if (const char* why = refusal(*attaches[i], request.anchor)) {
+    if (const char* why = refusal(*attaches[i])) {
       refused.emplace_back(i, why);
       continue;
     }
-    requests.push_back(std::move(request));
+    requests.push_back(what.dated(reading));
     taken.emplace_back(i, std::move(what));
   }
   const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);

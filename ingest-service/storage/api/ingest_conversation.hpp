@@ -37,8 +37,8 @@ class IngestConversation {
  private:
   /// What ingest told of a session, by the clock that nobody sets.
   struct Told {
-    AttachRequest request;        // without its instants
-    std::optional<Moment> tick0;  // of the device's clock; empty: its ticks are the calendar's
+    AttachRequest request;               // without its instants
+    std::optional<Moment> exchanged_at;  // when the device's clock was read; empty: its ticks are the calendar's
     Moment registered_at;
 
     AttachRequest dated(const CalendarReading& reading) const;

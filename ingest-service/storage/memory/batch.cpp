@@ -41,7 +41,9 @@ std::vector<RecordResult> Batch::write() {
       sort_out(i);
   }
   for (const auto* record : fresh_)
-    tables_.add({{*record, measured_at(*record)}, is_late(record->sequence, watermark(*record)), tables_.transactions});
+    tables_.add({{*record, measured_at(*record), {}, clock_jump(*record)},
+                 is_late(record->sequence, watermark(*record)),
+                 tables_.transactions});
   advance_latest();
   advance_streams();
   for (const auto index : repeated_) {
@@ -52,6 +54,8 @@ std::vector<RecordResult> Batch::write() {
       settle(index, *records_[first]);
   }
   settle_alarms();
+  for (const auto* record : fresh_)
+    if (clock_jump(*record)) raise_clock_alarm(tables_, *record);
   for (const auto& [index, why] : aside_) quarantine(*records_[index], why);
   return std::move(results_);
 }

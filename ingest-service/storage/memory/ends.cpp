@@ -92,6 +92,14 @@ void end_with_origin(Tables& tables, const Record& end) {
   }
 }
 
+void raise_clock_alarm(Tables& tables, const Record& jumped) {
+  const StreamKey own{jumped.session->device_id, jumped.session->boot, Stream::storage};
+  for (auto row = tables.alarms.lower_bound({own.device_id, own.boot, own.stream, 0});
+       row != tables.alarms.end() && row->first.of_stream() == own; ++row)
+    if (std::get<AlarmFact>(row->second.record.body).code == clock_code) return;
+  raise(tables, clock_alarm(jumped));
+}
+
 void raise_restarting(Tables& tables, std::int64_t device_id) {
   const auto& starts = tables.registered.at(device_id);
   std::optional<Instant> before;

@@ -18,6 +18,9 @@ void settle_devices(Tables& tables, const std::set<std::int64_t>& devices);
 /// `end` is the device's: what was raised anew from its onset ends with it.
 void end_with_origin(Tables& tables, const Record& end);
 
+/// The technical alarm `clock` of the record's start, where it was never raised. The record has a clock_jump().
+void raise_clock_alarm(Tables& tables, const Record& jumped);
+
 /// The technical alarm `restarting`, where it is due and none stands.
 void raise_restarting(Tables& tables, std::int64_t device_id);
 

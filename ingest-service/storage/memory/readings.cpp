@@ -53,6 +53,7 @@ Answer answer_of(const Tables& tables, const Row& row) {
   answer.measured_at = row.measured_at;
   answer.received_at = record.received_at;
   answer.uncertainty = uncertainty_in(tables, row);
+  answer.clock_jump = row.clock_jump;
   return answer;
 }
 

@@ -23,6 +23,7 @@ Stored stored(const Row& row) {
   stored.measured_at = row.measured_at;
   stored.received_at = record.received_at;
   stored.late = row.late;
+  stored.clock_jump = row.clock_jump;
   return stored;
 }
 

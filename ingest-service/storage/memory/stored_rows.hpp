@@ -17,6 +17,7 @@ struct StoredRecord {
   std::uint64_t sequence = 0, tick_ms = 0;
   Instant measured_at, received_at;
   bool late = false;
+  std::optional<std::chrono::microseconds> clock_jump{};
   bool operator==(const StoredRecord&) const = default;
 };
 

@@ -19,6 +19,13 @@ void give_place(std::shared_ptr<const Session>& session, std::uint64_t ordinal) 
   session = std::make_shared<const Session>(std::move(placed));
 }
 
+/// With what the request knows of its clock.
+std::shared_ptr<const Session> session_of(const Start& start, const AttachRequest& request) {
+  auto session = *start.session;
+  session.uncertainty = request.uncertainty;
+  return std::make_shared<const Session>(std::move(session));
+}
+
 }  // namespace
 
 Instant Writer::calendar() {
@@ -32,7 +39,8 @@ Start* Writer::start_of(const AttachRequest& request) {
   const auto& device = tables_.device(request.device);
   auto& start = tables_.starts[{device.id, request.boot}];
   if (!start.session) {
-    start.session = std::make_shared<const Session>(Session{device.id, device.urn, request.boot, request.anchor});
+    start.session = std::make_shared<const Session>(
+        Session{.device_id = device.id, .device = device.urn, .boot = request.boot, .anchor = request.anchor});
     start.line = {request.anchor, {}};
     tables_.renew_doubts(device.id, start);
   }
@@ -65,8 +73,9 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
     tables_.renew_doubts(start->session->device_id, *start);
   }
   register_starts(requests, attached);
-  for (auto& each : attached)
-    if (each.session) each.session = tables_.starts.at({each.session->device_id, each.session->boot}).session;
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    if (const auto& known = attached[i].session)
+      attached[i].session = session_of(tables_.starts.at({known->device_id, known->boot}), requests[i]);
   return attached;
 }
 
@@ -111,7 +120,7 @@ std::vector<std::shared_ptr<const Session>> Writer::at_boots(std::span<const Att
   std::vector<std::shared_ptr<const Session>> sessions;
   for (const auto& request : requests) {
     const auto* start = start_of(request);
-    sessions.push_back(start ? start->session : nullptr);
+    sessions.push_back(start ? session_of(*start, request) : nullptr);
   }
   return sessions;
 }

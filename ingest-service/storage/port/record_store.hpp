@@ -59,7 +59,9 @@ class RecordWriter {
   virtual std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) = 0;
 
   /// One result a record, in their order; on return all of them are durable. A record that the database refuses goes to
-  /// quarantine and blocks no other. An onset of a start that is not its device's newest, or of who was released since,
+  /// quarantine and blocks no other. None is measured after it was received: what claims to be is stored at its
+  /// reception, with the jump of the clock, and the first of a start raises the technical alarm `clock`. An onset of a
+  /// start that is not its device's newest, or of who was released since,
   /// is ended on arrival.
   virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;
 
@@ -114,6 +116,8 @@ struct AlarmCondition {
   std::optional<AlarmEndCause> end_cause;  // where there is an end
   std::string ended_by, end_reason;        // subject, and in that person's words; empty = nobody
   std::optional<AlarmOrigin> origin;       // raised anew for another wearer: what the device raised
+  /// The record under this key claimed to be measured so long after it was received.
+  std::optional<std::chrono::microseconds> clock_jump;
   std::int64_t device_id = 0;
 
   /// The instant that orders conditions.
@@ -178,6 +182,7 @@ struct ReadingRow {
   std::uint64_t sequence = 0, tick_ms = 0;
   Instant measured_at, received_at;
   std::optional<std::chrono::microseconds> uncertainty{};  // of measured_at, either way; nothing = never dated
+  std::optional<std::chrono::microseconds> clock_jump{};  // it claimed to be measured so long after it was received
   MeasurementSet set;
 };
 
@@ -278,6 +283,7 @@ struct RunRow {
   std::uint64_t sequence = 0, tick_ms = 0;
   Instant measured_at, received_at;
   std::optional<std::chrono::microseconds> uncertainty{};  // of measured_at, either way; nothing = never dated
+  std::optional<std::chrono::microseconds> clock_jump{};  // it claimed to be measured so long after it was received
   WaveformRun run;
 };
 

@@ -44,6 +44,9 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   /// Numbers of a newer version that were read in this process: shown as unknown. Any thread.
   static std::uint64_t unknown_numbers();
 
+  /// Records that this store's writers have committed, and that claimed to be measured after they were received.
+  std::uint64_t clock_jumps() const;
+
   std::unique_ptr<RecordWriter> open_writer() override;
   Page<LatestRow, std::int64_t> latest(const Scope& scope, const Subject& subject, std::int64_t after = 0,
                                        std::size_t limit = 1000) override;

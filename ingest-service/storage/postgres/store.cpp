@@ -71,8 +71,10 @@ void PostgresStore::watch_durability() {
 
 std::uint64_t PostgresStore::unknown_numbers() { return postgres::unknown_numbers(); }
 
+std::uint64_t PostgresStore::clock_jumps() const { return impl_->clock_jumps; }
+
 std::unique_ptr<RecordWriter> PostgresStore::open_writer() {
-  return std::make_unique<postgres::Writer>(impl_->database, impl_->partitions, impl_->bell);
+  return std::make_unique<postgres::Writer>(impl_->database, impl_->partitions, impl_->bell, impl_->clock_jumps);
 }
 
 }  // namespace wardlink::storage

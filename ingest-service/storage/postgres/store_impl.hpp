@@ -42,6 +42,7 @@ struct PostgresStore::Impl {
   postgres::Partitions partitions;
   postgres::CommitBell bell;
   DurableIds durable_ids;
+  std::atomic<std::uint64_t> clock_jumps = 0;
 };
 
 namespace postgres {

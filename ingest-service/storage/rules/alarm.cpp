@@ -44,6 +44,7 @@ AlarmCondition condition_of(const ConditionParts& parts) {
     condition.start_tick_ms = parts.onset->record.tick_ms;
   }
   condition.origin = named.origin;
+  condition.clock_jump = named.clock_jump;
   if (parts.end) {
     condition.end = parts.end->measured_at;
     condition.end_tick_ms = parts.end->record.tick_ms;
@@ -77,6 +78,14 @@ DatedRecord storage_alarm(std::shared_ptr<const Session> session, AlarmFact fact
   record.received_at = received_at;
   record.body = std::move(fact);
   return {std::move(record), at};
+}
+
+DatedRecord clock_alarm(const Record& jumped) {
+  AlarmFact fact;
+  fact.kind = AlarmKind::technical;
+  fact.priority = AlarmPriority::medium;
+  fact.code = clock_code;
+  return storage_alarm(jumped.session, std::move(fact), jumped.received_at, jumped.received_at);
 }
 
 DatedRecord quarantine_alarm(const Record& quarantined, AlarmPriority priority, std::uint64_t sequence) {

@@ -46,6 +46,10 @@ AlarmPriority quarantine_priority(const Record& quarantined, const Unusable& why
 /// An onset that storage raises itself at an instant, in the start's storage stream, still without its sequence.
 DatedRecord storage_alarm(std::shared_ptr<const Session> session, AlarmFact fact, Instant at, Instant received_at);
 
+constexpr const char* clock_code = "clock";
+/// What storage raises, once a start, where a record has a clock_jump(), still without its sequence.
+DatedRecord clock_alarm(const Record& jumped);
+
 /// What storage raises where it quarantines a record, unless one at least as high of that device stands unacknowledged
 /// for whoever wore it: the alarm's record, under the next sequence of the start's storage stream. It is measured when
 /// the quarantined record was received.

@@ -1,6 +1,8 @@
 #pragma once
 // When a record was measured, and which of several counts.
 
+#include <algorithm>
+#include <chrono>
 #include <compare>
 #include <map>
 #include <optional>
@@ -10,17 +12,36 @@
 
 namespace wardlink::storage {
 
-/// The instant of a tick of the session's boot.
-inline Instant measured_at(const Session& session, std::uint64_t tick_ms) {
-  return session.anchor + std::chrono::milliseconds(tick_ms);
+/// The instant of a tick of the session's boot, whatever it claims; what lies beyond every calendar is far enough
+/// ahead.
+inline Instant claimed_at(const Session& session, std::uint64_t tick_ms) {
+  constexpr std::uint64_t farthest = 100'000ULL * 366 * 86'400 * 1000;
+  return session.anchor + std::chrono::milliseconds(std::min(tick_ms, farthest));
 }
-inline Instant measured_at(const Record& record) { return measured_at(*record.session, record.tick_ms); }
+
+/// An exchange of clocks is known to no more than this at worst (docs/wire.md: where no round trip is named); what is
+/// less certain was made so by the tick that it is to judge.
+constexpr std::chrono::seconds most_uncertain{60};
+constexpr std::chrono::seconds clock_tolerance{1};
+
+/// How far beyond its reception the record claims to be measured, where that is more than its clock may be wrong by.
+inline std::optional<std::chrono::microseconds> clock_jump(const Record& record) {
+  const auto ahead = claimed_at(*record.session, record.tick_ms) - record.received_at;
+  const auto believed = std::min<std::chrono::microseconds>(record.session->uncertainty, most_uncertain);
+  return ahead > believed + clock_tolerance ? std::optional(ahead) : std::nullopt;
+}
+
+/// When the record was measured: never after it was received.
+inline Instant measured_at(const Record& record) {
+  return clock_jump(record) ? record.received_at : claimed_at(*record.session, record.tick_ms);
+}
 
 /// A record as a store has it. measured_at() is its instant, unless a store raised it itself.
 struct DatedRecord {
   Record record;
   Instant measured_at;
-  std::optional<AlarmOrigin> origin{};  // an onset that a store raised anew
+  std::optional<AlarmOrigin> origin{};                    // an onset that a store raised anew
+  std::optional<std::chrono::microseconds> clock_jump{};  // as clock_jump(record)
 };
 
 /// A record is late when its stream holds a higher sequence, or may be there already. `watermark`: the highest sequence

@@ -13,3 +13,9 @@ WHERE 3 = (
   SELECT min(m.stream) FROM measurement_set m
   WHERE m.device_id = l.device_id AND m.boot_id = l.boot_id AND m.stream IN (1, 3) AND m.sequence = l.sequence
     AND m.measured_at = l.measured_at);
+
+-- What claims to be measured after it was received is measured when it was received; this is how far it was ahead, in
+-- microseconds. NULL: it was not.
+ALTER TABLE measurement_set ADD COLUMN clock_jump_micros bigint;
+ALTER TABLE alarm_event ADD COLUMN clock_jump_micros bigint;
+ALTER TABLE waveform_run ADD COLUMN clock_jump_micros bigint;

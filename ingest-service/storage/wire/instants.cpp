@@ -9,6 +9,12 @@ namespace wardlink::storage {
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
+namespace {
+
+constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;
+
+}  // namespace
+
 google::protobuf::Timestamp to_stamp(Instant at) {
   const auto whole = std::chrono::floor<seconds>(at);
   google::protobuf::Timestamp stamp;
@@ -17,24 +23,19 @@ google::protobuf::Timestamp to_stamp(Instant at) {
   return stamp;
 }
 
-google::protobuf::Duration to_duration(microseconds length) {
+google::protobuf::Duration to_duration(microseconds span) {
   google::protobuf::Duration duration;
-  duration.set_seconds(length / seconds{1});
-  duration.set_nanos(static_cast<std::int32_t>(length % seconds{1} / microseconds{1}) * 1000);
+  duration.set_seconds(span / seconds{1});
+  duration.set_nanos(static_cast<std::int32_t>((span % seconds{1}).count() * 1000));
   return duration;
 }
 
 google::protobuf::Duration to_age(Instant at, Instant now) { return to_duration(std::max(now - at, microseconds{0})); }
 
-namespace {
-
-constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;
-
-}  // namespace
-
-bool in_calendar(Instant at) {
-  const auto whole = std::chrono::floor<seconds>(at).time_since_epoch().count();
-  return first <= whole && whole <= last;
+Instant before(Instant at, std::uint64_t ms) {
+  const Instant earliest{seconds{first}};
+  const auto room = std::chrono::floor<std::chrono::milliseconds>(at - earliest).count();
+  return room >= 0 && ms > static_cast<std::uint64_t>(room) ? earliest : at - std::chrono::milliseconds(ms);
 }
 
 std::optional<Instant> to_instant(const google::protobuf::Timestamp& stamp) {

@@ -12,12 +12,11 @@
 namespace wardlink::storage {
 
 google::protobuf::Timestamp to_stamp(Instant at);
-/// Not negative.
-google::protobuf::Duration to_duration(std::chrono::microseconds length);
+google::protobuf::Duration to_duration(std::chrono::microseconds span);
+/// So many milliseconds before; where the calendar did not begin yet, its first instant.
+Instant before(Instant at, std::uint64_t ms);
 /// How long ago an instant was; 0 of one that is yet to come.
 google::protobuf::Duration to_age(Instant at, Instant now);
-/// It lies in the years 1 to 9999.
-bool in_calendar(Instant at);
 /// Nothing when it is outside of the years 1 to 9999, or malformed.
 std::optional<Instant> to_instant(const google::protobuf::Timestamp& stamp);
 /// The same, or InvalidArgument.

@@ -22,8 +22,6 @@ bool wanted(const std::vector<std::uint16_t>& signs, std::uint16_t sign) {
   return signs.empty() || std::ranges::find(signs, sign) != signs.end();
 }
 
-constexpr std::uint64_t longest_ticks_ms = 100ULL * 366 * 24 * 3600 * 1000;  // no device runs for a century
-
 /// Nothing where the event, the kind or the priority is none that this version knows.
 std::optional<AlarmFact> fact_of(const v1::AlarmFact& alarm) {
   const auto event = from_proto(alarm.event());
@@ -79,9 +77,8 @@ Unusable as_it_came(const v1::Record& message, const char* reason) {
 }
 
 std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Record& record) {
-  if (message.boot() >= (1ULL << 53) || message.tick_ms() > longest_ticks_ms) return std::nullopt;
-  const auto anchor = record.received_at - std::chrono::milliseconds(message.tick_ms());
-  return anchor < Instant{} ? std::nullopt : std::optional(anchor);
+  if (message.boot() >= (1ULL << 53)) return std::nullopt;
+  return before(record.received_at, message.tick_ms());
 }
 
 Record record_of(const v1::Record& message, std::shared_ptr<const Session> session, Instant received_at) {
@@ -129,6 +126,7 @@ v1::Alarm to_proto(const AlarmCondition& alarm) {
   message.set_state(to_proto(alarm.state()));
   if (alarm.acknowledged_at) *message.mutable_acknowledge_time() = to_stamp(*alarm.acknowledged_at);
   message.set_acknowledged_by(alarm.acknowledged_by);
+  if (alarm.clock_jump) *message.mutable_clock_jump() = to_duration(*alarm.clock_jump);
   if (alarm.end_cause) message.set_end_cause(to_proto(*alarm.end_cause));
   message.set_ended_by(alarm.ended_by);
   message.set_end_reason(alarm.end_reason);
@@ -201,6 +199,7 @@ v1::MeasurementSet to_proto(const ReadingRow& row, const std::vector<std::uint16
   *set.mutable_measured_at() = to_stamp(row.measured_at);
   *set.mutable_received_at() = to_stamp(row.received_at);
   if (row.uncertainty) *set.mutable_uncertainty() = to_duration(*row.uncertainty);
+  if (row.clock_jump) *set.mutable_clock_jump() = to_duration(*row.clock_jump);
   for (std::size_t i = 0; i < row.set.signs.size(); ++i) {
     if (!wanted(signs, row.set.signs[i])) continue;
     auto& reading = *set.add_readings();
@@ -233,6 +232,7 @@ v1::WaveformRun to_proto(const RunRow& row) {
   *message.mutable_measured_at() = to_stamp(row.measured_at);
   *message.mutable_received_at() = to_stamp(row.received_at);
   if (row.uncertainty) *message.mutable_uncertainty() = to_duration(*row.uncertainty);
+  if (row.clock_jump) *message.mutable_clock_jump() = to_duration(*row.clock_jump);
   if (const auto* waveform = signs::find_waveform(waveform_of(row.stream))) {
     message.set_waveform(std::string(waveform->wire));
     message.set_unit(std::string(waveform->ucum));

@@ -16,8 +16,8 @@ Record record_of(const v1::Record& message, std::shared_ptr<const Session> sessi
 /// The message itself, for the quarantine.
 Unusable as_it_came(const v1::Record& message, const char* reason);
 
-/// The instant of tick 0 of the boot that the message names, if the record is that boot's first: received_at − tick.
-/// Nothing where boot or tick cannot be a device's: 2^53 and beyond, or a start before 1970.
+/// The instant of tick 0 of the boot that the message names, if the record is that boot's first: received_at − tick,
+/// but not before the calendar begins. Nothing where the boot cannot be a device's: 2^53 and beyond.
 std::optional<Instant> anchor_of_own_boot(const v1::Record& message, const Record& record);
 
 /// Signs bear the catalogue's wire names and units; one that this build does not know is called sign-{id}.

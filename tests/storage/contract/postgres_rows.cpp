@@ -80,7 +80,8 @@ std::vector<Row> read_all(Sql& sql, const std::string& columns, const std::strin
 }
 
 const std::string record_columns =
-    "x.boot_id, x.stream, x.sequence, x.tick_ms, micros(x.measured_at), micros(x.received_at), x.late, ";
+    "x.boot_id, x.stream, x.sequence, x.tick_ms, micros(x.measured_at), micros(x.received_at), x.late,"
+    " x.clock_jump_micros, ";
 const std::string record_order = "x.boot_id, x.stream, x.sequence";
 
 template <typename Stored>
@@ -94,6 +95,7 @@ Stored read_record(Columns& next) {
   stored.measured_at = next.instant();
   stored.received_at = next.instant();
   stored.late = next.truth();
+  if (const auto jump = next.optional_number<std::int64_t>()) stored.clock_jump = std::chrono::microseconds{*jump};
   return stored;
 }
 

@@ -217,7 +217,7 @@ class AlarmsByChance {
         return 1 + pick(12);
     }
   }
-  std::uint64_t tick() { return pick(8) == 0 ? 1000ULL * 366 * 86400 * 1000 + pick(2) : pick(4) * 1000; }
+  std::uint64_t tick() { return pick(8) == 0 ? (1ULL << 63) - 1 + pick(2) : pick(4) * 1000; }
   /// By a calendar that may be wrong.
   Instant received() {
     switch (pick(8)) {

@@ -138,6 +138,11 @@ const Statement raised_from{
     "SELECT x.device_id, x.boot_id, x.stream, x.sequence, micros(x.measured_at), k.measured_at FROM " + origins.rows() +
         " JOIN alarm_event x ON x.device_id = k.device_id AND x.boot_id = k.boot_id AND x.origin_stream = k.stream"
         " AND x.origin_sequence = k.sequence"};
+const Statement raised_clocks{"raised_clocks",
+                              "SELECT DISTINCT x.device_id, x.boot_id FROM " + starts.rows() +
+                                  " JOIN alarm_event x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"
+                                  " AND x.stream = 4 WHERE x.code = '" +
+                                  clock_code + "'"};
 const Statement lock_storage_streams{"lock_streams_of_storage", "SELECT * FROM lock_storage_streams($1, $2)"};
 const Statement raise_alarms{
     "raise_alarms", "SELECT raise_storage_alarms($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"};
@@ -206,14 +211,22 @@ std::vector<OnsetFacts> read_all(const pqxx::result& rows) {
   return facts;
 }
 
+using StartKey = std::pair<std::int64_t, std::uint64_t>;  // device, boot
+
+/// The last sequence of storage's own stream of each start, locked until COMMIT.
+std::map<StartKey, std::uint64_t> lock_storage_streams(pqxx::work& tx, const std::vector<Key>& of) {
+  std::map<StartKey, std::uint64_t> last;
+  for (const auto row : run(tx, sql::lock_storage_streams, starts.arrays(of)))
+    last[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}] = row[2].as<std::uint64_t>();
+  return last;
+}
+
 /// Inserts onsets of storage's own, each under the next sequence of its start.
 void raise(pqxx::work& tx, std::vector<DatedRecord> rows) {
   if (rows.empty()) return;
   std::vector<Key> written;
   for (const auto& row : rows) written.push_back(key_of(row.record));
-  std::map<std::pair<std::int64_t, std::uint64_t>, std::uint64_t> last;
-  for (const auto row : run(tx, sql::lock_storage_streams, starts.arrays(written)))
-    last[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}] = row[2].as<std::uint64_t>();
+  auto last = lock_storage_streams(tx, written);
   for (std::size_t i = 0; i < rows.size(); ++i)
     rows[i].record.sequence = written[i].sequence = ++last.at({written[i].device_id, written[i].boot});
   run(tx, sql::raise_alarms, raised.arrays(rows));
@@ -274,6 +287,24 @@ void end_alarms(pqxx::work& tx, const std::vector<std::pair<OnsetFacts, AlarmEnd
   std::vector<End> rows;
   for (const auto& [onset, end] : due) rows.emplace_back(key_of(onset.record), end);
   run(tx, sql::end_alarms, ends.arrays(rows));
+}
+
+/// Looks once before the streams are locked, and once after: another stream of a start may have raised it meanwhile.
+void raise_clock_alarms(pqxx::work& tx, std::span<const Record* const> jumped) {
+  std::map<StartKey, DatedRecord> due;
+  for (const auto* record : jumped)
+    due.try_emplace({record->session->device_id, record->session->boot}, clock_alarm(*record));
+  for (const bool locks : {true, false}) {
+    if (due.empty()) return;
+    std::vector<Key> of;
+    for (const auto& [start, alarm] : due) of.push_back(key_of(alarm.record));
+    for (const auto row : run(tx, sql::raised_clocks, starts.arrays(of)))
+      due.erase({row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()});
+    if (locks && !due.empty()) lock_storage_streams(tx, of);
+  }
+  std::vector<DatedRecord> alarms;
+  for (auto& [start, alarm] : due) alarms.push_back(std::move(alarm));
+  raise(tx, std::move(alarms));
 }
 
 void raise_restarting(pqxx::work& tx, std::span<const std::int64_t> devices) {

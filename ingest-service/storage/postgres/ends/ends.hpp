@@ -26,6 +26,9 @@ void settle_alarms(pqxx::work& tx, std::span<const Record* const> inserted);
 /// The caller's end of an onset.
 void end_alarms(pqxx::work& tx, const std::vector<std::pair<OnsetFacts, AlarmEnd>>& ends);
 
+/// The technical alarm `clock` of the starts of these records, which have a clock_jump(), where it was never raised.
+void raise_clock_alarms(pqxx::work& tx, std::span<const Record* const> jumped);
+
 /// The technical alarm `restarting` of these devices, where it is due and none stands. They are locked.
 void raise_restarting(pqxx::work& tx, std::span<const std::int64_t> devices);
 

@@ -22,6 +22,7 @@ Columns<RecordRow> columns_with(const std::vector<BodyColumn>& body) {
   all.push_back(column<RecordRow>("received_at", [](const RecordRow& row) { return row.record->received_at; }));
   for (const auto& each : body) all.push_back({each.name, each.type, each.put});
   all.push_back(column<RecordRow>("late", [](const RecordRow& row) { return row.late; }));
+  all.push_back(column<RecordRow>("clock_jump_micros", [](const RecordRow& row) { return clock_jump(*row.record); }));
   return all;
 }
 

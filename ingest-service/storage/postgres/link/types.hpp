@@ -75,6 +75,15 @@ struct Type<Instant> {
 };
 
 template <>
+struct Type<std::chrono::microseconds> {
+  static constexpr std::string_view sql = "bigint";
+  static void put(ArrayText& array, std::chrono::microseconds span) { array.add(std::int64_t{span.count()}); }
+  static std::chrono::microseconds get(const pqxx::field& field) {
+    return std::chrono::microseconds{field.as<std::int64_t>()};
+  }
+};
+
+template <>
 struct Type<std::vector<double>> {
   static constexpr std::string_view sql = "float8[]";
   static void put(ArrayText& array, const std::vector<double>& values) { array.add_array(values); }

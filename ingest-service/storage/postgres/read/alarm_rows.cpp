@@ -46,6 +46,8 @@ const Fields<AlarmCondition>& alarm_fields() {
        field<&Alarm::end_reason, EmptyIsNull>("c.end_reason"),
        {"coalesce(q.stands, false)",
         [](const pqxx::field& field, Alarm& alarm) { alarm.unattributed = field.as<bool>(); }},
+       field<&Alarm::clock_jump>("(SELECT j.clock_jump_micros FROM alarm_event j WHERE j.device_id = c.device_id"
+                                 " AND j.boot_id = c.boot_id AND j.stream = c.stream AND j.sequence = c.sequence)"),
        {"c.origin_stream || ',' || c.origin_sequence", read_origin}});
   return fields;
 }

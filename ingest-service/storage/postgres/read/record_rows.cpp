@@ -9,10 +9,11 @@ namespace {
 /// What the rows of all kinds have: a ReadingRow, a RunRow.
 template <typename Row>
 const Fields<Row>& head() {
-  static const Fields<Row> fields(
-      {field<&Row::device_id>("x.device_id"), field<&Row::device>("d.urn"), field<&Row::boot>("x.boot_id"),
-       field<&Row::stream>("x.stream"), field<&Row::sequence>("x.sequence"), field<&Row::tick_ms>("x.tick_ms"),
-       field<&Row::measured_at>("x.measured_at"), field<&Row::received_at>("x.received_at")});
+  static const Fields<Row> fields({field<&Row::device_id>("x.device_id"), field<&Row::device>("d.urn"),
+                                   field<&Row::boot>("x.boot_id"), field<&Row::stream>("x.stream"),
+                                   field<&Row::sequence>("x.sequence"), field<&Row::tick_ms>("x.tick_ms"),
+                                   field<&Row::measured_at>("x.measured_at"), field<&Row::received_at>("x.received_at"),
+                                   field<&Row::clock_jump>("x.clock_jump_micros")});
   return fields;
 }
 

@@ -10,6 +10,7 @@
 #include "storage/postgres/write/latest.hpp"
 #include "storage/postgres/write/quarantine.hpp"
 #include "storage/rules/content.hpp"
+#include "storage/rules/order.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -37,6 +38,7 @@ std::optional<std::vector<RecordResult>> Batch::write() {
   streams_.advance(tx_);
   settle_repeated();
   settle_alarms();
+  raise_clock_alarms();
   quarantine();
   return results_;
 }
@@ -160,6 +162,18 @@ void Batch::settle_alarms() {
   std::vector<const Record*> fresh;
   for (const auto index : part_of(alarms()).fresh) fresh.push_back(records_[index]);
   postgres::settle_alarms(tx_, fresh);
+}
+
+/// The first one of a start, whatever its kind.
+void Batch::raise_clock_alarms() {
+  Indices fresh;
+  for (const auto& part : parts_) fresh.insert(fresh.end(), part.fresh.begin(), part.fresh.end());
+  std::ranges::sort(fresh);
+  std::vector<const Record*> jumped;
+  for (const auto index : fresh)
+    if (clock_jump(*records_[index])) jumped.push_back(records_[index]);
+  clock_jumps_ = jumped.size();
+  postgres::raise_clock_alarms(tx_, jumped);
 }
 
 /// Last: it takes locks that no other step takes.

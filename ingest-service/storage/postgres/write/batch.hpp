@@ -22,6 +22,8 @@ class Batch {
   /// One result a record, true once the transaction has committed. Nothing: roll back and begin again with a new
   /// transaction. Throws what pqxx throws.
   std::optional<std::vector<RecordResult>> write();
+  /// How many of those that were written claimed to be measured after they were received.
+  std::size_t clock_jumps() const { return clock_jumps_; }
 
  private:
   using RecordKey = std::tuple<std::int64_t, std::uint64_t, Stream, std::uint64_t>;
@@ -47,6 +49,7 @@ class Batch {
   void settle(std::size_t index, bool same);
   void settle_repeated();
   void settle_alarms();
+  void raise_clock_alarms();
   void advance_latest();
   void quarantine();
 
@@ -59,6 +62,7 @@ class Batch {
   std::map<RecordKey, std::size_t> first_of_key_;
   Indices repeated_;  // a key that came before in this batch
   std::vector<Part> parts_;
+  std::size_t clock_jumps_ = 0;
 };
 
 }  // namespace wardlink::storage::postgres

@@ -196,6 +196,7 @@ std::shared_ptr<const Session> session_of(const Row& row) {
                                                  .device = row.request->device,
                                                  .boot = row.request->boot,
                                                  .anchor = row.start.anchor.value(),
+                                                 .uncertainty = row.request->uncertainty,
                                                  .ordinal = row.start.ordinal});
 }
 

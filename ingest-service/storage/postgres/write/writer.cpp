@@ -123,9 +123,11 @@ std::vector<RecordResult> Writer::append(std::span<const Record> records) {
 /// False when it has to begin again with a new transaction.
 bool Writer::write_once(std::span<const Record* const> records, std::span<RecordResult> results) {
   pqxx::work tx(*connection_);
-  const auto made = Batch(tx, records).write();
+  Batch batch(tx, records);
+  const auto made = batch.write();
   if (!made) return false;
   tx.commit();
+  clock_jumps_ += batch.clock_jumps();
   bell_.ring();
   database_.durability().confirm(*connection_);
   std::ranges::copy(*made, results.begin());

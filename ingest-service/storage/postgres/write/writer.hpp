@@ -1,6 +1,7 @@
 #pragma once
 // One stream's writer, on a connection of its own.
 
+#include <atomic>
 #include <memory>
 
 #include "storage/port/record_store.hpp"
@@ -12,8 +13,10 @@ namespace wardlink::storage::postgres {
 
 class Writer final : public RecordWriter {
  public:
-  Writer(const Database& database, Partitions& partitions, const CommitBell& bell)
-      : database_(database), partitions_(partitions), bell_(bell) {}
+  /// Adds to `clock_jumps` how many records claimed to be measured after they were received.
+  Writer(const Database& database, Partitions& partitions, const CommitBell& bell,
+         std::atomic<std::uint64_t>& clock_jumps)
+      : database_(database), partitions_(partitions), bell_(bell), clock_jumps_(clock_jumps) {}
 
   Instant calendar() override;
   using RecordWriter::attach;
@@ -36,6 +39,7 @@ class Writer final : public RecordWriter {
   const Database& database_;
   Partitions& partitions_;
   const CommitBell& bell_;
+  std::atomic<std::uint64_t>& clock_jumps_;
   std::unique_ptr<Connection> connection_;
 };
 

@@ -15,7 +15,7 @@ using testing::SizeIs;
 constexpr auto committed = RecordResult::committed, duplicate = RecordResult::duplicate;
 const std::string nurse = "urn:wardlink:client:nurse";
 
-class ClockContract : public ContractTest {
+class AttributionContract : public ContractTest {
  protected:
   /// The start's clock showed `tick_ms` at that instant.
   void exchange(std::uint64_t tick_ms, Instant at, std::chrono::microseconds uncertainty = 10ms,
@@ -60,11 +60,11 @@ class ClockContract : public ContractTest {
 
   const std::string ann = patient("Ann"), bob = patient("Bob", "east");
 };
-WARDLINK_FOR_ALL_STORES(ClockContract);
+WARDLINK_FOR_ALL_STORES(AttributionContract);
 
 // -- which instant ----------------------------------------------------------------------------------------------------
 
-TEST_P(ClockContract, AMovedClockDatesWhatComesFromThereOn) {
+TEST_P(AttributionContract, AMovedClockDatesWhatComesFromThereOn) {
   append(set(1, 1000, 70));
   exchange(60'000, anchor + 120s);  // it slept for a minute
   append({set(2, 59'000, 70), set(3, 61'000, 70)});
@@ -72,7 +72,7 @@ TEST_P(ClockContract, AMovedClockDatesWhatComesFromThereOn) {
 }
 
 /// Each stream knows at once, whichever told of it.
-TEST_P(ClockContract, NoStreamKeepsAnAnchorOfItsOwn) {
+TEST_P(AttributionContract, NoStreamKeepsAnAnchorOfItsOwn) {
   const auto other = records.open_writer();
   const auto session_of_other = other->attach({device_a, 7, anchor}).session;
   exchange(60'000, anchor + 120s);
@@ -81,7 +81,7 @@ TEST_P(ClockContract, NoStreamKeepsAnAnchorOfItsOwn) {
   EXPECT_EQ(alarms().at(0).start, anchor + 130s);
 }
 
-TEST_P(ClockContract, WhatIsSentAgainBehindAMoveKeepsItsInstant) {
+TEST_P(AttributionContract, WhatIsSentAgainBehindAMoveKeepsItsInstant) {
   append({set(1, 70'000, 70), alarm(71, raised("hr-high")), run(1, 72'000, 10)});
   const auto before = tenant->rows();
   exchange(60'000, anchor + 120s);
@@ -92,7 +92,7 @@ TEST_P(ClockContract, WhatIsSentAgainBehindAMoveKeepsItsInstant) {
   EXPECT_EQ(tenant->rows().runs, before.runs);
 }
 
-TEST_P(ClockContract, AnExchangeWhoseTickDoesNotRiseSaysNothing) {
+TEST_P(AttributionContract, AnExchangeWhoseTickDoesNotRiseSaysNothing) {
   exchange(60'000, anchor + 60s);
   exchange(60'000, anchor + 3600s);
   exchange(59'000, anchor + 3600s);
@@ -100,7 +100,7 @@ TEST_P(ClockContract, AnExchangeWhoseTickDoesNotRiseSaysNothing) {
   EXPECT_THAT(instants(), ElementsAre(anchor + 61s));
 }
 
-TEST_P(ClockContract, AgainAndAgainItMoves) {
+TEST_P(AttributionContract, AgainAndAgainItMoves) {
   exchange(100'000, anchor + 160s);
   exchange(200'000, anchor + 230s);
   exchange(300'000, anchor + 330s + 400ms);  // agrees
@@ -110,7 +110,7 @@ TEST_P(ClockContract, AgainAndAgainItMoves) {
 
 // -- whose ------------------------------------------------------------------------------------------------------------
 
-TEST_P(ClockContract, AtAHandoverOnlyWhatIsCertainIsSomebodys) {
+TEST_P(AttributionContract, AtAHandoverOnlyWhatIsCertainIsSomebodys) {
   exchange(95'000, anchor + 95s, 1500ms);
   registry.assign({}, device_a, ann, anchor, nurse);
   hand_over(anchor + 100s);
@@ -119,7 +119,7 @@ TEST_P(ClockContract, AtAHandoverOnlyWhatIsCertainIsSomebodys) {
   EXPECT_THAT(readings_of(bob), ElementsAre(102, 103, 104, 105));
 }
 
-TEST_P(ClockContract, WhoWoreItIsJudgedAnewWhenAHandoverIsToldOfLater) {
+TEST_P(AttributionContract, WhoWoreItIsJudgedAnewWhenAHandoverIsToldOfLater) {
   exchange(95'000, anchor + 95s, 1500ms);
   registry.assign({}, device_a, ann, anchor, nurse);
   measure(95, 105);
@@ -130,7 +130,7 @@ TEST_P(ClockContract, WhoWoreItIsJudgedAnewWhenAHandoverIsToldOfLater) {
 }
 
 /// TIME-2: a device slept, nobody knows when; a patient was given it meanwhile.
-TEST_P(ClockContract, BetweenTwoExchangesThatDifferATickMayBeAnywhereBetween) {
+TEST_P(AttributionContract, BetweenTwoExchangesThatDifferATickMayBeAnywhereBetween) {
   registry.assign({}, device_a, ann, anchor, nurse);
   hand_over(anchor + 130s);
   measure(60, 100);  // before anybody knows
@@ -141,14 +141,14 @@ TEST_P(ClockContract, BetweenTwoExchangesThatDifferATickMayBeAnywhereBetween) {
   EXPECT_THAT(readings_of(bob), ElementsAre(102, 103));
 }
 
-TEST_P(ClockContract, WornAndNotWornTwoSecondsAreIgnored) {
+TEST_P(AttributionContract, WornAndNotWornTwoSecondsAreIgnored) {
   exchange(95'000, anchor + 95s, 1990ms);
   registry.assign({}, device_a, ann, anchor + 100s, nurse);
   measure(95, 105);
   EXPECT_THAT(readings_of(ann), ElementsAre(100, 101, 102, 103, 104, 105));
 }
 
-TEST_P(ClockContract, WornAndNotWornMoreCounts) {
+TEST_P(AttributionContract, WornAndNotWornMoreCounts) {
   exchange(95'000, anchor + 95s, 3s);
   registry.assign({}, device_a, ann, anchor + 100s, nurse);
   measure(95, 107);
@@ -156,7 +156,7 @@ TEST_P(ClockContract, WornAndNotWornMoreCounts) {
 }
 
 /// The gap between two wearers is shorter than the uncertainty.
-TEST_P(ClockContract, AShortGapDoesNotPartTwoWearers) {
+TEST_P(AttributionContract, AShortGapDoesNotPartTwoWearers) {
   exchange(95'000, anchor + 95s, 1800ms);
   registry.assign({}, device_a, ann, anchor, nurse);
   registry.release({}, device_a, anchor + 100s, nurse);
@@ -166,7 +166,7 @@ TEST_P(ClockContract, AShortGapDoesNotPartTwoWearers) {
   EXPECT_THAT(readings_of(bob), ElementsAre(102, 103, 104, 105));
 }
 
-TEST_P(ClockContract, OneWearerIsNeverInDoubt) {
+TEST_P(AttributionContract, OneWearerIsNeverInDoubt) {
   registry.assign({}, device_a, ann, anchor - 1h, nurse);
   measure(1, 5);
   exchange(6'000, anchor + 600s);
@@ -175,7 +175,7 @@ TEST_P(ClockContract, OneWearerIsNeverInDoubt) {
 }
 
 /// TIME-3. 5 of "what was seen": a start that was never heard of itself.
-TEST_P(ClockContract, DebtsOfAStartThatNeverCameAreNobodys) {
+TEST_P(AttributionContract, DebtsOfAStartThatNeverCameAreNobodys) {
   registry.assign({}, device_a, ann, anchor, nurse);
   hand_over(anchor + 100s);
   const std::vector<AttachRequest> earlier = {{device_a, 3, anchor + 200s}};
@@ -192,7 +192,7 @@ TEST_P(ClockContract, DebtsOfAStartThatNeverCameAreNobodys) {
   EXPECT_THAT(readings_of(ann), ElementsAre(2));
 }
 
-TEST_P(ClockContract, AnAlarmThatIsNobodysIsShownToAllWhomItMayConcern) {
+TEST_P(AttributionContract, AnAlarmThatIsNobodysIsShownToAllWhomItMayConcern) {
   exchange(95'000, anchor + 95s, 1500ms);
   registry.assign({}, device_a, ann, anchor, nurse);
   hand_over(anchor + 100s);
@@ -216,7 +216,7 @@ TEST_P(ClockContract, AnAlarmThatIsNobodysIsShownToAllWhomItMayConcern) {
   EXPECT_THAT(alarms(Scope{{"maternity"}}), SizeIs(1));
 }
 
-TEST_P(ClockContract, AStreamSeesWhatIsNobodysOfItsWard) {
+TEST_P(AttributionContract, AStreamSeesWhatIsNobodysOfItsWard) {
   exchange(95'000, anchor + 95s, 1500ms);
   registry.assign({}, device_a, ann, anchor, nurse);
   hand_over(anchor + 100s);
@@ -237,7 +237,7 @@ TEST_P(ClockContract, AStreamSeesWhatIsNobodysOfItsWard) {
   }
 }
 
-TEST_P(ClockContract, AggregatesAndWaveformsLeaveOutWhatIsNobodys) {
+TEST_P(AttributionContract, AggregatesAndWaveformsLeaveOutWhatIsNobodys) {
   exchange(95'000, anchor + 95s, 1500ms);
   registry.assign({}, device_a, ann, anchor, nurse);
   hand_over(anchor + 100s);
@@ -262,7 +262,7 @@ TEST_P(ClockContract, AggregatesAndWaveformsLeaveOutWhatIsNobodys) {
 }
 
 /// TIME-1: what is stated holds the truth: from what is known of the clock, whatever the record was dated by.
-TEST_P(ClockContract, EachInstantSaysWhatItMayBeWrongBy) {
+TEST_P(AttributionContract, EachInstantSaysWhatItMayBeWrongBy) {
   exchange(100'000, anchor + 100s, 20ms);
   append({set(1, 50'000, 70), set(2, 110'000, 70), alarm(120, raised("hr-high"))});
   exchange(200'000, anchor + 230s, 20ms);  // 30 s were slept since
@@ -279,7 +279,7 @@ TEST_P(ClockContract, EachInstantSaysWhatItMayBeWrongBy) {
 }
 
 /// LIFE-1: whoever wears the device now has it raised anew.
-TEST_P(ClockContract, AnAlarmThatIsNobodysIsRaisedAnewForWhoWearsTheDevice) {
+TEST_P(AttributionContract, AnAlarmThatIsNobodysIsRaisedAnewForWhoWearsTheDevice) {
   exchange(95'000, anchor + 95s, 1500ms);
   registry.assign({}, device_a, ann, anchor, nurse);
   append(alarm(99, raised("hr-high")));
