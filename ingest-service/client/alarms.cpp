@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "client/alarm_text.hpp"
+#include "client/clock_text.hpp"
 #include "client/commands.hpp"
 #include "client/json.hpp"
 #include "client/references.hpp"
@@ -24,7 +25,7 @@ struct AlarmArguments {
 };
 
 std::vector<std::string> row_of(const v1::Alarm& alarm, Zone zone) {
-  return {alarm.has_start_time() ? to_text(from_proto(alarm.start_time()), zone) : "unknown",
+  return {(alarm.has_start_time() ? to_text(from_proto(alarm.start_time()), zone) : "unknown") + clock_mark(alarm),
           alarm.has_end_time() ? to_text(from_proto(alarm.end_time()), zone) : "open",
           end_text(alarm),
           state_text(alarm),
@@ -124,7 +125,8 @@ void add_alarms(CLI::App& alarms, Command& chosen) {
   Verb verb(
       alarms, "list",
       "Alarm conditions, newest onset first. STATE says who has acknowledged it; VALUE is the sign's at onset, LIMIT "
-      "the\none in force; ENDED BY how it ended, and on whose word. `alarms ack` and `alarms close` take the NAME.");
+      "the\none in force; ENDED BY how it ended, and on whose word. `alarms ack` and `alarms close` take the NAME.\n"
+      "An ONSET with `clock` is when it was received: the device said that it was later.");
   auto arguments = std::make_shared<AlarmArguments>();
   verb.add("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody");
   verb.add("--open", arguments->open, "only those that have not ended, acknowledged or not");

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "client/clock_text.hpp"
 #include "client/commands.hpp"
 #include "client/json.hpp"
 #include "client/references.hpp"
@@ -72,8 +73,8 @@ class HistoryTable {
   }
 
   std::vector<std::string> row_of(const v1::MeasurementSet& set) const {
-    std::vector<std::string> row{to_text(from_proto(set.measured_at()), session_.zone, 3), device_urn(set.device()),
-                                 std::to_string(set.sequence())};
+    std::vector<std::string> row{to_text(from_proto(set.measured_at()), session_.zone, 3) + clock_mark(set),
+                                 device_urn(set.device()), std::to_string(set.sequence())};
     for (const SignColumn& column : signs_) {
       const auto& all = set.readings();
       const auto reading = std::find_if(all.begin(), all.end(), [&](const auto& r) { return r.sign() == column.sign; });
@@ -111,7 +112,9 @@ int show_history(Session& session, const HistoryArguments& arguments) {
 }  // namespace
 
 void add_history(CLI::App& vitals, Command& chosen) {
-  Verb verb(vitals, "history", "What was measured, oldest first: a line for each set of signs sampled together.");
+  Verb verb(vitals, "history",
+            "What was measured, oldest first: a line for each set of signs sampled together. `clock`: the device said\n"
+            "that it was measured later than it was received; the time is the reception's (--json says how far off).");
   auto arguments = std::make_shared<HistoryArguments>();
   verb.add("WHO", arguments->parent, "PATIENT (what was measured while the patient wore a device) or DEVICE",
            {.required = true});

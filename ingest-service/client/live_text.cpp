@@ -1,6 +1,7 @@
 #include "client/live_text.hpp"
 
 #include "client/alarm_text.hpp"
+#include "client/clock_text.hpp"
 #include "client/references.hpp"
 #include "client/table.hpp"
 
@@ -73,7 +74,7 @@ std::string line_of(const v1::MeasurementSet& set, const v1::WatchResponse& resp
   for (const auto& reading : set.readings()) {
     add(values, value_text(reading.sign(), reading.value(), reading.unit(), reading.implausible()));
   }
-  return line(to_text(from_proto(set.measured_at()), zone, 3), who(response, set.device()), values);
+  return line(to_text(from_proto(set.measured_at()), zone, 3) + clock_mark(set), who(response, set.device()), values);
 }
 
 std::string line_of(const v1::AlarmEvent& event, const v1::WatchResponse& response, Zone zone) {
@@ -82,8 +83,8 @@ std::string line_of(const v1::AlarmEvent& event, const v1::WatchResponse& respon
   if (event.change() == v1::AlarmEvent::ENDED && cause > v1::ALARM_END_CAUSE_DEVICE)
     what += ", " + end_text(event.alarm());
   if (event.change() == v1::AlarmEvent::ACKNOWLEDGED) what += " by " + event.alarm().acknowledged_by();
-  return line(to_text(from_proto(event.time()), zone, 3), who(response, event.alarm().device()),
-              what + "  " + event.alarm().name());
+  return line(to_text(from_proto(event.time()), zone, 3) + clock_mark(event.alarm()),
+              who(response, event.alarm().device()), what + "  " + event.alarm().name());
 }
 
 std::string line_of(const v1::AttributionChanged& changed, const v1::WatchResponse& response, Zone zone) {
@@ -102,13 +103,13 @@ std::string event_line(const v1::WatchResponse& response, Zone zone) {
     case v1::WatchResponse::kOpenAlarm: {
       const auto& alarm = response.open_alarm();
       const auto begun = alarm.has_start_time() ? to_text(from_proto(alarm.start_time()), zone, 3) : "unknown";
-      return line(begun, who(response, alarm.device()), open_text(alarm));
+      return line(begun + clock_mark(alarm), who(response, alarm.device()), open_text(alarm));
     }
     case v1::WatchResponse::kMeasurementSet:
       return line_of(response.measurement_set(), response, zone);
     case v1::WatchResponse::kWaveformRun: {
       const auto& run = response.waveform_run();
-      return line(to_text(from_proto(run.measured_at()), zone, 3), who(response, run.device()),
+      return line(to_text(from_proto(run.measured_at()), zone, 3) + clock_mark(run), who(response, run.device()),
                   run.waveform() + ", " + std::to_string(run.samples_size()) + " samples");
     }
     case v1::WatchResponse::kAlarmEvent:

@@ -56,6 +56,17 @@ TEST_F(Alarms, PrintsOneLineEach) {
       "  lead-off  -         -      -  -        urn:dev:os:32473-b  devices/urn:dev:os:32473-b/alarms/6-2-1\n");
 }
 
+// TIME-2: what is dated by its reception is marked.
+TEST_F(Alarms, MarksWhatADeviceSaidWasLater) {
+  alarms_.alarms = [](const auto&, v1::ListAlarmsResponse& response) {
+    auto& alarm = *response.add_alarms();
+    *alarm.mutable_start_time() = before_noon(60);
+    alarm.mutable_clock_jump()->set_seconds(90);
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(ask({"alarms", "list"}).out, testing::HasSubstr("2026-03-01T11:59:00Z clock  open"));
+}
+
 // LIFE-1: each cause says how, and on whose word.
 TEST_F(Alarms, SaysHowEachEnded) {
   alarms_.alarms = [](const v1::ListAlarmsRequest&, v1::ListAlarmsResponse& response) {

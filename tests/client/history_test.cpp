@@ -63,6 +63,17 @@ TEST_F(History, PrintsALineForEachSet) {
             "2026-03-01T11:58:22.000Z  urn:dev:os:32473-a         2         72\n");
 }
 
+// TIME-2: what is dated by its reception is marked.
+TEST_F(History, MarksWhatADeviceSaidWasMeasuredLater) {
+  vitals_.readings = [this](const auto&, v1::ListReadingsResponse& response) {
+    add_set(*response.add_measurement_sets(), 1);
+    response.mutable_measurement_sets(0)->mutable_clock_jump()->set_seconds(90);
+    return grpc::Status::OK;
+  };
+  EXPECT_THAT(ask({"vitals", "history", "urn:dev:os:32473-a"}).out, HasSubstr("2026-03-01T11:58:21.000Z clock  urn"));
+  EXPECT_THAT(ask({"vitals", "history", "urn:dev:os:32473-a", "--json"}).out, HasSubstr("\"clockJump\": \"90s\""));
+}
+
 TEST_F(History, BeginsANewTableWhereASignTurnsUp) {
   from_which_spo2_ = 4;
   const Answer answer = ask({"vitals", "history", "urn:dev:os:32473-a"});
