@@ -71,7 +71,7 @@ TEST_F(History, MarksWhatADeviceSaidWasMeasuredLater) {
     return grpc::Status::OK;
   };
   EXPECT_THAT(ask({"vitals", "history", "urn:dev:os:32473-a"}).out, HasSubstr("2026-03-01T11:58:21.000Z clock  urn"));
-  EXPECT_THAT(ask({"vitals", "history", "urn:dev:os:32473-a", "--json"}).out, HasSubstr("\"clockJump\": \"90s\""));
+  EXPECT_THAT(ask({"vitals", "history", "urn:dev:os:32473-a", "--json"}).out, HasSubstr("\"clockJump\":\"90s\""));
 }
 
 TEST_F(History, BeginsANewTableWhereASignTurnsUp) {

@@ -26,6 +26,9 @@ const char* refusal(const v1::Attach& request) {
 /// connection to it made, is taken again; a database that is always slow is asked no more than three times.
 constexpr auto quick_reading = std::chrono::milliseconds{100};
 
+/// Of a device's clock; one that is ahead of it is taken for it.
+constexpr std::uint64_t highest_tick = (1ULL << 53) - 1;
+
 /// An hour: no exchange that is wrong by more says anything.
 constexpr std::uint64_t longest_us = std::chrono::microseconds{std::chrono::hours{1}}.count();
 
@@ -149,7 +152,7 @@ IngestConversation::Told IngestConversation::told(const v1::Attach& request) con
              .anchor = {},
              .uncertainty = std::chrono::microseconds{std::min(exchange.uncertainty_us(), longest_us)},
              .by_hand = request.by_hand(),
-             .tick_ms = std::min(exchange.tick_ms(), (1ULL << 53) - 1)},
+             .tick_ms = std::min(exchange.tick_ms(), highest_tick)},
             {},
             moment(request.stamp(), request.registered_after_us())};
   if (request.has_exchange()) told.exchanged_at = moment(request.stamp(), exchange.after_us());

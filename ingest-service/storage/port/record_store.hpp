@@ -182,7 +182,7 @@ struct ReadingRow {
   std::uint64_t sequence = 0, tick_ms = 0;
   Instant measured_at, received_at;
   std::optional<std::chrono::microseconds> uncertainty{};  // of measured_at, either way; nothing = never dated
-  std::optional<std::chrono::microseconds> clock_jump{};  // it claimed to be measured so long after it was received
+  std::optional<std::chrono::microseconds> clock_jump{};   // it claimed to be measured so long after it was received
   MeasurementSet set;
 };
 
@@ -283,7 +283,7 @@ struct RunRow {
   std::uint64_t sequence = 0, tick_ms = 0;
   Instant measured_at, received_at;
   std::optional<std::chrono::microseconds> uncertainty{};  // of measured_at, either way; nothing = never dated
-  std::optional<std::chrono::microseconds> clock_jump{};  // it claimed to be measured so long after it was received
+  std::optional<std::chrono::microseconds> clock_jump{};   // it claimed to be measured so long after it was received
   WaveformRun run;
 };
 

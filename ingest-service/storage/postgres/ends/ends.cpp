@@ -211,8 +211,6 @@ std::vector<OnsetFacts> read_all(const pqxx::result& rows) {
   return facts;
 }
 
-using StartKey = std::pair<std::int64_t, std::uint64_t>;  // device, boot
-
 /// The last sequence of storage's own stream of each start, locked until COMMIT.
 std::map<StartKey, std::uint64_t> lock_storage_streams(pqxx::work& tx, const std::vector<Key>& of) {
   std::map<StartKey, std::uint64_t> last;
@@ -293,7 +291,7 @@ void end_alarms(pqxx::work& tx, const std::vector<std::pair<OnsetFacts, AlarmEnd
 void raise_clock_alarms(pqxx::work& tx, std::span<const Record* const> jumped) {
   std::map<StartKey, DatedRecord> due;
   for (const auto* record : jumped)
-    due.try_emplace({record->session->device_id, record->session->boot}, clock_alarm(*record));
+    due.try_emplace(StartKey{record->session->device_id, record->session->boot}, clock_alarm(*record));
   for (const bool locks : {true, false}) {
     if (due.empty()) return;
     std::vector<Key> of;
