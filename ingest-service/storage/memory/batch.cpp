@@ -27,6 +27,7 @@ Batch::Batch(Tables& tables, std::span<const Record* const> records)
     if (anchor == session.anchor) continue;
     auto moved = std::make_shared<Session>(session);
     moved->anchor = anchor;
+    moved->dated = true;
     record = &moved_.emplace_back(*record);
     moved_.back().session = std::move(moved);
   }
@@ -44,6 +45,7 @@ std::vector<RecordResult> Batch::write() {
     tables_.add({{*record, measured_at(*record), {}, clock_jump(*record)},
                  is_late(record->sequence, watermark(*record)),
                  tables_.transactions});
+  note_jumped();
   advance_latest();
   advance_streams();
   for (const auto index : repeated_) {
@@ -58,6 +60,17 @@ std::vector<RecordResult> Batch::write() {
     if (clock_jump(*record)) raise_clock_alarm(tables_, *record);
   for (const auto& [index, why] : aside_) quarantine(*records_[index], why);
   return std::move(results_);
+}
+
+/// Whose they are hangs on how far wrong they may be.
+void Batch::note_jumped() {
+  for (const auto* record : fresh_) {
+    const auto jump = clock_jump(*record);
+    if (!jump) continue;
+    auto& start = tables_.starts.at({record->session->device_id, record->session->boot});
+    start.jumped.push_back({record->tick_ms, measured_at(*record), *jump});
+    tables_.renew_doubts(record->session->device_id, start);
+  }
 }
 
 void Batch::set_aside(std::size_t index, Unusable why) {

@@ -19,6 +19,7 @@ class Batch {
   void settle(std::size_t index, const Record& stored);
   void set_aside(std::size_t index, Unusable why);
   void sort_out(std::size_t index);
+  void note_jumped();
   void settle_alarms();
   void advance_latest();
   void advance_streams();

@@ -49,7 +49,7 @@ void Tables::renew_doubts(std::int64_t device_id, Start& start) {
   std::vector<Wear> wears;
   if (const auto worn = assignments.find(device_id); worn != assignments.end())
     for (const auto& [from, row] : worn->second) wears.push_back({row.patient, row.held_from, row.held_until});
-  start.doubts = doubts_of(start.line, wears);
+  start.doubts = doubts_of(start.line, wears, start.jumped);
 }
 
 void Tables::renew_doubts(std::int64_t device_id) {

@@ -48,6 +48,7 @@ struct Device {
 struct Start {
   std::shared_ptr<const Session> session;
   ClockLine line{{}, {}};
+  std::vector<JumpedRecord> jumped;
   std::vector<Doubt> doubts;
 };
 

@@ -23,6 +23,7 @@ void give_place(std::shared_ptr<const Session>& session, std::uint64_t ordinal) 
 std::shared_ptr<const Session> session_of(const Start& start, const AttachRequest& request) {
   auto session = *start.session;
   session.uncertainty = request.uncertainty;
+  session.dated = start.line.is_dated();
   return std::make_shared<const Session>(std::move(session));
 }
 

@@ -34,11 +34,12 @@ struct Session {
   std::int64_t device_id = 0;
   std::string device;                       // URN
   std::uint64_t boot = 0;                   // below 2^53
-  Instant anchor{};                         // in force: the first one of this boot
+  Instant anchor{};                         // the first one of this boot
   std::chrono::microseconds uncertainty{};  // what the anchor may be wrong by, either way
   /// Its place among the device's starts that registered: the highest is the newest. 0: it has none, as it came late or
   /// only debts and posts by hand tell of it.
   std::uint64_t ordinal = 0;
+  bool dated = true;  // false: storage has never heard of its clock, and the anchor is a guess
 };
 
 /// The signs sampled together: parallel lists of the same length.

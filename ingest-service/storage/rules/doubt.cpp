@@ -134,6 +134,22 @@ std::vector<Instant> anchors_of(const ClockLine& line, Piece piece) {
   return anchors;
 }
 
+/// It was measured before it was received: by what is known of the clock, or by as much as it claimed too much.
+void add_jumped(const ClockLine& line, const JumpedRecord& record, std::span<const Boundary> boundaries,
+                std::vector<Doubt>& doubts) {
+  const auto tick = milliseconds{record.tick_ms};
+  const auto first = std::min(line.span_at(record.tick_ms).low + tick, record.measured_at - record.jump);
+  const auto is_before = [&](const Boundary& each) { return each.at <= first; };
+  const auto begin = std::ranges::find_if_not(boundaries, is_before);
+  const auto end =
+      std::find_if(begin, boundaries.end(), [&](const Boundary& each) { return each.at > record.measured_at; });
+  auto wearers = wearers_about({begin, end});
+  if (wearers.empty()) return;
+  if (wearers.size() < 2 && record.measured_at - first <= 2 * ignored_unworn) return;
+  doubts.push_back({record.measured_at - tick, record.measured_at, record.measured_at + std::chrono::microseconds{1},
+                    std::move(wearers)});
+}
+
 std::vector<std::string> all_wearers(std::span<const Wear> wears) {
   std::set<std::string> names;
   for (const auto& wear : wears) names.insert(wear.patient);
@@ -142,10 +158,10 @@ std::vector<std::string> all_wearers(std::span<const Wear> wears) {
 
 }  // namespace
 
-std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears) {
+std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears, std::span<const JumpedRecord> jumped) {
   std::vector<Doubt> doubts;
   if (wears.empty() || line.is_calendar()) return doubts;
-  if (!line.is_dated()) return {{line.first_anchor(), earliest, never, all_wearers(wears)}};
+  if (!line.is_dated()) return {{std::nullopt, earliest, never, all_wearers(wears)}};
   const auto boundaries = boundaries_of(wears);
   for (const auto piece : pieces_of(line)) {
     const auto anchors = anchors_of(line, piece);
@@ -154,6 +170,7 @@ std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears)
       for (std::size_t i = 0; i < boundaries.size(); ++i) add_about(ticks, std::span(boundaries).subspan(i), doubts);
     }
   }
+  for (const auto& record : jumped) add_jumped(line, record, boundaries, doubts);
   return doubts;
 }
 

@@ -18,14 +18,22 @@ struct Wear {
   std::optional<Instant> until;  // nothing = still
 };
 
+/// A record that claimed to be measured so long after its reception, and was dated by that.
+struct JumpedRecord {
+  std::uint64_t tick_ms = 0;
+  Instant measured_at;
+  std::chrono::microseconds jump{};
+};
+
 /// Records of a start that are nobody's: they may be of any of the candidates.
 struct Doubt {
-  Instant anchor;        // that their ticks were counted from
-  Instant since, until;  // of measured_at; before `until`
+  std::optional<Instant> anchor;  // that their ticks were counted from; nothing = any
+  Instant since, until;           // of measured_at; before `until`
   std::vector<std::string> candidates;
 
   bool holds(std::uint64_t tick_ms, Instant measured_at) const {
-    return since <= measured_at && measured_at < until && measured_at - std::chrono::milliseconds{tick_ms} == anchor;
+    return since <= measured_at && measured_at < until &&
+           (!anchor || measured_at - std::chrono::milliseconds{tick_ms} == *anchor);
   }
   bool operator==(const Doubt&) const = default;
 };
@@ -33,8 +41,9 @@ struct Doubt {
 /// Where worn and not worn meet, so much is ignored, either way.
 constexpr std::chrono::seconds ignored_unworn{2};
 
-/// What is nobody's of a start. `wears`: of its device, by `from`; no two overlap. A start that was never dated is
-/// nobody's altogether.
-std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears);
+/// What is nobody's of a start. `wears`: of its device, by `from`; no two overlap. `jumped`: of the start. A start that
+/// was never dated is nobody's altogether.
+std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
+                             std::span<const JumpedRecord> jumped = {});
 
 }  // namespace wardlink::storage

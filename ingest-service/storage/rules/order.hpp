@@ -26,6 +26,7 @@ constexpr std::chrono::seconds clock_tolerance{1};
 
 /// How far beyond its reception the record claims to be measured, where that is more than its clock may be wrong by.
 inline std::optional<std::chrono::microseconds> clock_jump(const Record& record) {
+  if (!record.session->dated) return std::nullopt;
   const auto ahead = claimed_at(*record.session, record.tick_ms) - record.received_at;
   const auto believed = std::min<std::chrono::microseconds>(record.session->uncertainty, most_uncertain);
   return ahead > believed + clock_tolerance ? std::optional(ahead) : std::nullopt;
@@ -33,7 +34,9 @@ inline std::optional<std::chrono::microseconds> clock_jump(const Record& record)
 
 /// When the record was measured: never after it was received.
 inline Instant measured_at(const Record& record) {
-  return clock_jump(record) ? record.received_at : claimed_at(*record.session, record.tick_ms);
+  const auto claimed = claimed_at(*record.session, record.tick_ms);
+  if (!record.session->dated) return std::min(claimed, record.received_at);
+  return clock_jump(record) ? record.received_at : claimed;
 }
 
 /// A record as a store has it. measured_at() is its instant, unless a store raised it itself.

@@ -25,12 +25,12 @@ FROM device_boot b LEFT JOIN clock_correction c USING (device_id, boot_id)
 WHERE b.anchor <> instant(0) GROUP BY b.device_id, b.boot_id;
 DROP TABLE clock_correction;
 
--- Records of a start that are nobody's: measured from since until before until, by ticks that count from that anchor, they
--- may be of any of the candidates. Made anew from clock_exchange and assignment whenever one of these changes.
+-- Records of a start that are nobody's: measured from since until before until, by ticks that count from that anchor
+-- (NULL: from any), they may be of any of the candidates. Made anew from clock_exchange and assignment whenever one of these changes.
 CREATE TABLE doubt (
   device_id  bigint NOT NULL,
   boot_id    bigint NOT NULL,
-  anchor     timestamptz NOT NULL,
+  anchor     timestamptz,
   since      timestamptz NOT NULL,
   until      timestamptz NOT NULL,
   candidates uuid[] NOT NULL

@@ -19,3 +19,12 @@ WHERE 3 = (
 ALTER TABLE measurement_set ADD COLUMN clock_jump_micros bigint;
 ALTER TABLE alarm_event ADD COLUMN clock_jump_micros bigint;
 ALTER TABLE waveform_run ADD COLUMN clock_jump_micros bigint;
+-- The same records once more, by their starts: whose they are hangs on how far wrong they may be.
+CREATE TABLE jumped_record (
+  device_id   bigint NOT NULL,
+  boot_id     bigint NOT NULL,
+  tick_ms     bigint NOT NULL,
+  measured_at timestamptz NOT NULL,
+  jump_micros bigint NOT NULL
+);
+CREATE INDEX jumped_record_of_start ON jumped_record (device_id, boot_id);

@@ -1,7 +1,10 @@
 #include "storage/postgres/clocks/clocks.hpp"
 
+#include <set>
+
 #include "storage/postgres/link/columns.hpp"
 #include "storage/rules/doubt.hpp"
+#include "storage/rules/order.hpp"
 
 namespace wardlink::storage::postgres {
 namespace {
@@ -27,6 +30,13 @@ const Columns<StartTicks> ticks_k({column<StartTicks>("device_id",
                                    column<StartTicks>("boot_id", [](const StartTicks& row) { return row.start.boot; }),
                                    column<StartTicks>("low", [](const StartTicks& row) { return row.low; }),
                                    column<StartTicks>("high", [](const StartTicks& row) { return row.high; })});
+
+const Columns<const Record*> jumped_k(
+    {column<const Record*>("device_id", [](const Record* record) { return record->session->device_id; }),
+     column<const Record*>("boot_id", [](const Record* record) { return record->session->boot; }),
+     column<const Record*>("tick_ms", [](const Record* record) { return record->tick_ms; }),
+     column<const Record*>("measured_at", [](const Record* record) { return measured_at(*record); }),
+     column<const Record*>("jump_micros", [](const Record* record) { return clock_jump(*record); })});
 
 struct DoubtRow {
   StartKey start;
@@ -79,6 +89,12 @@ const Statement wears{"wears", "SELECT a.device_id, a.patient_id, micros(lower(a
                                    devices_k.rows() +
                                    " JOIN assignment a ON a.device_id = k.device_id AND upper_inf(a.recorded)"
                                    " ORDER BY 1, lower(a.held)"};
+const Statement jumped{"jumped_records",
+                       "SELECT x.device_id, x.boot_id, x.tick_ms, micros(x.measured_at), x.jump_micros FROM " +
+                           starts_k.rows() +
+                           " JOIN jumped_record x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"};
+const Statement keep_jumped{"keep_jumped", "INSERT INTO jumped_record (" + jumped_k.names() + ") SELECT " +
+                                               jumped_k.values() + " FROM " + jumped_k.rows()};
 const Statement forget_doubts{"forget_doubts", "DELETE FROM doubt q USING " + starts_k.rows() +
                                                    " WHERE q.device_id = k.device_id AND q.boot_id = k.boot_id"};
 const Statement keep_doubts{"keep_doubts", "INSERT INTO doubt (" + doubts_k.names() + ") SELECT " + doubts_k.values() +
@@ -113,15 +129,28 @@ std::map<std::int64_t, std::vector<Wear>> read_wears(pqxx::work& tx, const Lines
   return wears;
 }
 
+std::map<StartKey, std::vector<JumpedRecord>> read_jumped(pqxx::work& tx, const std::vector<StartKey>& starts) {
+  std::map<StartKey, std::vector<JumpedRecord>> jumped;
+  for (const auto row : run(tx, sql::jumped, starts_k.arrays(starts)))
+    jumped[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}].push_back(
+        {row[2].as<std::uint64_t>(), read_instant(row[3].c_str()), microseconds{row[4].as<std::int64_t>()}});
+  return jumped;
+}
+
 void renew(pqxx::work& tx, const Lines& lines) {
   if (lines.empty()) return;
   const auto wears = read_wears(tx, lines);
   std::vector<StartKey> starts;
+  for (const auto& [start, line] : lines) starts.push_back(start);
+  const auto jumped = read_jumped(tx, starts);
   std::vector<DoubtRow> doubts;
   for (const auto& [start, line] : lines) {
-    starts.push_back(start);
-    if (const auto of = wears.find(start.device_id); of != wears.end())
-      for (auto& doubt : storage::doubts_of(line, of->second)) doubts.push_back({start, std::move(doubt)});
+    const auto of = wears.find(start.device_id);
+    if (of == wears.end()) continue;
+    const auto records = jumped.find(start);
+    const auto none = std::vector<JumpedRecord>();
+    for (auto& doubt : storage::doubts_of(line, of->second, records == jumped.end() ? none : records->second))
+      doubts.push_back({start, std::move(doubt)});
   }
   run(tx, sql::forget_doubts, starts_k.arrays(starts));
   if (!doubts.empty()) run(tx, sql::keep_doubts, doubts_k.arrays(doubts));
@@ -131,7 +160,8 @@ void renew(pqxx::work& tx, const Lines& lines) {
 std::string holding(const std::string& x, const std::string& at, const std::string& tick) {
   return "q.device_id = " + x + ".device_id AND q.boot_id = " + x + ".boot_id AND " + x +
          ".stream <> 4 AND q.since <= " + at + " AND q.until > " + at +
-         (tick.empty() ? std::string() : " AND q.anchor + " + tick + " * interval '1 millisecond' = " + at);
+         (tick.empty() ? std::string()
+                       : " AND (q.anchor IS NULL OR q.anchor + " + tick + " * interval '1 millisecond' = " + at + ")");
 }
 
 }  // namespace
@@ -161,6 +191,14 @@ void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant
   auto parameters = devices_k.arrays(devices);
   parameters.push_back(to_text(since));
   renew(tx, lines_of(run(tx, sql::lines_of_devices, parameters)));
+}
+
+void keep_jumped(pqxx::work& tx, std::span<const Record* const> records) {
+  if (records.empty()) return;
+  std::set<StartKey> starts;
+  for (const auto* record : records) starts.insert({record->session->device_id, record->session->boot});
+  run(tx, sql::keep_jumped, jumped_k.arrays(records));
+  renew_doubts(tx, std::vector(starts.begin(), starts.end()));
 }
 
 std::string in_doubt(const std::string& x, const std::string& at, const std::string& tick) {

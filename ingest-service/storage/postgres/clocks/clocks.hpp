@@ -45,6 +45,10 @@ void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts);
 /// The same of all starts of these devices that ran at `since` or later: who wore them then has changed.
 void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since);
 
+/// Keeps which of these inserted records claimed to be measured after their reception, and whose they are. Their
+/// devices are locked.
+void keep_jumped(pqxx::work& tx, std::span<const Record* const> records);
+
 /// EXISTS: a doubt holds the record `x`. `at` and `tick` are its instant and tick: x.measured_at, x.tick_ms; what
 /// storage raised itself is as certain as the calendar. Without a tick, of whatever anchor: that may say it of a record
 /// too many.

@@ -32,13 +32,15 @@ std::optional<std::vector<RecordResult>> Batch::write() {
   if (!streams_.lock(tx_)) return std::nullopt;
   date();
   sort_out();
+  lock_jumped();
   for (auto& part : parts_) compare(part, part.doubtful);
   for (auto& part : parts_) insert(part);
+  note_jumped();
   advance_latest();
   streams_.advance(tx_);
   settle_repeated();
   settle_alarms();
-  raise_clock_alarms();
+  raise_clock_alarms(tx_, jumped_);
   quarantine();
   return results_;
 }
@@ -67,6 +69,7 @@ void Batch::date() {
     const auto of = moves.find({session.device_id, session.boot});
     if (of == moves.end()) continue;
     auto moved = std::make_shared<Session>(session);
+    moved->dated = true;
     for (const auto& [from_tick, anchor] : of->second)
       if (from_tick <= records_[i]->tick_ms) moved->anchor = anchor;
     records_[i] = &moved_.emplace_back(*records_[i]);
@@ -164,16 +167,21 @@ void Batch::settle_alarms() {
   postgres::settle_alarms(tx_, fresh);
 }
 
-/// The first one of a start, whatever its kind.
-void Batch::raise_clock_alarms() {
+/// Whose they are hangs on who wears their devices. Before anything of theirs is inserted.
+void Batch::lock_jumped() {
+  std::set<std::int64_t> devices;
+  for (std::size_t i = 0; i < records_.size(); ++i)
+    if (!unusable_.contains(i) && clock_jump(*records_[i])) devices.insert(records_[i]->session->device_id);
+  lock_devices(tx_, std::vector(devices.begin(), devices.end()));
+}
+
+void Batch::note_jumped() {
   Indices fresh;
   for (const auto& part : parts_) fresh.insert(fresh.end(), part.fresh.begin(), part.fresh.end());
   std::ranges::sort(fresh);
-  std::vector<const Record*> jumped;
   for (const auto index : fresh)
-    if (clock_jump(*records_[index])) jumped.push_back(records_[index]);
-  clock_jumps_ = jumped.size();
-  postgres::raise_clock_alarms(tx_, jumped);
+    if (clock_jump(*records_[index])) jumped_.push_back(records_[index]);
+  keep_jumped(tx_, jumped_);
 }
 
 /// Last: it takes locks that no other step takes.

@@ -23,7 +23,7 @@ class Batch {
   /// transaction. Throws what pqxx throws.
   std::optional<std::vector<RecordResult>> write();
   /// How many of those that were written claimed to be measured after they were received.
-  std::size_t clock_jumps() const { return clock_jumps_; }
+  std::size_t clock_jumps() const { return jumped_.size(); }
 
  private:
   using RecordKey = std::tuple<std::int64_t, std::uint64_t, Stream, std::uint64_t>;
@@ -49,7 +49,8 @@ class Batch {
   void settle(std::size_t index, bool same);
   void settle_repeated();
   void settle_alarms();
-  void raise_clock_alarms();
+  void lock_jumped();
+  void note_jumped();
   void advance_latest();
   void quarantine();
 
@@ -62,7 +63,7 @@ class Batch {
   std::map<RecordKey, std::size_t> first_of_key_;
   Indices repeated_;  // a key that came before in this batch
   std::vector<Part> parts_;
-  std::size_t clock_jumps_ = 0;
+  std::vector<const Record*> jumped_;  // inserted ones that claimed to be measured after their reception
 };
 
 }  // namespace wardlink::storage::postgres

@@ -191,13 +191,15 @@ class Starts {
   std::vector<Row> rows_;
 };
 
-std::shared_ptr<const Session> session_of(const Row& row) {
+/// `attached`: its clock has been told of now.
+std::shared_ptr<const Session> session_of(const Row& row, bool attached) {
   return std::make_shared<const Session>(Session{.device_id = row.start.device_id.value(),
                                                  .device = row.request->device,
                                                  .boot = row.request->boot,
                                                  .anchor = row.start.anchor.value(),
                                                  .uncertainty = row.request->uncertainty,
-                                                 .ordinal = row.start.ordinal});
+                                                 .ordinal = row.start.ordinal,
+                                                 .dated = attached || row.start.last || row.start.anchor == Instant{}});
 }
 
 /// Where a start is asked for twice, the later request says its clock.
@@ -250,7 +252,7 @@ void read_watermarks(pqxx::work& tx, std::vector<Attached>& attached) {
 
 std::vector<std::shared_ptr<const Session>> open_starts(pqxx::work& tx, std::span<const AttachRequest> requests) {
   std::vector<std::shared_ptr<const Session>> opened;
-  for (const auto& row : Starts(tx, requests).open()) opened.push_back(session_of(row));
+  for (const auto& row : Starts(tx, requests).open()) opened.push_back(session_of(row, false));
   return opened;
 }
 
@@ -259,7 +261,7 @@ std::vector<Attached> attach_starts(pqxx::work& tx, std::span<const AttachReques
   take_exchanges_in(tx, rows);
   register_starts(tx, rows);
   std::vector<Attached> attached;
-  for (const auto& row : rows) attached.push_back({session_of(row), {}});
+  for (const auto& row : rows) attached.push_back({session_of(row, true), {}});
   read_watermarks(tx, attached);
   return attached;
 }
