@@ -75,12 +75,12 @@ TEST_F(CrowdTest, IsAttachedWithAFixedNumberOfStatements) {
     for (auto& request : requests) request.tick_ms += 1000;
     corrected.push_back(statements([&] { writer->attach(requests); }));
   }
-  // Looked up three times, devices, locked, starts, exchanges, clocks, wearers, doubts, registered, what they end,
-  // whether they restart, watermarks.
-  EXPECT_THAT(fresh, Each(16));
-  EXPECT_THAT(rebooted, Each(14));   // looked up twice
+  // Looked up three times, devices, locked, starts, exchanges, clocks, wearers, jumps, doubts, registered, what they
+  // end, whether they restart, watermarks.
+  EXPECT_THAT(fresh, Each(17));
+  EXPECT_THAT(rebooted, Each(15));   // looked up twice
   EXPECT_THAT(known, Each(4));       // looked up, watermarks
-  EXPECT_THAT(corrected, Each(10));  // looked up twice, locked, exchanges, clocks, wearers, doubts, watermarks
+  EXPECT_THAT(corrected, Each(11));  // looked up twice, locked, exchanges, clocks, wearers, jumps, doubts, watermarks
 }
 
 // FAIR-2, LIFE-1
@@ -103,7 +103,7 @@ TEST_F(CrowdTest, OfNewStartsEndsAlarmsWithAFixedNumberOfStatements) {
     again.push_back(statements([&] { writer->attach(requests); }));  // too often
   }
   EXPECT_THAT(raised, Each(raised.front()));
-  EXPECT_THAT(restarted, Each(15));
+  EXPECT_THAT(restarted, Each(16));
   EXPECT_THAT(again, Each(again.front()));
   EXPECT_EQ(sql.ask("SELECT count(*) FROM alarm_event WHERE code = 'restarting'"), std::to_string(ended));
 }
@@ -122,7 +122,7 @@ TEST_F(CrowdTest, OfRecordsCostsAFixedNumberOfStatements) {
     const std::vector<AuditFact> facts(count, {.subject = "s", .method = "m", .resources = {"a", "b"}});
     audited.push_back(statements([&] { EXPECT_TRUE(writer->audit(facts)); }));
   }
-  EXPECT_THAT(debts, Each(9));  // looked up twice, devices locked, starts, clocks, wearers, doubts
+  EXPECT_THAT(debts, Each(10));  // looked up twice, devices locked, starts, clocks, wearers, jumps, doubts
   EXPECT_THAT(known, Each(3));
   EXPECT_THAT(quarantined, Each(testing::Le(16)));  // the last asks whether the COMMIT will wait for the disk
   EXPECT_THAT(quarantined, Each(quarantined.front()));

@@ -45,14 +45,17 @@ TEST(Columns, RowsAreAnArrayAColumn) {
 }
 
 TEST(Columns, AKindsStatementsAreMadeOfItsColumns) {
-  EXPECT_EQ(sets().insert().text,
-            "INSERT INTO measurement_set (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at,"
-            " sign_ids, sign_values, qualities, late) SELECT k.device_id, k.boot_id, k.stream, k.sequence, k.tick_ms,"
-            " instant(k.measured_at), instant(k.received_at), k.sign_ids::smallint[], k.sign_values::float8[],"
-            " k.qualities::smallint[], k.late FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[],"
-            " $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::boolean[])"
-            " k(device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at, sign_ids, sign_values,"
-            " qualities, late) ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence");
+  EXPECT_EQ(
+      sets().insert().text,
+      "INSERT INTO measurement_set (device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at,"
+      " sign_ids, sign_values, qualities, late, clock_jump_micros) SELECT k.device_id, k.boot_id, k.stream, "
+      "k.sequence, k.tick_ms,"
+      " instant(k.measured_at), instant(k.received_at), k.sign_ids::smallint[], k.sign_values::float8[],"
+      " k.qualities::smallint[], k.late, k.clock_jump_micros FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], "
+      "$4::bigint[],"
+      " $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::boolean[], $12::bigint[])"
+      " k(device_id, boot_id, stream, sequence, tick_ms, measured_at, received_at, sign_ids, sign_values,"
+      " qualities, late, clock_jump_micros) ON CONFLICT DO NOTHING RETURNING device_id, boot_id, stream, sequence");
   EXPECT_EQ(sets().find().text,
             "SELECT x.device_id, x.boot_id, x.stream, x.sequence, x.tick_ms, x.sign_ids, x.sign_values, x.qualities"
             " FROM stored_sets($1, $2, $3, $4) x");

@@ -267,13 +267,16 @@ TEST_P(Swallowed, NothingIsSaidToBeCommitted) {
   Sql sql(database.connection());
   sql.ask("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$");
   sql.ask("CREATE TRIGGER swallow BEFORE INSERT ON " + table + " FOR EACH ROW EXECUTE FUNCTION swallow()");
+  // Of a day that has no partition.
+  const auto long_ago =
+      bedside.writer->attach({"urn:dev:os:32473-a", 9, Bedside::start - std::chrono::days(3000)}).session;
   const auto write = [&] {
     if (table == "alarm_event") return bedside.alarm(1);
     const auto at = Bedside::start + std::chrono::seconds(9);
     if (table == "measurement_set_default")
-      return bedside.append({bedside.session, Stream::vitals, 1, far, at, MeasurementSet{{1}, {37.6}, {0}}});
+      return bedside.append({long_ago, Stream::vitals, 1, far, at, MeasurementSet{{1}, {37.6}, {0}}});
     const WaveformRun run{125, 1, 0.5, 0, std::string(6, '\1')};
-    return bedside.append({bedside.session, waveform_stream(1), 1, far, at, run});
+    return bedside.append({long_ago, waveform_stream(1), 1, far, at, run});
   };
   EXPECT_THAT(refusal(write), HasSubstr("keeps none"));
   sql.ask("DROP TRIGGER swallow ON " + table);

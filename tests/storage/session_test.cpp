@@ -300,8 +300,8 @@ TEST_F(Settings, ADumpRestoresWholeAndStorageGoesOn) {
     Bedside bedside(database.connection());
     for (std::uint64_t i = 1; i <= 3; ++i) EXPECT_EQ(bedside.alarm(i), RecordResult::committed);
     const MeasurementSet set{{1}, {37.6}, {0}};
-    bedside.append({bedside.session, Stream::vitals, 1, 2000, Bedside::start, set});
-    bedside.append({bedside.session, Stream::vitals, 1, 2001, Bedside::start, set});  // to quarantine
+    bedside.append({bedside.session, Stream::vitals, 1, 900, Bedside::start, set});
+    bedside.append({bedside.session, Stream::vitals, 1, 901, Bedside::start, set});  // to quarantine
     const auto patient = bedside.store.create_patient("a", {}, "icu");
     bedside.store.assign({}, "urn:dev:os:32473-a", patient.id, Bedside::start, "x");
     auto alarm = bedside.store.alarms({}).at(0);

@@ -106,7 +106,8 @@ TEST_F(WorkTest, ANewAlarmOnALiveStreamReadsNoOtherAlarms) {
                    const AlarmFact end{
                        AlarmEvent::ended, AlarmKind::physiological, AlarmPriority::high, "hr-high", 1, {}, {},
                        events - 1};
-                   const std::vector<Record> records = {{session, Stream::alarms, events, events, anchor, end}};
+                   const std::vector<Record> records = {
+                       {session, Stream::alarms, events, events, anchor + std::chrono::hours(1), end}};
                    ASSERT_EQ(writer->append(records).at(0), RecordResult::committed);
                    EXPECT_EQ(changes_since(store, then), 1U);
                  }),

@@ -198,6 +198,7 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
   std::vector<std::pair<std::size_t, const char*>> refused;
   if (stamps_.empty()) moment(0, 0);
   const auto reading = dating_reading();
+  const bool after_a_step = steps_ > 0U;  // storage may have this exchange already, by the calendar of before
   for (std::size_t i = 0; i < attaches.size(); ++i) {
     results[i].set_session(attaches[i]->session());
     auto what = told(*attaches[i]);
@@ -205,7 +206,7 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
       refused.emplace_back(i, why);
       continue;
     }
-    requests.push_back(what.dated(reading));
+    requests.push_back(what.exchanged_at && after_a_step ? what.dated_then(reading) : what.dated(reading));
     taken.emplace_back(i, std::move(what));
   }
   const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);

@@ -53,7 +53,7 @@ AnchorSpan ClockLine::span_at(std::uint64_t tick_ms) const {
 std::optional<microseconds> ClockLine::uncertainty(std::uint64_t tick_ms, Instant given) const {
   if (!is_dated()) return std::nullopt;
   const auto [low, high] = span_at(tick_ms);
-  const auto anchor = given - milliseconds{tick_ms};
+  const auto anchor = given - counted(tick_ms);
   return std::max({anchor - low, high - anchor, microseconds{0}});
 }
 

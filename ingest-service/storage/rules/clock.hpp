@@ -11,6 +11,12 @@
 
 namespace wardlink::storage {
 
+/// A tick above this, a hundred thousand years, counts for it: no calendar holds it, and no sum with it overflows.
+constexpr std::uint64_t highest_counted = 100'000ULL * 366 * 86'400 * 1000;
+constexpr std::chrono::milliseconds counted(std::uint64_t tick_ms) {
+  return std::chrono::milliseconds{tick_ms < highest_counted ? tick_ms : highest_counted};
+}
+
 /// A start's clock as it was read once.
 struct ClockExchange {
   std::uint64_t tick_ms = 0;

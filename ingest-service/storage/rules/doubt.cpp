@@ -137,7 +137,7 @@ std::vector<Instant> anchors_of(const ClockLine& line, Piece piece) {
 /// It was measured before it was received: by what is known of the clock, or by as much as it claimed too much.
 void add_jumped(const ClockLine& line, const JumpedRecord& record, std::span<const Boundary> boundaries,
                 std::vector<Doubt>& doubts) {
-  const auto tick = milliseconds{record.tick_ms};
+  const auto tick = counted(record.tick_ms);
   const auto first = std::min(line.span_at(record.tick_ms).low + tick, record.measured_at - record.jump);
   const auto is_before = [&](const Boundary& each) { return each.at <= first; };
   const auto begin = std::ranges::find_if_not(boundaries, is_before);
@@ -167,7 +167,9 @@ std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
     const auto anchors = anchors_of(line, piece);
     for (const auto anchor : anchors) {
       const Ticks ticks(line, piece, anchor, anchor == anchors.front());
-      for (std::size_t i = 0; i < boundaries.size(); ++i) add_about(ticks, std::span(boundaries).subspan(i), doubts);
+      const auto first = std::ranges::upper_bound(boundaries, ticks.first(piece.from), {}, &Boundary::at);
+      const auto last = std::ranges::upper_bound(boundaries, ticks.last(piece.until - 1), {}, &Boundary::at);
+      for (auto boundary = first; boundary < last; ++boundary) add_about(ticks, {boundary, last}, doubts);
     }
   }
   for (const auto& record : jumped) add_jumped(line, record, boundaries, doubts);

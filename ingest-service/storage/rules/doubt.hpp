@@ -32,8 +32,7 @@ struct Doubt {
   std::vector<std::string> candidates;
 
   bool holds(std::uint64_t tick_ms, Instant measured_at) const {
-    return since <= measured_at && measured_at < until &&
-           (!anchor || measured_at - std::chrono::milliseconds{tick_ms} == *anchor);
+    return since <= measured_at && measured_at < until && (!anchor || measured_at - counted(tick_ms) == *anchor);
   }
   bool operator==(const Doubt&) const = default;
 };

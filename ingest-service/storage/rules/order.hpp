@@ -9,15 +9,13 @@
 #include <span>
 
 #include "storage/port/record_store.hpp"
+#include "storage/rules/clock.hpp"
 
 namespace wardlink::storage {
 
 /// The instant of a tick of the session's boot, whatever it claims; what lies beyond every calendar is far enough
 /// ahead.
-inline Instant claimed_at(const Session& session, std::uint64_t tick_ms) {
-  constexpr std::uint64_t farthest = 100'000ULL * 366 * 86'400 * 1000;
-  return session.anchor + std::chrono::milliseconds(std::min(tick_ms, farthest));
-}
+inline Instant claimed_at(const Session& session, std::uint64_t tick_ms) { return session.anchor + counted(tick_ms); }
 
 /// An exchange of clocks is known to no more than this at worst (docs/wire.md: where no round trip is named); what is
 /// less certain was made so by the tick that it is to judge.

@@ -37,6 +37,16 @@ CREATE TABLE doubt (
 );
 CREATE INDEX doubt_of_start ON doubt (device_id, boot_id, until);
 
+-- Says anew what of these starts is in doubt, with the rights of who made the schema: who may write who wears what, and no
+-- records, does so. Instants are microseconds.
+CREATE FUNCTION renew_doubts(of_devices bigint[], of_boots bigint[], devices bigint[], boots bigint[], anchors bigint[],
+                             sinces bigint[], untils bigint[], all_candidates text[])
+RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS
+$$ DELETE FROM doubt q USING unnest(of_devices, of_boots) k(d, b) WHERE q.device_id = k.d AND q.boot_id = k.b;
+   INSERT INTO doubt (device_id, boot_id, anchor, since, until, candidates)
+   SELECT k.d, k.b, instant(k.a), instant(k.s), instant(k.u), k.c::uuid[]
+   FROM unnest(devices, boots, anchors, sinces, untils, all_candidates) k(d, b, a, s, u, c) $$;
+
 -- Which wards see what is nobody's: those of the candidates and of who wears the device now. NULL: all, as nobody wears it.
 CREATE FUNCTION wards_of_doubt(device bigint, candidates uuid[]) RETURNS text[] LANGUAGE sql STABLE AS
 $$ SELECT coalesce(array_agg(DISTINCT p.ward_id) FILTER (WHERE p.ward_id IS NOT NULL), '{}')

@@ -24,6 +24,8 @@ google::protobuf::Timestamp to_stamp(Instant at) {
 }
 
 google::protobuf::Duration to_duration(microseconds span) {
+  constexpr std::chrono::seconds most{315'576'000'000};  // that the message may hold: 10,000 years
+  span = std::min<microseconds>(span, most);
   google::protobuf::Duration duration;
   duration.set_seconds(span / seconds{1});
   duration.set_nanos(static_cast<std::int32_t>((span % seconds{1}).count() * 1000));

@@ -147,10 +147,10 @@ TEST_P(ClockContract, TheFlagIsShown) {
   EXPECT_EQ(records.latest({}, {}).at(0).values.at(0).measured_at, received);
 }
 
-// TIME-2, TIME-5: it is the wearer's of then, never the next one's.
+// TIME-2, TIME-5: it is never the next wearer's.
 TEST_P(ClockContract, AWildTickIsNobodyElses) {
   const auto ann = registry.create_patient("Ann", {}, "").id, bob = registry.create_patient("Bob", {}, "").id;
-  registry.assign({}, device_a, ann, anchor, "nurse");
+  registry.assign({}, device_a, ann, anchor - 48h, "nurse");
   append(set(1, ahead(24h), 70));
   registry.release({}, device_a, received + 1min, "nurse");
   registry.assign({}, device_a, bob, received + 2min, "nurse");
@@ -158,6 +158,41 @@ TEST_P(ClockContract, AWildTickIsNobodyElses) {
   ReadingsQuery query;
   query.subject = {Subject::Kind::patient, ann};
   EXPECT_EQ(records.readings(query).size(), 1U);
+}
+
+// TIME-6: neither is refused, nor overflows.
+TEST_P(ClockContract, DebtsOfANeverDatedStartAreThereAtTheirReceptionWhateverTheirTicks) {
+  const auto ann = registry.create_patient("Ann", {}, "").id;
+  registry.assign({}, device_a, ann, anchor - 48h, "nurse");
+  const auto never = writer->at_boots(std::vector<AttachRequest>{{device_a, 3, received - 1s}}).front();
+  std::uint64_t sequence = 0;
+  for (const std::uint64_t tick :
+       {std::uint64_t{1000}, std::uint64_t{600'000}, std::uint64_t{1} << 53, ~std::uint64_t{0} >> 1}) {
+    auto debt = alarm(++sequence, raised("hr-high"), never);
+    debt.tick_ms = tick;
+    EXPECT_EQ(append(debt), committed);
+  }
+  const auto conditions = records.alarms({});
+  EXPECT_EQ(conditions.size(), 4U) << "and no alarm of its clock";
+  for (const auto& each : conditions) {
+    EXPECT_TRUE(each.unattributed);
+    EXPECT_EQ(each.at(), received);
+    EXPECT_FALSE(each.clock_jump);
+  }
+}
+
+// TIME-2: it may have waited since before the handover.
+TEST_P(ClockContract, WhatClaimsTheFutureNearAHandoverIsNobodys) {
+  const auto ann = registry.create_patient("Ann", {}, "").id, bob = registry.create_patient("Bob", {}, "").id;
+  registry.assign({}, device_a, ann, anchor, "nurse");
+  registry.release({}, device_a, received - 1min, "nurse");
+  registry.assign({}, device_a, bob, received - 1min, "nurse");
+  append(set(1, ahead(3h), 70));
+  for (const auto& who : {ann, bob}) {
+    ReadingsQuery query;
+    query.subject = {Subject::Kind::patient, who};
+    EXPECT_THAT(records.readings(query), IsEmpty());
+  }
 }
 
 }  // namespace

@@ -95,10 +95,7 @@ const Statement jumped{"jumped_records",
                            " JOIN jumped_record x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"};
 const Statement keep_jumped{"keep_jumped", "INSERT INTO jumped_record (" + jumped_k.names() + ") SELECT " +
                                                jumped_k.values() + " FROM " + jumped_k.rows()};
-const Statement forget_doubts{"forget_doubts", "DELETE FROM doubt q USING " + starts_k.rows() +
-                                                   " WHERE q.device_id = k.device_id AND q.boot_id = k.boot_id"};
-const Statement keep_doubts{"keep_doubts", "INSERT INTO doubt (" + doubts_k.names() + ") SELECT " + doubts_k.values() +
-                                               " FROM " + doubts_k.rows()};
+const Statement renew_doubts{"renew_doubts", "SELECT renew_doubts($1, $2, $3, $4, $5, $6, $7, $8)"};
 }  // namespace sql
 
 using Lines = std::map<StartKey, ClockLine>;
@@ -152,8 +149,9 @@ void renew(pqxx::work& tx, const Lines& lines) {
     for (auto& doubt : storage::doubts_of(line, of->second, records == jumped.end() ? none : records->second))
       doubts.push_back({start, std::move(doubt)});
   }
-  run(tx, sql::forget_doubts, starts_k.arrays(starts));
-  if (!doubts.empty()) run(tx, sql::keep_doubts, doubts_k.arrays(doubts));
+  auto parameters = starts_k.arrays(starts);
+  for (auto& array : doubts_k.arrays(doubts)) parameters.push_back(std::move(array));
+  run(tx, sql::renew_doubts, parameters);
 }
 
 /// A condition on the doubts q: those that hold the record.
@@ -161,7 +159,8 @@ std::string holding(const std::string& x, const std::string& at, const std::stri
   return "q.device_id = " + x + ".device_id AND q.boot_id = " + x + ".boot_id AND " + x +
          ".stream <> 4 AND q.since <= " + at + " AND q.until > " + at +
          (tick.empty() ? std::string()
-                       : " AND (q.anchor IS NULL OR q.anchor + " + tick + " * interval '1 millisecond' = " + at + ")");
+                       : " AND (q.anchor IS NULL OR (" + tick + " <= " + std::to_string(highest_counted) +
+                             " AND q.anchor + " + tick + " * interval '1 millisecond' = " + at + "))");
 }
 
 }  // namespace

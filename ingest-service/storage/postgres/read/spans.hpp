@@ -13,7 +13,8 @@
 namespace wardlink::storage::postgres {
 
 constexpr Instant earliest{std::chrono::sys_days{std::chrono::year{1} / 1 / 1}};
-constexpr Instant newest{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31}};
+constexpr Instant newest{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31} + std::chrono::days{1} -
+                         std::chrono::microseconds{1}};
 
 constexpr std::chrono::days longest_window{31};  // opens at most 32 daily partitions and the default one
 constexpr int windows_a_call = 8;
