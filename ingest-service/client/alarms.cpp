@@ -35,7 +35,9 @@ std::vector<std::string> row_of(const v1::Alarm& alarm, Zone zone) {
           alarm.sign(),
           alarm.has_value() ? number_text(alarm.value()) : "",
           alarm.has_limit() ? number_text(alarm.limit()) : "",
-          alarm.patient_display_name().empty() ? alarm.patient() : alarm.patient_display_name(),
+          alarm.unattributed()
+              ? unattributed_text
+              : (alarm.patient_display_name().empty() ? alarm.patient() : alarm.patient_display_name()),
           device_urn(alarm.device()),
           alarm.name()};
 }
@@ -126,7 +128,9 @@ void add_alarms(CLI::App& alarms, Command& chosen) {
       alarms, "list",
       "Alarm conditions, newest onset first. STATE says who has acknowledged it; VALUE is the sign's at onset, LIMIT "
       "the\none in force; ENDED BY how it ended, and on whose word. `alarms ack` and `alarms close` take the NAME.\n"
-      "An ONSET with `clock` is when it was received: the device said that it was later.");
+      "An ONSET with `clock` is when it was received: the device said that it was later; with +/-3s it may be so much "
+      "off.\n"
+      "PATIENT is `unattributed` where, as the device's clock is known, it may be of more than one wearer.");
   auto arguments = std::make_shared<AlarmArguments>();
   verb.add("WHO", arguments->parent, "PATIENT or DEVICE; none = everybody");
   verb.add("--open", arguments->open, "only those that have not ended, acknowledged or not");

@@ -17,7 +17,8 @@ std::string printable(std::string text) {
 }
 
 std::string who(const v1::WatchResponse& response, const std::string& device) {
-  const auto& name = response.patient_display_name().empty() ? response.patient() : response.patient_display_name();
+  auto name = response.patient_display_name().empty() ? response.patient() : response.patient_display_name();
+  if (response.unattributed()) name = unattributed_text;
   const auto urn = device_urn(device);
   return printable(name.empty() ? urn : name + " (" + urn + ")");
 }

@@ -56,6 +56,25 @@ TEST_F(Alarms, PrintsOneLineEach) {
       "  lead-off  -         -      -  -        urn:dev:os:32473-b  devices/urn:dev:os:32473-b/alarms/6-2-1\n");
 }
 
+// TIME-2: what may be of more than one wearer is nobody's, and says how well it is dated.
+TEST_F(Alarms, SaysWhatIsNobodysAndHowWellItIsDated) {
+  alarms_.alarms = [](const auto&, v1::ListAlarmsResponse& response) {
+    for (const auto& [seconds, nanos] : {std::pair{1, 0}, {1, 1}, {60, 20'000'000}}) {
+      v1::Alarm& alarm = *response.add_alarms();
+      alarm.set_device("devices/urn:dev:os:32473-a");
+      *alarm.mutable_start_time() = before_noon(60);
+      alarm.mutable_uncertainty()->set_seconds(seconds);
+      alarm.mutable_uncertainty()->set_nanos(nanos);
+      alarm.set_unattributed(seconds > 1);
+    }
+    return grpc::Status::OK;
+  };
+  const Answer answer = ask({"alarms", "list"});
+  for (const char* text :
+       {"2026-03-01T11:59:00Z  ", "2026-03-01T11:59:00Z +/-2s", "2026-03-01T11:59:00Z +/-61s", "unattributed"})
+    EXPECT_THAT(answer.out, testing::HasSubstr(text));
+}
+
 // TIME-2: what is dated by its reception is marked.
 TEST_F(Alarms, MarksWhatADeviceSaidWasLater) {
   alarms_.alarms = [](const auto&, v1::ListAlarmsResponse& response) {
