@@ -97,5 +97,4 @@ std::vector<AlarmCondition> MemoryStore::close(const Scope& scope, const std::ve
   return conditions_of(*tables_, scope, alarms);
 }
 
-/// Nothing here watches the system.
 }  // namespace wardlink::storage

@@ -79,7 +79,7 @@ struct Record {
   std::shared_ptr<const Session> session;  // nullptr = not attached
   Stream stream = Stream::vitals;
   std::uint64_t sequence = 0;  // with device, boot and stream: the record key. Below 2^63
-  std::uint64_t tick_ms = 0;   // measured_at = anchor + tick
+  std::uint64_t tick_ms = 0;   // of its start, milliseconds
   Instant received_at;
   std::variant<MeasurementSet, AlarmFact, WaveformRun, Unusable> body;
 };

@@ -28,8 +28,8 @@ bool is_earlier(const ClockExchange& one, const ClockExchange& other) {
 
 }  // namespace
 
-ClockLine::ClockLine(Instant first, std::vector<ClockExchange> exchanges)
-    : first_(first), exchanges_(std::move(exchanges)) {
+ClockLine::ClockLine(Instant first, std::vector<ClockExchange> exchanges, bool believed)
+    : first_(first), exchanges_(std::move(exchanges)), believed_(believed) {
   std::ranges::sort(exchanges_, is_earlier);
 }
 
@@ -43,6 +43,7 @@ Instant ClockLine::anchor_at(std::uint64_t tick_ms) const {
 AnchorSpan ClockLine::span_at(std::uint64_t tick_ms) const {
   if (is_calendar()) return {first_, first_};
   const auto next = std::ranges::upper_bound(exchanges_, tick_ms, {}, &ClockExchange::tick_ms);
+  if (next == exchanges_.begin() && believed_) return {first_, first_};
   if (next == exchanges_.begin()) return widened(span_of(*next), next->tick_ms - tick_ms);
   const auto& before = *std::prev(next);
   const auto since = tick_ms - before.tick_ms;
@@ -68,7 +69,7 @@ std::optional<ClockExchange> ClockLine::taken_in(ClockExchange read) const {
   const auto off = read.anchor - anchor_at(read.tick_ms);
   read.from_tick.reset();
   if (off > read.uncertainty + agreement || off < -(read.uncertainty + agreement))
-    read.from_tick = exchanges_.empty() ? 0 : read.tick_ms;
+    read.from_tick = exchanges_.empty() && !believed_ ? 0 : read.tick_ms;
   return read;
 }
 

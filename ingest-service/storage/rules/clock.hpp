@@ -42,8 +42,9 @@ class ClockLine {
   /// An exchange that is farther from what is in force than its uncertainty and this moves the start.
   static constexpr std::chrono::milliseconds agreement{500};
 
-  /// `first`: the anchor that the start began with. Exchanges in any order.
-  ClockLine(Instant first, std::vector<ClockExchange> exchanges);
+  /// `first`: the anchor that the start began with. Exchanges in any order. `believed`: before the first of them it was
+  /// right, as far as anybody knows.
+  ClockLine(Instant first, std::vector<ClockExchange> exchanges, bool believed = false);
 
   /// Whether anything is known of it: ticks that are the calendar's (their anchor is 1970-01-01) are known as they are.
   bool is_dated() const { return is_calendar() || !exchanges_.empty(); }
@@ -67,6 +68,7 @@ class ClockLine {
  private:
   Instant first_;
   std::vector<ClockExchange> exchanges_;
+  bool believed_;
 };
 
 /// The same of a record's row. What storage raised itself is as certain as the calendar.

@@ -2,7 +2,7 @@
 
 -- At tick_ms of the start's clock the calendar showed anchor + tick_ms, give or take the uncertainty. One that moves the
 -- start says so: ticks from from_tick on count from its anchor; before, and where none moves it, from device_boot's. A start
--- without any was never dated: only its debts tell of it. One of ticks that are the calendar's (anchor 1970) needs none.
+-- without any was never dated: only its debts tell of it; unless it is believed. One of ticks that are the calendar's (anchor 1970) needs none.
 CREATE TABLE clock_exchange (
   device_id          bigint NOT NULL,
   boot_id            bigint NOT NULL,
@@ -18,11 +18,10 @@ CREATE INDEX clock_exchange_moves ON clock_exchange (device_id, boot_id, from_ti
 CREATE TRIGGER clock_exchange_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON clock_exchange
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- What was known before said of the first anchor alone how far later ones lay from it.
-INSERT INTO clock_exchange (device_id, boot_id, tick_ms, uncertainty_micros, anchor)
-SELECT b.device_id, b.boot_id, 0, 1000000 + coalesce(max(abs(c.offset_micros)), 0), b.anchor
-FROM device_boot b LEFT JOIN clock_correction c USING (device_id, boot_id)
-WHERE b.anchor <> instant(0) GROUP BY b.device_id, b.boot_id;
+-- Starts of before are believed as they were: of how well their clocks are known nothing was kept, and whose their records are
+-- stays. What is exchanged with one that runs on counts from then on.
+ALTER TABLE device_boot ADD COLUMN believed boolean NOT NULL DEFAULT true;
+ALTER TABLE device_boot ALTER COLUMN believed SET DEFAULT false;
 DROP TABLE clock_correction;
 
 -- Records of a start that are nobody's: measured from since until before until, by ticks that count from that anchor

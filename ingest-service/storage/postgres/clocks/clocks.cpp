@@ -59,9 +59,12 @@ const Statement moves{"clock_moves", "SELECT x.device_id, x.boot_id, x.from_tick
                                          " JOIN clock_exchange x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"
                                          " AND x.from_tick IS NOT NULL ORDER BY 1, 2, 3"};
 const std::string line_columns =
-    "SELECT b.device_id, b.boot_id, micros(b.anchor), x.tick_ms, x.uncertainty_micros, micros(x.anchor), x.from_tick"
+    "SELECT b.device_id, b.boot_id, micros(b.anchor), x.tick_ms, x.uncertainty_micros, micros(x.anchor), x.from_tick,"
+    " b.believed"
     " FROM ";
-const std::string with_exchanges = " LEFT JOIN clock_exchange x ON x.device_id = b.device_id AND x.boot_id = b.boot_id";
+const std::string with_exchanges =
+    " LEFT JOIN clock_exchange x ON x.device_id = b.device_id AND x.boot_id = b.boot_id WHERE (NOT b.believed OR"
+    " x.boot_id IS NOT NULL)";
 const Statement lines_of_starts{"clock_lines_of_starts",
                                 line_columns + starts_k.rows() +
                                     " JOIN device_boot b ON b.device_id = k.device_id AND b.boot_id = k.boot_id" +
@@ -79,7 +82,7 @@ const Statement lines_of_ticks{
 const Statement lines_of_devices{
     "clock_lines_of_devices",
     line_columns + devices_k.rows() + " JOIN device_boot b ON b.device_id = k.device_id" + with_exchanges +
-        " WHERE NOT EXISTS (SELECT FROM registered_start g JOIN registered_start n ON n.device_id = g.device_id"
+        " AND NOT EXISTS (SELECT FROM registered_start g JOIN registered_start n ON n.device_id = g.device_id"
         "   AND n.ordinal > g.ordinal AND NOT n.late WHERE g.device_id = b.device_id AND g.boot_id = b.boot_id"
         "   AND NOT g.late AND n.registered_at < instant($2) - interval '1 hour')"};
 const Statement keep_exchanges{"keep_exchanges", "INSERT INTO clock_exchange (" + exchanges_k.names() + ") SELECT " +
@@ -101,16 +104,24 @@ const Statement renew_doubts{"renew_doubts", "SELECT renew_doubts($1, $2, $3, $4
 using Lines = std::map<StartKey, ClockLine>;
 
 Lines lines_of(const pqxx::result& rows) {
-  std::map<StartKey, std::pair<Instant, std::vector<ClockExchange>>> known;
+  struct Known {
+    Instant first;
+    bool believed = false;
+    std::vector<ClockExchange> exchanges{};
+  };
+  std::map<StartKey, Known> all;
   for (const auto row : rows) {
-    auto& [first, exchanges] = known[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}];
-    first = read_instant(row[2].c_str());
+    auto& known = all[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}];
+    known.first = read_instant(row[2].c_str());
+    known.believed = row[7].as<bool>();
     if (row[3].is_null()) continue;
-    exchanges.push_back({row[3].as<std::uint64_t>(), read_instant(row[5].c_str()),
-                         microseconds{row[4].as<std::int64_t>()}, Type<std::optional<std::uint64_t>>::get(row[6])});
+    known.exchanges.push_back({row[3].as<std::uint64_t>(), read_instant(row[5].c_str()),
+                               microseconds{row[4].as<std::int64_t>()},
+                               Type<std::optional<std::uint64_t>>::get(row[6])});
   }
   Lines lines;
-  for (auto& [start, what] : known) lines.emplace(start, ClockLine(what.first, std::move(what.second)));
+  for (auto& [start, known] : all)
+    lines.emplace(start, ClockLine(known.first, std::move(known.exchanges), known.believed));
   return lines;
 }
 

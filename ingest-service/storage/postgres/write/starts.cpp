@@ -17,6 +17,7 @@ struct Start {
   std::optional<Instant> anchor;
   std::optional<ClockExchange> moved, last;  // the last exchange that moved it, and the last one
   bool registered = false;
+  bool believed = false;      // as it was before exchanges were kept
   std::uint64_t ordinal = 0;  // as Session's
 };
 
@@ -31,7 +32,7 @@ struct Row {
     std::vector<ClockExchange> known;
     if (start.moved) known.push_back(*start.moved);
     if (start.last) known.push_back(*start.last);
-    return ClockLine(start.anchor.value_or(request->anchor), std::move(known))
+    return ClockLine(start.anchor.value_or(request->anchor), std::move(known), start.believed)
         .taken_in({request->tick_ms, request->anchor, request->uncertainty});
   }
 };
@@ -59,7 +60,8 @@ namespace sql {
 const Statement find_starts{
     "find_starts",
     "SELECT k.place - 1, d.device_id, micros(b.anchor), g.late, g.ordinal, m.tick_ms, micros(m.anchor),"
-    " m.uncertainty_micros, m.from_tick, c.tick_ms, micros(c.anchor), c.uncertainty_micros, c.from_tick FROM " +
+    " m.uncertainty_micros, m.from_tick, c.tick_ms, micros(c.anchor), c.uncertainty_micros, c.from_tick, b.believed "
+    "FROM " +
         names.rows_with_place() +
         " LEFT JOIN device d ON d.urn = k.urn"
         " LEFT JOIN device_boot b ON b.device_id = d.device_id AND b.boot_id = k.boot_id"
@@ -146,6 +148,7 @@ class Starts {
       start.ordinal = row[3].as<bool>(true) ? 0 : row[4].as<std::uint64_t>();
       start.moved = read_exchange(row, 5);
       start.last = read_exchange(row, 9);
+      start.believed = row[13].as<bool>(false);
     }
   }
 
@@ -193,13 +196,14 @@ class Starts {
 
 /// `attached`: its clock has been told of now.
 std::shared_ptr<const Session> session_of(const Row& row, bool attached) {
-  return std::make_shared<const Session>(Session{.device_id = row.start.device_id.value(),
-                                                 .device = row.request->device,
-                                                 .boot = row.request->boot,
-                                                 .anchor = row.start.anchor.value(),
-                                                 .uncertainty = row.request->uncertainty,
-                                                 .ordinal = row.start.ordinal,
-                                                 .dated = attached || row.start.last || row.start.anchor == Instant{}});
+  return std::make_shared<const Session>(
+      Session{.device_id = row.start.device_id.value(),
+              .device = row.request->device,
+              .boot = row.request->boot,
+              .anchor = row.start.anchor.value(),
+              .uncertainty = row.request->uncertainty,
+              .ordinal = row.start.ordinal,
+              .dated = attached || row.start.last || row.start.believed || row.start.anchor == Instant{}});
 }
 
 /// Where a start is asked for twice, the later request says its clock.
