@@ -211,7 +211,9 @@ std::optional<ProgramConfig> read_config(int argc, const char* const* argv, int&
   if (config.files.refuse_service_clients && config.files.people_authority.empty())
     throw std::runtime_error("--refuse-service-clients needs --people-ca: else nobody would be let in.");
   config.store = parse_store(config.database, config.serve);
-  std::ifstream("/proc/sys/kernel/random/boot_id") >> config.server.host;
+  constexpr const char* boot_id = "/proc/sys/kernel/random/boot_id";
+  if (!(std::ifstream(boot_id) >> config.server.host))
+    throw std::runtime_error(std::string(boot_id) + " cannot be read: by it hosts are told apart.");
   config.server.grant_recheck = std::chrono::seconds(recheck_seconds);
   if (config.healthcheck) config.files.people_authority.clear();  // of clients, and the server's is asked for here
   config.server.credentials = read_credentials(config.files, config.server.serves);

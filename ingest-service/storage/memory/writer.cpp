@@ -65,6 +65,7 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
          ++state)
       if (state->second.high > 0) attached[i].watermarks.emplace(state->first.stream, state->second.high);
   }
+  std::set<std::int64_t> changed;
   for (const auto& [start, reading] : readings) {
     const auto news = start->line.taken_in({reading->tick_ms, reading->anchor, reading->uncertainty});
     if (!news) continue;
@@ -72,8 +73,16 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
     exchanges.push_back(*news);
     start->line = {start->session->anchor, std::move(exchanges)};
     tables_.renew_doubts(start->session->device_id, *start);
+    changed.insert(start->session->device_id);
   }
-  register_starts(requests, attached);
+  const auto registered = register_starts(requests, attached);
+  changed.insert(registered.begin(), registered.end());
+  if (!changed.empty()) {
+    ++tables_.transactions;
+    settle_devices(tables_, changed);
+    for (const auto device : registered) raise_restarting(tables_, device);
+    bell_.ring();
+  }
   for (std::size_t i = 0; i < requests.size(); ++i)
     if (const auto& known = attached[i].session)
       attached[i].session = session_of(tables_.starts.at({known->device_id, known->boot}), requests[i]);
@@ -82,7 +91,8 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
 
 /// As they registered. What earlier starts assert ends. One is late where a newer one is there already, unless that was
 /// recorded later than now: then the calendar was set back meanwhile.
-void Writer::register_starts(std::span<const AttachRequest> requests, std::span<const Attached> attached) {
+std::set<std::int64_t> Writer::register_starts(std::span<const AttachRequest> requests,
+                                               std::span<const Attached> attached) {
   const auto now = tables_.now();
   std::map<std::int64_t, std::vector<Registered>> fresh;
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -109,11 +119,7 @@ void Writer::register_starts(std::span<const AttachRequest> requests, std::span<
       known.insert(start.late ? known.begin() : known.end(), start);
     }
   }
-  if (devices.empty()) return;
-  ++tables_.transactions;
-  settle_devices(tables_, devices);
-  for (const auto device : devices) raise_restarting(tables_, device);
-  bell_.ring();
+  return devices;
 }
 
 std::vector<std::shared_ptr<const Session>> Writer::at_boots(std::span<const AttachRequest> requests) {

@@ -19,7 +19,8 @@ class Writer final : public RecordWriter {
 
  private:
   Start* start_of(const AttachRequest& request);
-  void register_starts(std::span<const AttachRequest> requests, std::span<const Attached> attached);
+  /// The devices of those that registered.
+  std::set<std::int64_t> register_starts(std::span<const AttachRequest> requests, std::span<const Attached> attached);
 
   Tables& tables_;
   Bell& bell_;

@@ -49,6 +49,7 @@ $$ DELETE FROM doubt q USING unnest(of_devices, of_boots) k(d, b) WHERE q.device
 -- Which wards see what is nobody's: those of the candidates and of who wears the device now. NULL: all, as nobody wears it.
 CREATE FUNCTION wards_of_doubt(device bigint, candidates uuid[]) RETURNS text[] LANGUAGE sql STABLE AS
 $$ SELECT coalesce(array_agg(DISTINCT p.ward_id) FILTER (WHERE p.ward_id IS NOT NULL), '{}')
-   FROM assignment w JOIN patient p ON p.patient_id = w.patient_id OR p.patient_id = ANY (candidates)
+   FROM assignment w CROSS JOIN LATERAL unnest(candidates || w.patient_id) c(patient_id)
+   JOIN patient p ON p.patient_id = c.patient_id
    WHERE w.device_id = device AND upper_inf(w.recorded) AND w.held @> (SELECT calendar())
    HAVING count(*) > 0 $$;

@@ -261,6 +261,22 @@ TEST_P(AttributionContract, AggregatesAndWaveformsLeaveOutWhatIsNobodys) {
   }
 }
 
+/// LIFE-1: what an exchange makes a released patient's ends as the release says.
+TEST_P(AttributionContract, AnAlarmThatAnExchangeMakesAReleasedPatientsEnds) {
+  registry.assign({}, device_a, ann, anchor, nurse);
+  hand_over(anchor + 20'002s);
+  auto onset = alarm(20'000, raised("hr-high"));  // the clock may have drifted by 4 s since
+  onset.received_at = anchor + 21'000s;
+  append(onset);
+  EXPECT_TRUE(alarms().at(0).unattributed);
+  EXPECT_FALSE(alarms().at(0).end);
+  exchange(20'001'000, anchor + 20'001s);
+  const auto of_ann = alarms({}, {Subject::Kind::patient, ann});
+  ASSERT_THAT(of_ann, SizeIs(1));
+  EXPECT_EQ(of_ann[0].end_cause, AlarmEndCause::released);
+  EXPECT_THAT(alarms({}, {Subject::Kind::patient, bob}), SizeIs(1)) << "raised anew";
+}
+
 /// TIME-1: what is stated holds the truth: from what is known of the clock, whatever the record was dated by.
 TEST_P(AttributionContract, EachInstantSaysWhatItMayBeWrongBy) {
   exchange(100'000, anchor + 100s, 20ms);

@@ -206,30 +206,34 @@ std::shared_ptr<const Session> session_of(const Row& row, bool attached) {
               .dated = attached || row.start.last || row.start.believed || row.start.anchor == Instant{}});
 }
 
-/// Where a start is asked for twice, the later request says its clock.
-void take_exchanges_in(pqxx::work& tx, const std::vector<Row>& rows) {
+/// Where a start is asked for twice, the later request says its clock. Returns the devices of which there was news.
+std::set<std::int64_t> take_exchanges_in(pqxx::work& tx, const std::vector<Row>& rows) {
   std::map<StartKey, const Row*> last;
   for (const auto& row : rows) last.insert_or_assign(row.key(), &row);
   std::vector<StartExchange> news;
   std::vector<StartKey> starts;
+  std::set<std::int64_t> changed;
   for (const auto& [key, row] : last) {
     const auto exchange = row->news();
     if (!exchange) continue;
     news.push_back({key, *exchange});
     starts.push_back(key);
+    changed.insert(key.device_id);
   }
   keep_exchanges(tx, news);
   renew_doubts(tx, starts);
+  return changed;
 }
 
 bool is_to_register(const Row& row) { return !row.start.registered && !row.request->by_hand; }
 
-/// What registers for the first time is mostly its device's newest start: what earlier ones assert ends.
-void register_starts(pqxx::work& tx, std::vector<Row>& rows) {
+/// What registers for the first time is mostly its device's newest start: what earlier ones assert ends. Returns the
+/// devices of those that did.
+std::set<std::int64_t> register_starts(pqxx::work& tx, std::vector<Row>& rows) {
   std::vector<Row> fresh;
   std::ranges::copy_if(rows, std::back_inserter(fresh), is_to_register);
-  if (fresh.empty()) return;
   std::set<std::int64_t> registered;
+  if (fresh.empty()) return registered;
   std::map<std::pair<std::int64_t, std::uint64_t>, std::uint64_t> ordinals;
   for (const auto row : run(tx, sql::register_starts, registrations.arrays(fresh))) {
     const auto device_id = row[0].as<std::int64_t>();
@@ -240,9 +244,7 @@ void register_starts(pqxx::work& tx, std::vector<Row>& rows) {
   for (auto& row : rows)
     if (const auto at = ordinals.find({row.start.device_id.value(), row.request->boot}); at != ordinals.end())
       row.start.ordinal = at->second;
-  const std::vector ids(registered.begin(), registered.end());
-  settle_devices(tx, ids);
-  raise_restarting(tx, ids);
+  return registered;
 }
 
 /// A stream that only a newer version knows has none.
@@ -262,8 +264,11 @@ std::vector<std::shared_ptr<const Session>> open_starts(pqxx::work& tx, std::spa
 
 std::vector<Attached> attach_starts(pqxx::work& tx, std::span<const AttachRequest> requests) {
   auto rows = Starts(tx, requests).open_to_attach();
-  take_exchanges_in(tx, rows);
-  register_starts(tx, rows);
+  auto changed = take_exchanges_in(tx, rows);
+  const auto registered = register_starts(tx, rows);
+  changed.insert(registered.begin(), registered.end());
+  settle_devices(tx, std::vector(changed.begin(), changed.end()));
+  raise_restarting(tx, std::vector(registered.begin(), registered.end()));
   std::vector<Attached> attached;
   for (const auto& row : rows) attached.push_back({session_of(row, true), {}});
   read_watermarks(tx, attached);
