@@ -212,7 +212,7 @@ TEST_F(ConversationTest, AnExchangeThatAgreesMovesNothing) {
                                    {milliseconds{0}, true}}) {
     tick += 60'000;
     attach(7, tick, 1, milliseconds{tick} - seconds{1} + off, milliseconds{20});
-    const auto& last = store.rows().starts.at(0).exchanges.back();
+    const auto last = store.rows().starts.at(0).exchanges.back();
     EXPECT_EQ(last.from_tick.has_value(), moves) << off.count() << " ms";
     EXPECT_EQ(last.tick_ms, tick);
   }
