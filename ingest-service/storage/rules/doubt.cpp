@@ -64,8 +64,7 @@ std::vector<Piece> pieces_of(const ClockLine& line) {
 /// Ticks that were counted from one anchor, in a piece: each lies in [first(), last()], which only moves forwards.
 class Ticks {
  public:
-  Ticks(const ClockLine& line, Piece piece, Instant anchor, bool in_force)
-      : line_(line), piece_(piece), anchor_(anchor), in_force_(in_force) {}
+  Ticks(const ClockLine& line, Piece piece, Instant anchor) : line_(line), piece_(piece), anchor_(anchor) {}
 
   Instant first(std::uint64_t tick) const { return span(tick).low + milliseconds{tick}; }
   Instant last(std::uint64_t tick) const { return span(tick).high + milliseconds{tick}; }
@@ -82,11 +81,11 @@ class Ticks {
   }
 
  private:
-  /// Where an anchor is no longer in force, a record that was on its way counts from it yet: the truth lies between.
+  /// Also what the record was given counts: exchanges that agree, each a little farther off, do not move the anchor;
+  /// and one that moves it leaves records that were on their way.
   AnchorSpan span(std::uint64_t tick) const {
-    auto span = line_.span_at(tick);
-    if (!in_force_) span = {std::min(span.low, anchor_), std::max(span.high, anchor_)};
-    return span;
+    const auto span = line_.span_at(tick);
+    return {std::min(span.low, anchor_), std::max(span.high, anchor_)};
   }
   template <typename Is>
   std::uint64_t first_that(Is&& is) const {
@@ -104,7 +103,6 @@ class Ticks {
   const ClockLine& line_;
   Piece piece_;
   Instant anchor_;
-  bool in_force_;
 };
 
 /// Adds what the boundaries first, first + 1, … make doubtful together.
@@ -166,7 +164,7 @@ std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
   for (const auto piece : pieces_of(line)) {
     const auto anchors = anchors_of(line, piece);
     for (const auto anchor : anchors) {
-      const Ticks ticks(line, piece, anchor, anchor == anchors.front());
+      const Ticks ticks(line, piece, anchor);
       const auto first = std::ranges::upper_bound(boundaries, ticks.first(piece.from), {}, &Boundary::at);
       const auto last = std::ranges::upper_bound(boundaries, ticks.last(piece.until - 1), {}, &Boundary::at);
       for (auto boundary = first; boundary < last; ++boundary) add_about(ticks, {boundary, last}, doubts);

@@ -261,6 +261,17 @@ TEST_P(AttributionContract, AggregatesAndWaveformsLeaveOutWhatIsNobodys) {
   }
 }
 
+/// Each agrees, and the clock is farther from what dates it each time: what is certain by them is not where it was put.
+TEST_P(AttributionContract, WhereExchangesAgreeTheRecordsOwnInstantCountsToo) {
+  registry.assign({}, device_a, ann, anchor, nurse);
+  hand_over(anchor + 150s);
+  exchange(100'000, anchor + 100s + 300ms);
+  append(set(1, 149'900, 70));  // dated before the handover, and measured after it
+  exchange(200'000, anchor + 200s + 450ms);
+  EXPECT_THAT(readings_of(ann), IsEmpty());
+  EXPECT_THAT(readings_of(bob), IsEmpty());
+}
+
 /// LIFE-1: what an exchange makes a released patient's ends as the release says.
 TEST_P(AttributionContract, AnAlarmThatAnExchangeMakesAReleasedPatientsEnds) {
   registry.assign({}, device_a, ann, anchor, nurse);
