@@ -47,22 +47,23 @@ class RecordWriter {
   virtual Instant calendar() = 0;
 
   /// One result a request, in their order; a fixed number of statements, however many there are. Takes in devices that
-  /// are not known. The first anchor of a (device, boot) stays; one that
-  /// disagrees with what is in force by more than its uncertainty is kept beside it as a correction. A start
-  /// that attaches for the first time is the newest of its device: it ends what earlier ones assert (`restarted`), and
-  /// more than 3 of them in 10 min raise the technical alarm `restarting`, unless one stands.
+  /// are not known. What a request says of its start's clock is kept where its tick is above the last one's; where it
+  /// differs from what is in force by more than its uncertainty and half a second, ticks from its own on count from its
+  /// anchor (rules/clock.hpp). What is stored keeps its instant; whose it is may change. A start that attaches for the
+  /// first time is the newest of its device: it ends what earlier ones assert (`restarted`), and more than 3 of them in
+  /// 10 min raise the technical alarm `restarting`, unless one stands.
   virtual std::vector<Attached> attach(std::span<const AttachRequest> requests) = 0;
   Attached attach(const AttachRequest& request) { return attach(std::span(&request, 1)).front(); }
 
   /// Starts of devices whose sessions are at another, for records that outlived them: one a request, in their order, as
-  /// attach(). Where a start has no anchor yet, the request's becomes it; else nothing changes.
+  /// attach(). Where a start is not known yet it begins with the request's anchor, which is a guess: it is not dated,
+  /// and its records are nobody's, until it attaches itself. Else nothing changes.
   virtual std::vector<std::shared_ptr<const Session>> at_boots(std::span<const AttachRequest> requests) = 0;
 
   /// One result a record, in their order; on return all of them are durable. A record that the database refuses goes to
   /// quarantine and blocks no other. None is measured after it was received: what claims to be is stored at its
   /// reception, with the jump of the clock, and the first of a start raises the technical alarm `clock`. An onset of a
-  /// start that is not its device's newest, or of who was released since,
-  /// is ended on arrival.
+  /// start that is not its device's newest, or of who was released since, is ended on arrival.
   virtual std::vector<RecordResult> append(std::span<const Record> records) = 0;
 
   /// In one transaction, but that a row which the audit refuses takes no other along. False (and logged) where it has
