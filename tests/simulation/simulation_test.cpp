@@ -1,17 +1,19 @@
 // The ward in virtual time (docs/testing.md, "The simulation"): a few seeds here, under sanitizers; a hundred in
 // simulation.seeds.
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 
 #include "device_time.hpp"
-#include "disk.hpp"
 #include "places.hpp"
 #include "shrink.hpp"
 #include "world.hpp"
@@ -122,12 +124,14 @@ std::size_t disks_of(pid_t process) {
 }
 
 TEST(Simulation, DisksOfAProcessThatWasKilledAreRemovedByTheNext) {
-  const auto process = fork();
-  if (process == 0) {
-    Disk one(1), other(2);
-    _exit(0);
-  }
-  ASSERT_EQ(waitpid(process, nullptr, 0), process);
+  std::array<std::string, 5> words{places::program("simulation_seeds_test"), "--minutes", "10080", "--devices", "2"};
+  std::array<char*, 6> arguments{};
+  std::transform(words.begin(), words.end(), arguments.begin(), [](std::string& word) { return word.data(); });
+  pid_t process = -1;
+  ASSERT_EQ(posix_spawn(&process, arguments[0], nullptr, nullptr, arguments.data(), environ), 0);
+  while (disks_of(process) < 2 && waitpid(process, nullptr, WNOHANG) == 0) poll(nullptr, 0, 5);
+  EXPECT_EQ(kill(process, SIGKILL), 0) << "it has ended before it had its disks";
+  waitpid(process, nullptr, 0);
   EXPECT_EQ(disks_of(process), 2u);
   trace_of("--minutes 1 --devices 1");
   EXPECT_EQ(disks_of(process), 0u);

@@ -36,7 +36,8 @@ Supervisor::Child child(std::vector<std::string> each_time, bool essential) {
           essential};
 }
 
-/// Of a supervisor that is told to end once all children serve; 128 + signal where a signal ended it.
+/// Of a supervisor that is told to end once all children serve; 128 + signal where a signal ended it. It is a fork that
+/// goes on: this executable has no threads (so no gRPC), one of which could hold the allocator's lock meanwhile.
 int exit_code(const std::vector<Supervisor::Child>& children) {
   using namespace std::chrono_literals;
   const pid_t pid = fork();
