@@ -13,6 +13,7 @@ void add_waveform(CLI::App& app, Command& chosen);
 void add_alarms(CLI::App& alarms, Command& chosen);
 void add_acknowledge(CLI::App& alarms, Command& chosen);
 void add_close(CLI::App& alarms, Command& chosen);
+void add_unattributed(CLI::App& alarms, Command& chosen);
 void add_alarms_watch(CLI::App& alarms, Command& chosen);
 void add_patients(CLI::App& patients, Command& chosen);
 void add_devices(CLI::App& devices, Command& chosen);

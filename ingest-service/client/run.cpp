@@ -80,11 +80,12 @@ void declare(CLI::App& app, Arguments& arguments) {
   add_history(*vitals, arguments.command);
   add_aggregate(*vitals, arguments.command);
   add_waveform(app, arguments.command);
-  CLI::App* alarms = add_noun(app, "alarms", "alarm conditions: list, watch, ack, close");
+  CLI::App* alarms = add_noun(app, "alarms", "alarm conditions: list, watch, ack, close; what is nobody's: unattributed, settle");
   add_alarms(*alarms, arguments.command);
   add_alarms_watch(*alarms, arguments.command);
   add_acknowledge(*alarms, arguments.command);
   add_close(*alarms, arguments.command);
+  add_unattributed(*alarms, arguments.command);
   add_quarantine(*add_noun(app, "quarantine", "what could not be taken as a record: list"), arguments.command);
   add_patients(*add_noun(app, "patients", "who is watched: list, show, create, discharge"), arguments.command);
   CLI::App* devices = add_noun(app, "devices", "wearables: list, create, assign, release, reconcile");

@@ -96,6 +96,13 @@ grpc::Status ScriptedAlarms::ListQuarantine(Context*, const v1::ListQuarantineRe
                                             v1::ListQuarantineResponse* a) {
   return answer(quarantine, q, a);
 }
+grpc::Status ScriptedAlarms::ListUnattributed(Context*, const v1::ListUnattributedRequest* q,
+                                              v1::ListUnattributedResponse* a) {
+  return answer(unattributed, q, a);
+}
+grpc::Status ScriptedAlarms::Settle(Context*, const v1::SettleRequest* q, v1::SettleResponse* a) {
+  return answer(settle, q, a);
+}
 grpc::Status ScriptedPatients::CreatePatient(Context*, const v1::CreatePatientRequest* q, v1::Patient* a) {
   return answer(create, q, a);
 }

@@ -61,6 +61,8 @@ struct ScriptedAlarms : v1::AlarmService::Service {
   Script<v1::ListAlarmsRequest, v1::ListAlarmsResponse> alarms;
   Script<v1::ListSystemAlarmsRequest, v1::ListSystemAlarmsResponse> system_alarms;
   Script<v1::ListQuarantineRequest, v1::ListQuarantineResponse> quarantine;
+  Script<v1::ListUnattributedRequest, v1::ListUnattributedResponse> unattributed;
+  Script<v1::SettleRequest, v1::SettleResponse> settle;
   Script<v1::AcknowledgeRequest, v1::AcknowledgeResponse> acknowledge;
   Script<v1::CloseAlarmsRequest, v1::CloseAlarmsResponse> close;
   WatchScript watch;
@@ -69,6 +71,9 @@ struct ScriptedAlarms : v1::AlarmService::Service {
                                 v1::ListSystemAlarmsResponse*) override;
   grpc::Status ListQuarantine(grpc::ServerContext*, const v1::ListQuarantineRequest*,
                               v1::ListQuarantineResponse*) override;
+  grpc::Status ListUnattributed(grpc::ServerContext*, const v1::ListUnattributedRequest*,
+                                v1::ListUnattributedResponse*) override;
+  grpc::Status Settle(grpc::ServerContext*, const v1::SettleRequest*, v1::SettleResponse*) override;
   grpc::Status Acknowledge(grpc::ServerContext*, const v1::AcknowledgeRequest*, v1::AcknowledgeResponse*) override;
   grpc::Status CloseAlarms(grpc::ServerContext*, const v1::CloseAlarmsRequest*, v1::CloseAlarmsResponse*) override;
   grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;

@@ -53,7 +53,7 @@ TEST(Halves, TheApiNeedsNoRightToWriteRecords) {
        {"CREATE ROLE " + role + " LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO " + role,
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO " + role,
         "GRANT INSERT, UPDATE ON device, ward, bed, patient, patient_identifier, assignment, assignment_change, grants,"
-        " audit, alarm_acknowledgement, alarm_end, discharge TO " +
+        " audit, alarm_acknowledgement, alarm_end, discharge, settlement TO " +
             role}) {
     database.ask(statement);
   }

@@ -23,6 +23,8 @@ std::vector<std::string> recordable(std::vector<std::string> resources) {
         parse_ward("", resource);
       } else if (resource.find("/alarms/") != std::string::npos) {
         parse_alarm("", resource);
+      } else if (resource.find("/unattributed/") != std::string::npos) {
+        parse_period("", resource);
       } else {
         parse_parent("", resource);
       }

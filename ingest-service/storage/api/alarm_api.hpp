@@ -22,6 +22,10 @@ class AlarmApi final : public v1::AlarmService::Service {
                      grpc::ServerWriter<v1::WatchResponse>* stream) override;
   grpc::Status Acknowledge(grpc::ServerContext* context, const v1::AcknowledgeRequest* request,
                            v1::AcknowledgeResponse* response) override;
+  grpc::Status ListUnattributed(grpc::ServerContext* context, const v1::ListUnattributedRequest* request,
+                                v1::ListUnattributedResponse* response) override;
+  grpc::Status Settle(grpc::ServerContext* context, const v1::SettleRequest* request,
+                      v1::SettleResponse* response) override;
   grpc::Status CloseAlarms(grpc::ServerContext* context, const v1::CloseAlarmsRequest* request,
                            v1::CloseAlarmsResponse* response) override;
 

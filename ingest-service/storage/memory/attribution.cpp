@@ -21,7 +21,35 @@ bool sees_patient(const Tables& tables, const Scope& scope, const std::string& p
   return !scope || std::ranges::find(*scope, known->second.ward) != scope->end();
 }
 
+namespace {
+
+/// The assignment of that patient, of those of the device, that lies next to the instant.
+const AssignmentRow* nearest_of(const Tables& tables, std::int64_t device_id, const std::string& patient, Instant at) {
+  const auto distance = [&](const AssignmentRow& row) {
+    if (row.held_until && *row.held_until <= at) return at - *row.held_until;
+    return std::max(row.held_from - at, std::chrono::microseconds{0});
+  };
+  const AssignmentRow* nearest = nullptr;
+  for (const auto& [from, row] : tables.assignments.at(device_id))
+    if (row.patient == patient && (!nearest || distance(row) < distance(*nearest))) nearest = &row;
+  return nearest;
+}
+
+const Settlement* settled_as(const Tables& tables, const DatedRecord& record, const std::set<std::string>& candidates) {
+  const auto key = key_of(record.record);
+  return settlement_of(tables.starts.at({key.device_id, key.boot}).settlements, record.record.tick_ms,
+                       record.measured_at, candidates);
+}
+
+}  // namespace
+
 std::set<std::string> candidates_of(const Tables& tables, const DatedRecord& record) {
+  auto candidates = doubted_of(tables, record);
+  if (!candidates.empty() && settled_as(tables, record, candidates)) candidates.clear();
+  return candidates;
+}
+
+std::set<std::string> doubted_of(const Tables& tables, const DatedRecord& record) {
   std::set<std::string> candidates;
   const auto key = key_of(record.record);
   const auto start = tables.starts.find({key.device_id, key.boot});
@@ -39,8 +67,12 @@ std::optional<std::chrono::microseconds> uncertainty_in(const Tables& tables, co
 }
 
 const AssignmentRow* wearer_of(const Tables& tables, const DatedRecord& record) {
-  if (!candidates_of(tables, record).empty()) return nullptr;
-  return worn_at(tables, record.record.session->device_id, record.measured_at);
+  const auto device = record.record.session->device_id;
+  const auto candidates = doubted_of(tables, record);
+  if (candidates.empty()) return worn_at(tables, device, record.measured_at);
+  const auto* settled = settled_as(tables, record, candidates);
+  if (!settled || settled->patient.empty()) return nullptr;
+  return nearest_of(tables, device, settled->patient, record.measured_at);
 }
 
 std::optional<std::vector<std::string>> wards_of_doubt(const Tables& tables, std::int64_t device_id,
@@ -56,11 +88,10 @@ std::optional<std::vector<std::string>> wards_of_doubt(const Tables& tables, std
 }
 
 bool concerns(const Tables& tables, const Scope& scope, const Subject& subject, const AlarmCondition& alarm) {
-  if (!alarm.unattributed || !scope || subject.kind == Subject::Kind::patient)
-    return concerns(tables, scope, subject, alarm.device_id,
-                    alarm.unattributed ? nullptr : worn_at(tables, alarm.device_id, alarm.at()));
-  if (subject.kind == Subject::Kind::device && alarm.device != subject.id) return false;
   const auto& row = tables.alarms.at({alarm.device_id, alarm.boot, alarm.stream, alarm.sequence});
+  if (!alarm.unattributed || !scope || subject.kind == Subject::Kind::patient)
+    return concerns(tables, scope, subject, alarm.device_id, wearer_of(tables, row));
+  if (subject.kind == Subject::Kind::device && alarm.device != subject.id) return false;
   const auto wards = wards_of_doubt(tables, alarm.device_id, candidates_of(tables, row));
   return !wards || std::ranges::find_first_of(*wards, *scope) != wards->end();
 }

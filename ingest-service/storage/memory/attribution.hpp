@@ -11,12 +11,13 @@ const AssignmentRow* worn_at(const Tables& tables, std::int64_t device_id, Insta
 /// Whether the patient is there and in the scope.
 bool sees_patient(const Tables& tables, const Scope& scope, const std::string& patient);
 
-/// The candidates of a record that is nobody's, as its clock may have been of more than one wearer's time. Empty: it is
-/// not.
+/// The candidates of a record in doubt, as its clock may have been of more than one wearer's time. Empty: it is not.
+std::set<std::string> doubted_of(const Tables& tables, const DatedRecord& record);
+/// The same where nobody has settled whose it is: it is nobody's.
 std::set<std::string> candidates_of(const Tables& tables, const DatedRecord& record);
 /// What its instant may be wrong by. Nothing: its start was never dated.
 std::optional<std::chrono::microseconds> uncertainty_in(const Tables& tables, const DatedRecord& record);
-/// Whose the record is, for certain. nullptr = nobody's.
+/// Whose the record is, for certain or as it was settled. nullptr = nobody's.
 const AssignmentRow* wearer_of(const Tables& tables, const DatedRecord& record);
 /// Which wards see what is nobody's, with these candidates: theirs and that of who wears the device now. Nothing: all,
 /// as nobody does.

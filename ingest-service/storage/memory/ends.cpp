@@ -21,6 +21,13 @@ const AssignmentRow* worn_now(const Tables& tables, std::int64_t device_id) {
   return last.held_until ? nullptr : &last;
 }
 
+/// What was raised anew from it is the wearer's of `onset`, too.
+bool is_theirs(const Tables& tables, const RecordKey& onset, const AlarmOrigin& origin) {
+  const auto* from = wearer_of(tables, tables.alarms.at({onset.device_id, onset.boot, origin.stream, origin.sequence}));
+  const auto* worn = wearer_of(tables, tables.alarms.at(onset));
+  return from && worn && from->patient == worn->patient;
+}
+
 bool stands_anew(const Tables& tables, const RecordKey& origin, Instant since) {
   const auto anew = tables.raised_anew.find(origin);
   return anew != tables.raised_anew.end() && std::ranges::any_of(anew->second, [&](const RecordKey& key) {
@@ -42,6 +49,7 @@ OnsetFacts facts_of(const Tables& tables, const RecordKey& alarm) {
   facts.record = row.record;
   facts.start = row.measured_at;
   facts.origin = row.origin;
+  facts.origin_is_theirs = row.origin && is_theirs(tables, alarm, *row.origin);
   const auto condition = condition_with(tables, row);
   if (condition.end)
     facts.end = AlarmEnd{*condition.end, *condition.end_cause, condition.ended_by, condition.end_reason};

@@ -23,10 +23,13 @@ std::string patient_at(const Tables& tables, std::int64_t device_id, Instant at)
 /// Who wore the device as the value was measured, for certain. Empty: nobody.
 std::string wearer_of(const Tables& tables, std::int64_t device_id, const LatestSign& value) {
   const auto& start = tables.starts.at({device_id, value.boot});
-  const auto may_be = [&](const Doubt& doubt) {
-    return doubt.since <= value.measured_at && value.measured_at < doubt.until;
-  };
-  return std::ranges::any_of(start.doubts, may_be) ? "" : patient_at(tables, device_id, value.measured_at);
+  std::set<std::string> candidates;
+  for (const auto& doubt : start.doubts)
+    if (doubt.since <= value.measured_at && value.measured_at < doubt.until)
+      candidates.insert(doubt.candidates.begin(), doubt.candidates.end());
+  if (candidates.empty()) return patient_at(tables, device_id, value.measured_at);
+  const auto* settled = settlement_of(start.settlements, std::nullopt, value.measured_at, candidates);
+  return settled ? settled->patient : "";
 }
 
 /// Of what was measured on that wearer only; on nobody, where nobody wears it. Of what the device sent and what was

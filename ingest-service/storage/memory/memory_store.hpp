@@ -49,6 +49,9 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
                                           const std::string& by) override;
   std::vector<AlarmCondition> close(const Scope& scope, const std::vector<AlarmKey>& alarms, const std::string& by,
                                     const std::string& reason) override;
+  Page<UnattributedPeriod> unattributed(const UnattributedQuery& query) override;
+  std::vector<UnattributedPeriod> settle(const Scope& scope, const std::vector<PeriodKey>& periods,
+                                         const std::string& patient, const std::string& by) override;
   std::vector<RunRow> runs(const RunsQuery& query) override;
   std::optional<Instant> end_of_runs(const RunsQuery& query) override;
 

@@ -37,6 +37,11 @@ class ScriptedStore final : public RecordStore {
                                     const std::string& reason) override {
     return inner_.close(scope, alarms, by, reason);
   }
+  Page<UnattributedPeriod> unattributed(const UnattributedQuery& query) override { return inner_.unattributed(query); }
+  std::vector<UnattributedPeriod> settle(const Scope& scope, const std::vector<PeriodKey>& periods,
+                                         const std::string& patient, const std::string& by) override {
+    return inner_.settle(scope, periods, patient, by);
+  }
   std::vector<RunRow> runs(const RunsQuery& query) override { return inner_.runs(query); }
   std::optional<Instant> end_of_runs(const RunsQuery& query) override { return inner_.end_of_runs(query); }
 

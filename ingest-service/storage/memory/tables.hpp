@@ -50,6 +50,7 @@ struct Start {
   ClockLine line{{}, {}};
   std::vector<JumpedRecord> jumped;
   std::vector<Doubt> doubts;
+  std::vector<Settlement> settlements;  // oldest first
 };
 
 /// A start that registered.

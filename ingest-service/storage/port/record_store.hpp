@@ -243,6 +243,30 @@ struct QuarantineRow {
   std::string payload;           // empty unless it was asked for
 };
 
+/// Ticks of a start.
+struct PeriodKey {
+  std::string device;  // URN
+  std::uint64_t boot = 0;
+  std::uint64_t first_tick_ms = 0, last_tick_ms = 0;
+  auto operator<=>(const PeriodKey&) const = default;
+};
+
+/// What a start measured in one go, and is nobody's: by its clock it may be of more than one wearer.
+struct UnattributedPeriod {
+  PeriodKey key{};       // the ticks of its first and its last record
+  Instant from{}, to{};  // the instants that its records were given: the earliest, the latest
+  std::uint64_t sets = 0, runs = 0, alarms = 0;
+  std::map<std::string, std::string> candidates{};  // in the scope: patients' ids, with their names
+  std::int64_t device_id = 0;
+};
+
+struct UnattributedQuery {
+  Scope scope;  // as unattributed alarms: the wards of the candidates and of who wears the device now; all, if nobody
+  Subject subject{};                // a patient: one of the candidates
+  std::optional<Position> after{};  // its device, boot, and first tick as sequence
+  std::size_t limit = 1000;
+};
+
 /// What is wrong with the system itself: of a patient no more than the id.
 struct SystemAlarmFact {
   std::string code;
@@ -324,6 +348,14 @@ class RecordStore {
   /// what the same person closed with the same reason: that stands), or a live start asserts it (rules/alarm_end.hpp).
   virtual std::vector<AlarmCondition> close(const Scope& scope, const std::vector<AlarmKey>& alarms,
                                             const std::string& by, const std::string& reason) = 0;
+  /// What nobody has settled; by device_id, boot and tick.
+  virtual Page<UnattributedPeriod> unattributed(const UnattributedQuery& query) = 0;
+  /// A person says that what is in doubt at these ticks is that patient's, or nobody's (empty: nobody wore the device).
+  /// It counts for as long as that is in doubt, and the patient among the candidates; the last word counts. All or
+  /// none. One for each key: what was settled. not_found: nothing at these ticks is in doubt, or it is not in the
+  /// scope, or the patient is not. precondition: the patient did not wear the device about then.
+  virtual std::vector<UnattributedPeriod> settle(const Scope& scope, const std::vector<PeriodKey>& periods,
+                                                 const std::string& patient, const std::string& by) = 0;
   /// Oldest first. Start and end are needed.
   virtual std::vector<RunRow> runs(const RunsQuery& query) = 0;
   /// Behind the run that begins last before `end`, where there is one; where several do at one instant, behind any.

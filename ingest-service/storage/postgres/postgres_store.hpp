@@ -55,6 +55,9 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   Page<QuarantineRow> quarantine(const QuarantineQuery& query) override;
   std::vector<SystemAlarm> system_alarms(const SystemAlarmsQuery& query) override;
   CalendarSight look_at_calendar(const std::string& host, const ReadBootClock& clock) override;
+  Page<UnattributedPeriod> unattributed(const UnattributedQuery& query) override;
+  std::vector<UnattributedPeriod> settle(const Scope& scope, const std::vector<PeriodKey>& periods,
+                                         const std::string& patient, const std::string& by) override;
   std::vector<RunRow> runs(const RunsQuery& query) override;
   std::optional<Instant> end_of_runs(const RunsQuery& query) override;
   Page<AggregateRow, std::uint64_t> aggregates(const AggregatesQuery& query) override;

@@ -16,8 +16,8 @@ std::optional<AlarmEnd> of_restart(const OnsetFacts& onset) {
 }
 
 std::optional<AlarmEnd> of_release(const OnsetFacts& onset) {
-  // Raised anew for an assignment that never was.
-  if (!onset.wearer && onset.origin) return AlarmEnd{onset.start, Cause::released};
+  // Raised anew for an assignment that never was, or for one whose wearer had it already.
+  if (onset.origin && (!onset.wearer || onset.origin_is_theirs)) return AlarmEnd{onset.start, Cause::released};
   if (!onset.wearer || !onset.wearer->until) return std::nullopt;
   const auto cause = onset.wearer->discharged ? Cause::discharged : Cause::released;
   return AlarmEnd{std::max(onset.start, *onset.wearer->until), cause, onset.wearer->released_by};
@@ -69,7 +69,8 @@ std::optional<Instant> due_anew(const OnsetFacts& onset) {
   const bool asserted =
       is_of_start(onset) && !onset.origin && !onset.restarted_at && !(onset.end && onset.end->cause == Cause::device);
   if (!asserted || !onset.worn_since || onset.stands_anew) return std::nullopt;
-  if (!onset.end && onset.start >= *onset.worn_since) return std::nullopt;
+  const bool is_theirs = onset.wearer ? !onset.wearer->until : onset.start >= *onset.worn_since;
+  if (!onset.end && is_theirs) return std::nullopt;
   const auto ended = onset.end ? onset.end->at : onset.start;
   return std::max({*onset.worn_since, onset.start, ended});
 }

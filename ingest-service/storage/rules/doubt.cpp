@@ -154,7 +154,46 @@ std::vector<std::string> all_wearers(std::span<const Wear> wears) {
   return {names.begin(), names.end()};
 }
 
+/// Of the records that it holds.
+DoubtfulTicks ticks_of(const Doubt& doubt) {
+  DoubtfulTicks ticks{0, highest_tick, {doubt.candidates.begin(), doubt.candidates.end()}, {doubt}};
+  if (!doubt.anchor) return ticks;
+  const auto tick_at = [&](Instant at) {
+    const auto tick = std::chrono::floor<milliseconds>(at - *doubt.anchor).count();
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, tick));
+  };
+  ticks.first_ms = tick_at(doubt.since + (milliseconds{1} - std::chrono::microseconds{1}));
+  if (doubt.until != never) ticks.last_ms = tick_at(doubt.until - std::chrono::microseconds{1});
+  return ticks;
+}
+
 }  // namespace
+
+const Settlement* settlement_of(std::span<const Settlement> settlements, std::optional<std::uint64_t> tick_ms,
+                                Instant measured_at, const std::set<std::string>& candidates) {
+  for (auto each = settlements.rbegin(); each != settlements.rend(); ++each)
+    if (each->holds(tick_ms, measured_at) && (each->patient.empty() || candidates.contains(each->patient)))
+      return &*each;
+  return nullptr;
+}
+
+std::vector<DoubtfulTicks> doubtful_ticks(std::span<const Doubt> doubts) {
+  std::vector<DoubtfulTicks> all;
+  for (const auto& doubt : doubts) all.push_back(ticks_of(doubt));
+  std::ranges::sort(all, {}, &DoubtfulTicks::first_ms);
+  std::vector<DoubtfulTicks> merged;
+  for (auto& each : all) {
+    if (merged.empty() || merged.back().last_ms < each.first_ms) {
+      merged.push_back(std::move(each));
+      continue;
+    }
+    auto& last = merged.back();
+    last.last_ms = std::max(last.last_ms, each.last_ms);
+    last.candidates.merge(each.candidates);
+    last.doubts.push_back(std::move(each.doubts.front()));
+  }
+  return merged;
+}
 
 std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears, std::span<const JumpedRecord> jumped) {
   std::vector<Doubt> doubts;

@@ -3,6 +3,7 @@
 // touches more than one wearer. Never a guess.
 
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,6 +37,32 @@ struct Doubt {
   }
   bool operator==(const Doubt&) const = default;
 };
+
+/// What a person said of a start: what was measured at these ticks, and is in doubt, is that patient's.
+struct Settlement {
+  std::uint64_t first_tick_ms = 0, last_tick_ms = 0;
+  Instant since, until;  // of measured_at; before `until`
+  std::string patient;   // empty = nobody wore the device
+
+  bool holds(std::optional<std::uint64_t> tick_ms, Instant measured_at) const {
+    return (!tick_ms || (first_tick_ms <= *tick_ms && *tick_ms <= last_tick_ms)) && since <= measured_at &&
+           measured_at < until;
+  }
+};
+
+/// The settlement of a record in doubt: the newest that holds it and names one of its candidates, or nobody. nullptr:
+/// there is none. `settlements`: oldest first. Without a tick: by its instant.
+const Settlement* settlement_of(std::span<const Settlement> settlements, std::optional<std::uint64_t> tick_ms,
+                                Instant measured_at, const std::set<std::string>& candidates);
+
+/// Ticks of a start at which doubts lie together.
+struct DoubtfulTicks {
+  std::uint64_t first_ms = 0, last_ms = 0;
+  std::set<std::string> candidates;
+  std::vector<Doubt> doubts;
+};
+/// By tick; no two touch.
+std::vector<DoubtfulTicks> doubtful_ticks(std::span<const Doubt> doubts);
 
 /// Where worn and not worn meet, so much is ignored, either way.
 constexpr std::chrono::seconds ignored_unworn{2};

@@ -1,6 +1,7 @@
 #include "storage/wire/names.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 
@@ -11,7 +12,8 @@
 namespace wardlink::storage {
 namespace {
 
-constexpr std::string_view devices = "devices/", patients = "patients/", wards = "wards/", alarms = "/alarms/";
+constexpr std::string_view devices = "devices/", patients = "patients/", wards = "wards/", alarms = "/alarms/",
+                           unattributed = "/unattributed/";
 
 bool is_uuid(std::string_view text) {
   if (text.size() != 36) return false;
@@ -26,6 +28,26 @@ bool is_ward(std::string_view text) {
   return !text.empty() && text.size() <= 63 && std::ranges::all_of(text, [](unsigned char c) {
     return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '-';
   });
+}
+
+/// What a device has under a name of three numbers, each below 2^63.
+std::pair<std::string, std::array<std::uint64_t, 3>> parse_of_device(const std::string& field, const std::string& name,
+                                                                     std::string_view collection,
+                                                                     const InvalidArgument& misfit) {
+  const auto cut = name.find(collection);
+  if (cut == std::string::npos) throw misfit;
+  std::pair<std::string, std::array<std::uint64_t, 3>> parsed{parse_device(field, name.substr(0, cut)), {}};
+  const char* at = name.data() + cut + collection.size();
+  const char* const end = name.data() + name.size();
+  for (auto& part : parsed.second) {
+    std::int64_t number = 0;
+    const auto [next, error] = std::from_chars(at, end, number);
+    const bool last = &part == &parsed.second.back();
+    if (error != std::errc{} || number < 0 || (last ? next != end : next == end || *next != '-')) throw misfit;
+    part = static_cast<std::uint64_t>(number);
+    at = last ? end : next + 1;
+  }
+  return parsed;
 }
 
 }  // namespace
@@ -65,24 +87,22 @@ std::string alarm_name(const AlarmKey& key) {
 
 AlarmKey parse_alarm(const std::string& field, const std::string& name) {
   const InvalidArgument misfit(field, "must be devices/{urn}/alarms/{boot}-{stream}-{sequence}");
-  const auto cut = name.find(alarms);
-  if (cut == std::string::npos) throw misfit;
-  AlarmKey key{.device = parse_device(field, name.substr(0, cut))};
-  std::int64_t stream = 0, boot = 0, sequence = 0;
-  const char* at = name.data() + cut + alarms.size();
-  const char* const end = name.data() + name.size();
-  for (auto* const number : {&boot, &stream, &sequence}) {
-    const auto [next, error] = std::from_chars(at, end, *number);
-    const bool last = number == &sequence;
-    if (error != std::errc{} || *number < 0 || (last ? next != end : next == end || *next != '-')) throw misfit;
-    at = last ? end : next + 1;
-  }
-  const auto fits = fitting<Stream>(stream);
-  if (!fits) throw misfit;
-  key.boot = static_cast<std::uint64_t>(boot);
-  key.stream = *fits;
-  key.sequence = static_cast<std::uint64_t>(sequence);
-  return key;
+  const auto [device, numbers] = parse_of_device(field, name, alarms, misfit);
+  const auto stream = fitting<Stream>(static_cast<std::int64_t>(numbers[1]));
+  if (!stream) throw misfit;
+  return {.device = device, .boot = numbers[0], .stream = *stream, .sequence = numbers[2]};
+}
+
+std::string period_name(const PeriodKey& key) {
+  return device_name(key.device) + std::string(unattributed) + std::to_string(key.boot) + "-" +
+         std::to_string(key.first_tick_ms) + "-" + std::to_string(key.last_tick_ms);
+}
+
+PeriodKey parse_period(const std::string& field, const std::string& name) {
+  const InvalidArgument misfit(field, "must be devices/{urn}/unattributed/{boot}-{first tick}-{last tick}");
+  const auto [device, numbers] = parse_of_device(field, name, unattributed, misfit);
+  if (numbers[1] > numbers[2]) throw misfit;
+  return {device, numbers[0], numbers[1], numbers[2]};
 }
 
 Subject parse_parent(const std::string& field, const std::string& name) {

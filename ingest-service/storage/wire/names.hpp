@@ -14,10 +14,13 @@ std::string patient_name(std::string_view id);  // "" stays ""
 std::string ward_name(std::string_view id);     // "" stays ""
 std::string alarm_name(const AlarmKey& key);    // devices/{urn}/alarms/{boot}-{stream}-{sequence}
 
+std::string period_name(const PeriodKey& key);  // devices/{urn}/unattributed/{boot}-{first tick}-{last tick}
+
 std::string parse_device(const std::string& field, const std::string& name);
 std::string parse_patient(const std::string& field, const std::string& name);
 std::string parse_ward(const std::string& field, const std::string& name);
 AlarmKey parse_alarm(const std::string& field, const std::string& name);
+PeriodKey parse_period(const std::string& field, const std::string& name);
 /// A patient or a device; empty = all.
 Subject parse_parent(const std::string& field, const std::string& name);
 

@@ -155,6 +155,27 @@ v1::QuarantinedRecord to_proto(const QuarantineRow& row) {
   return message;
 }
 
+v1::UnattributedPeriod to_proto(const UnattributedPeriod& period) {
+  v1::UnattributedPeriod message;
+  const auto& key = period.key;
+  message.set_name(period_name(key));
+  message.set_device(device_name(key.device));
+  message.set_boot(key.boot);
+  message.set_first_tick_ms(key.first_tick_ms);
+  message.set_last_tick_ms(key.last_tick_ms);
+  *message.mutable_start_time() = to_stamp(period.from);
+  *message.mutable_end_time() = to_stamp(period.to);
+  message.set_measurement_sets(period.sets);
+  message.set_waveform_runs(period.runs);
+  message.set_alarms(period.alarms);
+  for (const auto& [patient, name] : period.candidates) {
+    auto& candidate = *message.add_candidates();
+    candidate.set_patient(patient_name(patient));
+    candidate.set_patient_display_name(name);
+  }
+  return message;
+}
+
 v1::SystemAlarm to_proto(const SystemAlarm& alarm) {
   v1::SystemAlarm message;
   message.set_name("systemAlarms/" + std::to_string(alarm.id));

@@ -27,6 +27,7 @@ bool implausible(std::uint16_t quality);
 
 v1::Alarm to_proto(const AlarmCondition& alarm);
 v1::QuarantinedRecord to_proto(const QuarantineRow& row);
+v1::UnattributedPeriod to_proto(const UnattributedPeriod& period);
 v1::SystemAlarm to_proto(const SystemAlarm& alarm);
 v1::LatestVitals to_proto(const LatestRow& row);
 /// With these signs only; empty = all.

@@ -165,13 +165,13 @@ void renew(pqxx::work& tx, const Lines& lines) {
   run(tx, sql::renew_doubts, parameters);
 }
 
-/// A condition on the doubts q: those that hold the record.
-std::string holding(const std::string& x, const std::string& at, const std::string& tick) {
-  return "q.device_id = " + x + ".device_id AND q.boot_id = " + x + ".boot_id AND " + x +
-         ".stream <> 4 AND q.since <= " + at + " AND q.until > " + at +
-         (tick.empty() ? std::string()
-                       : " AND (q.anchor IS NULL OR (" + tick + " <= " + std::to_string(highest_counted) +
-                             " AND q.anchor + " + tick + " * interval '1 millisecond' = " + at + "))");
+/// The newest settlement t of a record in doubt, with these candidates: its patient_id, and its settlement_id.
+std::string settlement_of(const std::string& x, const std::string& at, const std::string& tick,
+                          const std::string& candidates) {
+  return "SELECT t.patient_id, t.settlement_id FROM settlement t WHERE t.device_id = " + x +
+         ".device_id AND t.boot_id = " + x + ".boot_id AND t.since <= " + at + " AND t.until > " + at +
+         (tick.empty() ? std::string() : " AND t.first_tick <= " + tick + " AND t.last_tick >= " + tick) +
+         " AND (t.patient_id IS NULL OR t.patient_id = ANY (" + candidates + ")) ORDER BY t.settlement_id DESC LIMIT 1";
 }
 
 }  // namespace
@@ -211,14 +211,40 @@ void keep_jumped(pqxx::work& tx, std::span<const Record* const> records) {
   renew_doubts(tx, std::vector(starts.begin(), starts.end()));
 }
 
+std::string doubts_about(const std::string& x, const std::string& at, const std::string& tick) {
+  return "q.device_id = " + x + ".device_id AND q.boot_id = " + x + ".boot_id AND q.since <= " + at +
+         " AND q.until > " + at +
+         (tick.empty() ? std::string()
+                       : " AND " + x + ".stream <> 4 AND (q.anchor IS NULL OR (" + tick +
+                             " <= " + std::to_string(highest_counted) + " AND q.anchor + " + tick +
+                             " * interval '1 millisecond' = " + at + "))");
+}
+
 std::string in_doubt(const std::string& x, const std::string& at, const std::string& tick) {
-  return "EXISTS (SELECT FROM doubt q WHERE " + holding(x, at, tick) + ")";
+  return "EXISTS (SELECT FROM doubt q WHERE " + doubts_about(x, at, tick) + ")";
+}
+
+std::string settled_patient(const std::string& x, const std::string& at, const std::string& tick) {
+  return "(SELECT s.patient_id FROM (" +
+         settlement_of(
+             x, at, tick,
+             "ARRAY(SELECT z FROM doubt q CROSS JOIN unnest(q.candidates) z WHERE " + doubts_about(x, at, tick) + ")") +
+         ") s)";
 }
 
 std::string doubt_of(const std::string& x, const std::string& at, const std::string& tick) {
-  return " LEFT JOIN LATERAL (SELECT true AS stands, wards_of_doubt(" + x +
-         ".device_id, array_agg(z)) AS wards FROM doubt q CROSS JOIN unnest(q.candidates) z WHERE " +
-         holding(x, at, tick) + " HAVING count(*) > 0) q ON true";
+  return " LEFT JOIN LATERAL (SELECT s.settlement_id IS NULL AS stands, s.patient_id,"
+         " CASE WHEN s.settlement_id IS NULL THEN wards_of_doubt(" +
+         x +
+         ".device_id, h.candidates) END AS wards"
+         " FROM (SELECT array_agg(z) AS candidates FROM doubt q CROSS JOIN unnest(q.candidates) z WHERE " +
+         doubts_about(x, at, tick) + " HAVING count(*) > 0) h LEFT JOIN LATERAL (" +
+         settlement_of(x, at, tick, "h.candidates") + ") s ON true) q ON true";
+}
+
+std::string wearer_of(const std::string& x, const std::string& at) {
+  return " LEFT JOIN assignment a ON a.device_id = " + x + ".device_id AND upper_inf(a.recorded) AND a.held @> " + at +
+         " AND q.stands IS NULL LEFT JOIN patient p ON p.patient_id = coalesce(a.patient_id, q.patient_id)";
 }
 
 std::string seen_by(const std::string& scope) {

@@ -49,12 +49,19 @@ void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant
 /// devices are locked.
 void keep_jumped(pqxx::work& tx, std::span<const Record* const> records);
 
-/// EXISTS: a doubt holds the record `x`. `at` and `tick` are its instant and tick: x.measured_at, x.tick_ms; what
-/// storage raised itself is as certain as the calendar. Without a tick, of whatever anchor: that may say it of a record
-/// too many.
+/// A condition on the doubts q: those that hold the record `x`. `at` and `tick` are its instant and tick: x.measured_at,
+/// x.tick_ms; what storage raised itself is as certain as the calendar. Without a tick, of whatever anchor: that may say
+/// it of a record too many.
+std::string doubts_about(const std::string& x, const std::string& at, const std::string& tick = "");
+/// EXISTS one of these.
 std::string in_doubt(const std::string& x, const std::string& at, const std::string& tick = "");
-/// JOIN: q.stands where the record is in doubt, with q.wards, which see it; NULL: all.
+/// Of a record in doubt: the patient (uuid) whose it is as people settled it. NULL: nobody's.
+std::string settled_patient(const std::string& x, const std::string& at, const std::string& tick = "");
+/// JOIN: q.stands NULL where the record is not in doubt; false where that is settled, as q.patient_id's (NULL: nobody
+/// wore the device); true where it is nobody's, with q.wards, which see it (NULL: all).
 std::string doubt_of(const std::string& x, const std::string& at, const std::string& tick);
+/// JOIN behind that: the assignment a and the patient p whose the record is.
+std::string wearer_of(const std::string& x, const std::string& at);
 /// A condition: a subject of that scope, a parameter ($1), sees what is the patient p's, or in the doubt q.
 std::string seen_by(const std::string& scope);
 

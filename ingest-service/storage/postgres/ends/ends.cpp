@@ -98,6 +98,10 @@ std::string facts_text(const std::string& onsets) {
          "   AND x.origin_stream = r.stream AND x.origin_sequence = r.sequence AND x.measured_at >= lower(w.held)"
          "   AND EXISTS (SELECT FROM open_alarm o WHERE o.device_id = x.device_id AND o.boot_id = x.boot_id"
          "     AND o.stream = x.stream AND o.sequence = x.sequence)) AS stands_anew"
+         ", (SELECT p.patient_id FROM alarm_event o" +
+         doubt_of("o", "o.measured_at", "o.tick_ms") + wearer_of("o", "o.measured_at") +
+         "   WHERE o.device_id = r.device_id AND o.boot_id = r.boot_id AND o.stream = r.origin_stream"
+         "   AND o.sequence = r.origin_sequence) = a.patient_id AS origin_is_theirs"
          " FROM (" +
          onsets +
          ") k JOIN alarm_event r ON r.device_id = k.device_id AND r.boot_id = k.boot_id AND r.stream = k.stream"
@@ -109,10 +113,13 @@ std::string facts_text(const std::string& onsets) {
          "   AND q.sequence = k.sequence OFFSET 0) c ON true"
          " LEFT JOIN LATERAL (SELECT s.boot_id, s.registered_at FROM registered_start s"
          "   WHERE s.device_id = r.device_id AND NOT s.late ORDER BY s.ordinal DESC LIMIT 1) n ON n.boot_id <> "
-         "r.boot_id"
-         " LEFT JOIN assignment a ON a.device_id = r.device_id AND upper_inf(a.recorded) AND a.held @> r.measured_at"
-         "   AND NOT " +
-         in_doubt("r", "r.measured_at", "r.tick_ms") +
+         "r.boot_id" +
+         doubt_of("r", "r.measured_at", "r.tick_ms") +
+         // Of a settled one the patient's assignment that lies next to it.
+         " LEFT JOIN LATERAL (SELECT w.* FROM assignment w WHERE w.device_id = r.device_id AND upper_inf(w.recorded)"
+         "   AND CASE WHEN q.stands IS NULL THEN w.held @> r.measured_at ELSE w.patient_id = q.patient_id END"
+         "   ORDER BY CASE WHEN w.held @> r.measured_at THEN interval '0' WHEN upper(w.held) <= r.measured_at"
+         "     THEN r.measured_at - upper(w.held) ELSE lower(w.held) - r.measured_at END LIMIT 1) a ON true"
          " LEFT JOIN assignment w ON w.device_id = r.device_id AND upper_inf(w.recorded) AND upper_inf(w.held)"
          " ORDER BY r.device_id, r.boot_id, r.stream, r.sequence";
 }
@@ -193,6 +200,7 @@ OnsetFacts read_facts(const pqxx::row& row) {
   facts.start = read_instant(row["start"].c_str());
   if (!row["origin_sequence"].is_null())
     facts.origin = {read_enum<Stream>(row["origin_stream"]), row["origin_sequence"].as<std::uint64_t>()};
+  facts.origin_is_theirs = row["origin_is_theirs"].as<bool>(false);
   if (const auto cause = optional_of<AlarmEndCause>(row["end_cause"]))
     facts.end = AlarmEnd{read_instant(row["end_at"].c_str()), *cause, row["ended_by"].as<std::string>(""),
                          row["end_reason"].as<std::string>("")};

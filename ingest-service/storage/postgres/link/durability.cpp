@@ -21,7 +21,7 @@ constexpr const char* ask_obstacle =
     "'doubt',"
     "    'grants', 'jumped_record', 'latest', 'live_day', 'live_epoch', 'open_alarm', 'patient', 'patient_identifier', "
     "'quarantine',"
-    "    'stream_day', 'stream_state', 'system_alarm', 'ward', 'measurement_set', 'waveform_run')"
+    "    'settlement', 'stream_day', 'stream_state', 'system_alarm', 'ward', 'measurement_set', 'waveform_run')"
     "  UNION ALL"
     "  SELECT c.oid, c.oid::regclass, c.relpersistence FROM pg_class p"
     "  JOIN pg_inherits i ON i.inhparent = p.oid JOIN pg_class c ON c.oid = i.inhrelid"

@@ -32,10 +32,7 @@ std::string partitioned(const std::string& table) {
          " AND t.measured_at >= $11::timestamptz AND t.measured_at < $12::timestamptz"
          " ORDER BY t.xid, t.device_id, t.boot_id, t.stream, t.sequence OFFSET 0) x"
          " JOIN device d ON d.device_id = x.device_id" +
-         doubt_of("x", "x.measured_at", "x.tick_ms") +
-         " LEFT JOIN assignment a ON a.device_id = x.device_id AND upper_inf(a.recorded) AND a.held @> x.measured_at"
-         "   AND q.stands IS NULL"
-         " LEFT JOIN patient p ON p.patient_id = a.patient_id";
+         doubt_of("x", "x.measured_at", "x.tick_ms") + wearer_of("x", "x.measured_at");
 }
 
 /// `event` is an alarm's, `c` the condition that it is part of: its onset's, where that is there.

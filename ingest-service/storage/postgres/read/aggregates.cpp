@@ -4,7 +4,6 @@
 #include <limits>
 #include <map>
 
-#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
 #include "storage/postgres/store_impl.hpp"
@@ -22,22 +21,21 @@ constexpr microseconds first_stretch = std::chrono::hours{1};
 constexpr std::uint64_t few_values = 10'000;
 constexpr int most_windows = 6;  // a call
 
-// $1 to $3 the spans, $4 and $5 the window, $6 start, $7 microseconds of a bucket, $8 signs, $9 whether
-// the spans are of who wore the devices.
+// The spans, $6 and $7 the window, $8 start, $9 microseconds of a bucket, $10 signs.
 const std::string buckets =
-    "SELECT v.since / $7::bigint, v.sign, min(v.value) FILTER (WHERE v.plausible),"
+    "SELECT v.since / $9::bigint, v.sign, min(v.value) FILTER (WHERE v.plausible),"
     " sum(v.value) FILTER (WHERE v.plausible), max(v.value) FILTER (WHERE v.plausible),"
     " count(*) FILTER (WHERE v.plausible), count(*) FILTER (WHERE NOT v.plausible),"
-    " count(DISTINCT (v.since % $7::bigint) / 1000000) FILTER (WHERE v.plausible),"
-    " min(v.value), sum(v.value), max(v.value), count(DISTINCT (v.since % $7::bigint) / 1000000)"
-    " FROM (SELECT micros(x.measured_at) - $6::bigint AS since, u.sign, u.value, u.quality & 1 = 0 AS plausible" +
+    " count(DISTINCT (v.since % $9::bigint) / 1000000) FILTER (WHERE v.plausible),"
+    " min(v.value), sum(v.value), max(v.value), count(DISTINCT (v.since % $9::bigint) / 1000000)"
+    " FROM (SELECT micros(x.measured_at) - $8::bigint AS since, u.sign, u.value, u.quality & 1 = 0 AS plausible" +
     std::string(from_spans) +
     "   JOIN measurement_set x ON x.device_id = k.device_id AND x.measured_at >= k.since AND x.measured_at < k.until"
     "   CROSS JOIN LATERAL unnest(x.sign_ids, x.sign_values, x.qualities) u(sign, value, quality)"
-    "   WHERE x.measured_at >= $4::timestamptz AND x.measured_at < $5::timestamptz"
-    "   AND ($8 = '' OR u.sign = ANY (NULLIF($8, '')::smallint[])) AND NOT ($9::boolean AND " +
-    in_doubt("x", "x.measured_at", "x.tick_ms") +
-    ")) v"
+    "   WHERE x.measured_at >= $6::timestamptz AND x.measured_at < $7::timestamptz"
+    "   AND ($10 = '' OR u.sign = ANY (NULLIF($10, '')::smallint[])) AND " +
+    of_span() +
+    ") v"
     " GROUP BY 1, 2";
 
 struct Sums {
@@ -139,9 +137,9 @@ Page<AggregateRow, std::uint64_t> PostgresStore::aggregates(const AggregatesQuer
       if (!window) return pqxx::result();
       const auto whole = all.whole_second(window->until);
       if (whole > window->from && window->until < spans.until()) window->until = whole;
-      return tx.exec_params(buckets, spans.devices(), spans.since(), spans.ends(), stamp_text(window->from),
-                            stamp_text(window->until), to_text(query.start),
-                            static_cast<std::int64_t>(query.bucket.count()), signs, spans.of_wearers());
+      return tx.exec_params(buckets, spans.devices(), spans.since(), spans.ends(), spans.patients(), spans.boots(),
+                            stamp_text(window->from), stamp_text(window->until), to_text(query.start),
+                            static_cast<std::int64_t>(query.bucket.count()), signs);
     });
     const auto added = all.add(found);
     from = window ? window->until : spans.until();

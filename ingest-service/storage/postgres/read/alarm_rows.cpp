@@ -59,10 +59,7 @@ std::string condition_of(const std::string& device, const std::string& boot, con
 }
 
 std::string wearer_of_condition() {
-  return doubt_of("c", "c.at", "coalesce(c.start_tick_ms, c.end_tick_ms)") +
-         " LEFT JOIN assignment a ON a.device_id = c.device_id AND upper_inf(a.recorded) AND a.held @> c.at"
-         "   AND q.stands IS NULL"
-         " LEFT JOIN patient p ON p.patient_id = a.patient_id";
+  return doubt_of("c", "c.at", "coalesce(c.start_tick_ms, c.end_tick_ms)") + wearer_of("c", "c.at");
 }
 
 const std::string& attribution() {
@@ -85,10 +82,9 @@ const std::string& open_alarms_statement() {
       "  SELECT * FROM open_alarm o WHERE o.device_id = k.device_id ORDER BY o.priority DESC, o.measured_at DESC,"
       "  o.boot_id DESC, o.stream DESC, o.sequence DESC LIMIT 1000) o"
       " JOIN alarm_event e ON e.device_id = o.device_id AND e.boot_id = o.boot_id AND e.stream = o.stream"
-      "  AND e.sequence = o.sequence"
-      " LEFT JOIN assignment w ON w.device_id = o.device_id AND upper_inf(w.recorded) AND w.held @> o.measured_at"
-      " WHERE w.patient_id IS NOT DISTINCT FROM k.patient_id OR " +
-      in_doubt("o", "o.measured_at", "e.tick_ms") +
+      "  AND e.sequence = o.sequence" +
+      doubt_of("o", "o.measured_at", "e.tick_ms") + wearer_of("o", "o.measured_at") +
+      " WHERE q.stands OR p.patient_id IS NOT DISTINCT FROM k.patient_id"
       " ORDER BY o.priority DESC, o.measured_at DESC,"
       " o.boot_id DESC, o.stream DESC, o.sequence DESC LIMIT 100) v" +
       condition_of("v.device_id", "v.boot_id", "v.stream", "v.sequence") + attribution() +

@@ -33,10 +33,14 @@ std::string looked_at(Subject::Kind kind, const std::string& table) {
       return key + table + " v WHERE v.device_id = (SELECT s.device_id FROM device s WHERE s.urn = $2) AND" + bounds +
              limited;
     case Subject::Kind::patient:
-      return key + "assignment s CROSS JOIN LATERAL (" + key + table +
+      return key + "((" + key + "assignment s CROSS JOIN LATERAL (" + key + table +
              " v WHERE v.device_id = s.device_id AND v.measured_at >= coalesce(lower(s.held), '-infinity')"
              " AND v.measured_at <= coalesce(upper(s.held), 'infinity') AND s.held @> v.measured_at AND" +
-             bounds + limited + ") v WHERE s.patient_id = NULLIF($1, '')::uuid AND upper_inf(s.recorded)" + limited;
+             bounds + limited + ") v WHERE s.patient_id = NULLIF($1, '')::uuid AND upper_inf(s.recorded)" + limited +
+             ") UNION (" + key + "settlement s CROSS JOIN LATERAL (" + key + table +
+             " v WHERE v.device_id = s.device_id AND v.boot_id = s.boot_id AND v.measured_at >= s.since"
+             " AND v.measured_at < s.until AND" +
+             bounds + limited + ") v WHERE s.patient_id = NULLIF($1, '')::uuid" + limited + ")) v" + limited;
     case Subject::Kind::all:
       break;
   }
@@ -51,10 +55,10 @@ std::string alarms_statement(Subject::Kind kind, bool open_only) {
          " LEFT JOIN assignment a ON a.device_id = v.device_id AND upper_inf(a.recorded) AND a.held @> v.measured_at"
          " LEFT JOIN patient p ON p.patient_id = a.patient_id"
          " WHERE ($11 = '' OR p.ward_id = ANY (NULLIF($11, '')::text[]) OR " +
-         in_doubt("v", "v.measured_at") +
-         ") AND ($1 = '' OR p.patient_id = NULLIF($1, '')::uuid) AND ($2 = '' OR d.urn = $2)" + newest_first +
-         " OFFSET 0) v" + condition_of("v.device_id", "v.boot_id", "v.stream", "v.sequence") + attribution() +
-         " WHERE " + seen_by("$11") +
+         in_doubt("v", "v.measured_at") + ") AND ($1 = '' OR p.patient_id = NULLIF($1, '')::uuid OR " +
+         in_doubt("v", "v.measured_at") + ") AND ($2 = '' OR d.urn = $2)" + newest_first + " OFFSET 0) v" +
+         condition_of("v.device_id", "v.boot_id", "v.stream", "v.sequence") + attribution() + " WHERE " +
+         seen_by("$11") +
          " AND ($1 = '' OR p.patient_id = NULLIF($1, '')::uuid)"
          // AlarmState's numbers
          " AND ($12 = '' OR 1 + (c.end_at IS NOT NULL)::int + 2 * (c.acknowledged_at IS NOT NULL)::int"

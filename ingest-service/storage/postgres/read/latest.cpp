@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/read/alarm_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
 #include "storage/postgres/read/subject.hpp"
@@ -45,13 +46,14 @@ std::string wearers(Subject::Kind kind) {
 
 // $1 devices, $2 who wears each now. Of what was measured on that wearer only; on nobody, where nobody wears it. Of
 // what the device sent and what was posted by hand what was received last.
-constexpr const char* values =
+const std::string values =
     "SELECT DISTINCT ON (l.device_id, l.sign_id) l.device_id, l.sign_id, l.value, l.quality, micros(l.measured_at)"
     " FROM unnest($1::bigint[], $2::uuid[]) k(device_id, patient_id) JOIN latest l ON l.device_id = k.device_id"
     " LEFT JOIN assignment worn ON worn.device_id = l.device_id AND upper_inf(worn.recorded)"
-    "   AND worn.held @> l.measured_at AND NOT EXISTS (SELECT FROM doubt q WHERE q.device_id = l.device_id"
-    "     AND q.boot_id = l.boot_id AND q.since <= l.measured_at AND q.until > l.measured_at)"
-    " WHERE worn.patient_id IS NOT DISTINCT FROM k.patient_id"
+    "   AND worn.held @> l.measured_at AND NOT " +
+    in_doubt("l", "l.measured_at") + " WHERE coalesce(worn.patient_id, CASE WHEN " + in_doubt("l", "l.measured_at") +
+    " THEN " + settled_patient("l", "l.measured_at") +
+    " END) IS NOT DISTINCT FROM k.patient_id"
     " ORDER BY l.device_id, l.sign_id, l.received_at DESC, l.manual";
 
 /// Values and open alarms of the rows.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/link/types.hpp"
 #include "storage/postgres/read/record_rows.hpp"
 #include "storage/postgres/read/spans.hpp"
@@ -17,31 +16,29 @@ using namespace postgres;
 
 constexpr std::size_t most_looked_at = 6'000;  // sets a call, where it wants certain signs only
 
-// $1 to $3 the spans, $4 and $5 the window, $6 to $10 the position before, $11 how many are looked at, $12 whether
-// the spans are of who wore the devices.
+// The spans, $6 and $7 the window, $8 to $12 the position before, $13 how many are looked at.
 const std::string looked_at =
     "SELECT y.*" + std::string(from_spans) +
     " CROSS JOIN LATERAL (SELECT x.* FROM measurement_set x WHERE x.device_id = k.device_id"
     "  AND x.measured_at >= k.since AND x.measured_at < k.until"
-    "  AND x.measured_at >= $4::timestamptz AND x.measured_at < $5::timestamptz AND x.measured_at >= $6::timestamptz"
+    "  AND x.measured_at >= $6::timestamptz AND x.measured_at < $7::timestamptz AND x.measured_at >= $8::timestamptz"
     "  AND (x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence)"
-    "   > ($6::timestamptz, $7::bigint, $8::bigint, $9::smallint, $10::bigint)"
-    "  AND NOT ($12::boolean AND " +
-    in_doubt("x", "x.measured_at", "x.tick_ms") +
-    ")"
-    "  ORDER BY x.measured_at, x.boot_id, x.stream, x.sequence LIMIT $11) y"
-    " ORDER BY y.measured_at, y.device_id, y.boot_id, y.stream, y.sequence LIMIT $11";
+    "   > ($8::timestamptz, $9::bigint, $10::bigint, $11::smallint, $12::bigint)"
+    "  AND " +
+    of_span() +
+    "  ORDER BY x.measured_at, x.boot_id, x.stream, x.sequence LIMIT $13) y"
+    " ORDER BY y.measured_at, y.device_id, y.boot_id, y.stream, y.sequence LIMIT $13";
 
-// $13 signs, $14 limit.
+// $14 signs, $15 limit.
 const std::string sets =
     "SELECT " + set_columns() + " FROM (" + looked_at +
-    ") x JOIN device d ON d.device_id = x.device_id WHERE $13 = '' OR x.sign_ids && NULLIF($13, '')::smallint[]"
-    " ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence LIMIT $14";
+    ") x JOIN device d ON d.device_id = x.device_id WHERE $14 = '' OR x.sign_ids && NULLIF($14, '')::smallint[]"
+    " ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence LIMIT $15";
 
 // The last one that was looked at, where there may be more.
 const std::string last_looked_at =
     "SELECT micros(x.measured_at), x.device_id, x.boot_id, x.stream, x.sequence FROM (" + looked_at +
-    ") x ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence OFFSET $11::bigint - 1";
+    ") x ORDER BY x.measured_at, x.device_id, x.boot_id, x.stream, x.sequence OFFSET $13::bigint - 1";
 
 Position place_of(const ReadingRow& row) {
   return {row.measured_at, row.device_id, row.boot, row.stream, row.sequence};
@@ -59,9 +56,9 @@ void read_window(pqxx::work& tx, const ReadingsQuery& query, const Spans& spans,
   const auto signs = query.signs.empty() ? std::string() : array_of(query.signs);
   const auto most = signs.empty() ? wanted : std::max(wanted, most_looked_at);
   const auto ask = [&](const std::string& statement, const auto&... more) {
-    return tx.exec_params(statement, spans.devices(), spans.since(), spans.ends(), stamp_text(window.from),
-                          stamp_text(window.until), stamp_text(after.at), after.device_id, after.boot,
-                          static_cast<int>(after.stream), after.sequence, most, spans.of_wearers(), more...);
+    return tx.exec_params(statement, spans.devices(), spans.since(), spans.ends(), spans.patients(), spans.boots(),
+                          stamp_text(window.from), stamp_text(window.until), stamp_text(after.at), after.device_id,
+                          after.boot, static_cast<int>(after.stream), after.sequence, most, more...);
   };
   for (const auto row : ask(sets, signs, wanted)) {
     if (page.size() == query.limit) {

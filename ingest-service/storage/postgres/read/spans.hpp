@@ -4,11 +4,13 @@
 
 #include <optional>
 #include <pqxx/pqxx>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "storage/port/record_store.hpp"
+#include "storage/postgres/link/text.hpp"
 
 namespace wardlink::storage::postgres {
 
@@ -28,13 +30,19 @@ struct Window {
 class Spans {
  public:
   enum class Order { oldest_first, newest_first };
-  /// Those that touch the window: of a patient or a ward's viewer one for each assignment, the first 200 in that order.
+  /// Those that touch the window: of a patient or a ward's viewer one for each assignment, and one for each settlement
+  /// beside these, the first 200 in that order.
   /// until() says how far the oldest reach.
   Spans(pqxx::work& tx, const Scope& scope, const Subject& subject, Window window, Order order = Order::oldest_first);
 
+  struct Span {
+    std::int64_t device_id = 0;
+    Instant from, until;
+  };
+  /// These, whosever they are.
+  explicit Spans(std::span<const Span> spans);
+
   bool empty() const { return size_ == 0; }
-  /// What is nobody's of these spans is not the subject's. False: they are a device's, whoever wore it.
-  bool of_wearers() const { return of_wearers_; }
   /// [earliest, this) of what was asked for is covered.
   Instant until() const { return until_; }
   /// From the first day of `within` on that holds a record of one of these streams: $n::smallint[]. Nothing: no day
@@ -44,21 +52,29 @@ class Spans {
   /// The last day of `within` that does.
   std::optional<Window> last_day(pqxx::work& tx, std::string_view streams, Window within) const;
 
-  /// $n::bigint[], $n::timestamptz[] twice: device, since, until of each span.
-  const std::string& devices() const { return devices_; }
-  const std::string& since() const { return since_; }
-  const std::string& ends() const { return ends_; }
+  /// The parameters of from_spans.
+  std::string devices() const { return devices_.text(); }
+  std::string since() const { return since_.text(); }
+  std::string ends() const { return ends_.text(); }
+  std::string patients() const { return patients_.text(); }
+  std::string boots() const { return boots_.text(); }
 
  private:
+  void add(const Span& span, const std::string& patient, const std::optional<std::uint64_t>& boot);
+
   std::size_t size_ = 0;
-  bool of_wearers_ = true;
   Instant until_;
-  std::string devices_, since_, ends_;
+  ArrayText devices_, since_, ends_, patients_, boots_;
 };
 
-/// FROM unnest() of a Spans' three arrays as $1 to $3: k(device_id, since, until).
+/// FROM unnest() of a Spans' five arrays as $1 to $5. patient_id: whose the records are to be, NULL: whoever's.
+/// boot_id: of that start, where people settled that they are the patient's, who did not wear the device then; NULL:
+/// any start's.
 constexpr std::string_view from_spans =
-    " FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) k(device_id, since, until)";
+    " FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::uuid[], $5::bigint[])"
+    " k(device_id, since, until, patient_id, boot_id)";
+/// A condition: the record x, with an instant and a tick, which lies in the span k, is of it.
+std::string of_span();
 
 /// One snapshot for a transaction's statements; nothing of what they plan is worth compiling.
 void begin_reading(pqxx::work& tx);

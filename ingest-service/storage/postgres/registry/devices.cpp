@@ -103,7 +103,7 @@ void stop_believing(pqxx::work& tx, std::int64_t device_id, const Believed& what
 }
 
 /// Whose what is has changed from `since` on. Last: appends of the device's alarms wait from here on.
-void settle(pqxx::work& tx, std::int64_t device_id, Instant since) {
+void settle_change(pqxx::work& tx, std::int64_t device_id, Instant since) {
   lock_devices(tx, {&device_id, 1});
   renew_doubts(tx, {&device_id, 1}, since);
   settle_devices(tx, {&device_id, 1});
@@ -182,7 +182,7 @@ AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& devic
     }
     const auto made = believe(tx, device_id, device,
                               {patient, at, next_start(tx, device_id, at), instant_of_change(tx, device_id, now), by});
-    settle(tx, device_id, at);
+    settle_change(tx, device_id, at);
     return made;
   });
   impl_->bell.ring();
@@ -200,7 +200,7 @@ AssignmentRow PostgresStore::release(const Scope& scope, const std::string& devi
     const AssignmentRow worn{device,          standing->patient,     standing->from,
                              standing->until, standing->recorded_at, standing->by};
     const auto corrected = take_off(tx, device_id, worn, at, now, by);
-    settle(tx, device_id, at);
+    settle_change(tx, device_id, at);
     return corrected;
   });
   impl_->bell.ring();
