@@ -22,6 +22,13 @@ AnchorSpan widened(AnchorSpan span, std::uint64_t passed_ms) {
   return {span.low - drift, span.high + drift};
 }
 
+/// What lies between them may be drift alone.
+bool have_drifted(const ClockExchange& before, const ClockExchange& next) {
+  const auto most =
+      before.uncertainty + next.uncertainty + ClockLine::drift(milliseconds{next.tick_ms - before.tick_ms});
+  return std::chrono::abs(next.anchor - before.anchor) <= most;
+}
+
 bool is_earlier(const ClockExchange& one, const ClockExchange& other) {
   return std::tie(one.tick_ms, one.uncertainty) < std::tie(other.tick_ms, other.uncertainty);
 }
@@ -48,7 +55,9 @@ AnchorSpan ClockLine::span_at(std::uint64_t tick_ms) const {
   const auto& before = *std::prev(next);
   const auto since = tick_ms - before.tick_ms;
   if (next == exchanges_.end()) return widened(span_of(before), since);
-  return widened(hull(span_of(before), span_of(*next)), std::min(since, next->tick_ms - tick_ms));
+  const auto rest = next->tick_ms - tick_ms;
+  if (have_drifted(before, *next)) return widened(hull(span_of(before), span_of(*next)), std::min(since, rest));
+  return hull(widened(span_of(before), since), widened(span_of(*next), rest));
 }
 
 std::optional<microseconds> ClockLine::uncertainty(std::uint64_t tick_ms, Instant given) const {

@@ -55,8 +55,9 @@ class ClockLine {
 
   /// What ticks count from there.
   Instant anchor_at(std::uint64_t tick_ms) const;
-  /// is_dated() only. Before the first exchange and behind the last the clock drifts; between two it may be anywhere
-  /// between what they say.
+  /// is_dated() only. Before the first exchange and behind the last the clock drifts. Between two it may be anywhere
+  /// between what they say; where these lie farther apart than it may have drifted, it has also drifted from the one
+  /// until it slept or was set, nobody knows when, and from then on to the other.
   AnchorSpan span_at(std::uint64_t tick_ms) const;
   /// What an instant that a record of that tick was given may be wrong by. Nothing: it was never dated.
   std::optional<std::chrono::microseconds> uncertainty(std::uint64_t tick_ms, Instant given) const;
