@@ -53,6 +53,8 @@ const char* change_text(v1::AlarmEvent::Change change) {
       return "ALARM ended";
     case v1::AlarmEvent::ACKNOWLEDGED:
       return "ALARM acknowledged";
+    case v1::AlarmEvent::REATTRIBUTED:
+      return "ALARM changed hands";
     default:
       return "ALARM";
   }

@@ -57,11 +57,11 @@ TEST(Enums, NumbersAreEnumeratorsOrNothing) {
   EXPECT_FALSE(numbered<AlarmEvent>(0));
   EXPECT_FALSE(numbered<AlarmKind>(3));
   EXPECT_EQ(numbered<LiveKind>(0), LiveKind::none);
-  EXPECT_EQ(numbered<LiveKind>(6), LiveKind::end);
-  EXPECT_FALSE(numbered<LiveKind>(7));
+  EXPECT_EQ(numbered<LiveKind>(7), LiveKind::reattribution);
+  EXPECT_FALSE(numbered<LiveKind>(8));
   EXPECT_EQ(numbered<AlarmEndCause>(5), AlarmEndCause::person);
   EXPECT_FALSE(numbered<AlarmEndCause>(0));
-  EXPECT_FALSE(numbered<AlarmChange::Kind>(4));
+  EXPECT_FALSE(numbered<AlarmChange::Kind>(5));
 }
 
 TEST(Enums, AnAlarmOfAnUnknownPriorityIsKeptAsItCame) {
@@ -80,7 +80,7 @@ TEST(Enums, AnAlarmOfAnUnknownPriorityIsKeptAsItCame) {
 TEST(Enums, ACursorOfAKindThatIsNotKnownBeginsAnew) {
   LivePosition position{.transaction = 7, .kind = LiveKind::waveform};
   EXPECT_EQ(read_cursor("epoch", make_cursor("epoch", position)), position);
-  position.kind = LiveKind{7};
+  position.kind = LiveKind{8};
   EXPECT_THROW(read_cursor("epoch", make_cursor("epoch", position)), OutOfRange);
 }
 

@@ -46,6 +46,10 @@ AlarmCondition attributed(const Tables& tables, const ConditionParts& parts) {
 
 }  // namespace
 
+bool is_condition(const Tables& tables, const Row& alarm) {
+  return std::get<AlarmFact>(alarm.record.body).event == AlarmEvent::raised || !onset_of(tables, alarm);
+}
+
 const AlarmEnd* other_end_of(const Tables& tables, const RecordKey& onset) {
   const auto ends = tables.other_ends.find(onset);
   return ends == tables.other_ends.end() ? nullptr : &counting_end(ends->second);

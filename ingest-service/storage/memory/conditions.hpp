@@ -8,6 +8,9 @@ namespace wardlink::storage::memory {
 /// The condition under that key. Nothing: there is none; an end's key is none where its onset is there.
 std::optional<AlarmCondition> condition_under(const Tables& tables, const RecordKey& key);
 
+/// Whether the alarm record has a condition of its own: the end of an onset that is there is part of that one's.
+bool is_condition(const Tables& tables, const Row& alarm);
+
 /// The condition that the alarm record is part of.
 AlarmCondition condition_with(const Tables& tables, const Row& alarm);
 

@@ -61,13 +61,13 @@ void attribute(const Tables& tables, LiveEvent& event, const DatedRecord& record
   if (event.unattributed) event.wards = wards_of_doubt(tables, event.at.device_id, candidates);
 }
 
-void add_alarm(const Tables& tables, const Row& row, std::optional<Instant> ended_at, LiveEvent& event) {
+void add_alarm(const Tables& tables, const Row& row, std::optional<Instant> at, LiveEvent& event) {
   AlarmChange change{AlarmChange::Kind::acknowledged, condition_with(tables, row), row.measured_at};
   if (event.at.kind == LiveKind::acknowledgement) {
     change.at = tables.acknowledgements.at(key_of(row.record)).at;
-  } else if (ended_at) {
-    change.kind = AlarmChange::Kind::ended;
-    change.at = *ended_at;
+  } else if (at) {
+    change.kind = event.at.kind == LiveKind::reattribution ? AlarmChange::Kind::reattributed : AlarmChange::Kind::ended;
+    change.at = *at;
   } else {
     event.late = row.late;
     const bool raised = std::get<AlarmFact>(row.record.body).event == AlarmEvent::raised;
@@ -97,7 +97,7 @@ LiveEvent event_of(const Tables& tables, const LivePosition& at, const LiveRow& 
   } else if (at.kind == LiveKind::set || at.kind == LiveKind::waveform) {
     add_record(tables, *row.record, event);
   } else {
-    add_alarm(tables, *row.record, row.ended_at, event);
+    add_alarm(tables, *row.record, row.at, event);
   }
   return event;
 }

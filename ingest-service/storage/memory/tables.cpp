@@ -3,9 +3,30 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "storage/memory/attribution.hpp"
+#include "storage/memory/conditions.hpp"
 #include "storage/rules/text.hpp"
 
 namespace wardlink::storage::memory {
+
+namespace {
+
+/// The start's alarms that are in doubt, and between whom.
+std::map<RecordKey, std::set<std::string>> doubted_alarms(const Tables& tables, std::int64_t device_id,
+                                                          const Start& start) {
+  std::map<RecordKey, std::set<std::string>> doubted;
+  if (start.doubts.empty()) return doubted;
+  const auto boot = start.session->boot;
+  for (auto row = tables.alarms.lower_bound({device_id, boot, Stream{}, 0});
+       row != tables.alarms.end() && row->first.device_id == device_id && row->first.boot == boot; ++row) {
+    if (!is_condition(tables, row->second)) continue;
+    auto candidates = doubted_of(tables, row->second);
+    if (!candidates.empty()) doubted.emplace(row->first, std::move(candidates));
+  }
+  return doubted;
+}
+
+}  // namespace
 
 const Device& Tables::device(const std::string& urn) {
   const auto known = devices.find(urn);
@@ -49,7 +70,20 @@ void Tables::renew_doubts(std::int64_t device_id, Start& start) {
   std::vector<Wear> wears;
   if (const auto worn = assignments.find(device_id); worn != assignments.end())
     for (const auto& [from, row] : worn->second) wears.push_back({row.patient, row.held_from, row.held_until});
+  const auto before = doubted_alarms(*this, device_id, start);
   start.doubts = doubts_of(start.line, wears, start.jumped);
+  const auto after = doubted_alarms(*this, device_id, start);
+  for (const auto& [key, candidates] : after)
+    if (const auto was = before.find(key); was == before.end() || was->second != candidates) reattribute(key);
+  for (const auto& [key, candidates] : before)
+    if (!after.contains(key)) reattribute(key);
+}
+
+void Tables::reattribute(const RecordKey& alarm) {
+  const LivePosition at{
+      transactions,  LiveKind::reattribution, alarm.device_id, alarm.boot, static_cast<std::uint8_t>(alarm.stream),
+      alarm.sequence};
+  log.emplace(at, LiveRow{&alarms.at(alarm), {}, now()});
 }
 
 void Tables::renew_doubts(std::int64_t device_id) {

@@ -96,11 +96,12 @@ struct Patient {
   Instant created_at;
 };
 
-/// A record, the alarm record that somebody acknowledged or that storage ended, or a change of who wore what.
+/// A record, the alarm record that somebody acknowledged, that storage ended or that has changed hands, or a change of
+/// who wore what.
 struct LiveRow {
   const Row* record = nullptr;
   std::optional<AttributionChange> attribution{};
-  std::optional<Instant> ended_at{};
+  std::optional<Instant> at{};  // when storage ended it, or it was noted that it changed hands
 };
 
 struct Tables {
@@ -145,10 +146,12 @@ struct Tables {
   Rows& rows_of(const Record& record);
   /// Adds a record's row, to the log too.
   void add(Row row);
-  /// Says anew what of a start is nobody's.
+  /// Says anew what of a start is nobody's; alarms that change hands with it are in the log.
   void renew_doubts(std::int64_t device_id, Start& start);
   /// The same of all starts of a device: who wore it has changed.
   void renew_doubts(std::int64_t device_id);
+  /// An alarm has changed hands: in the log.
+  void reattribute(const RecordKey& alarm);
   /// Ends the onset under that key, in the log too.
   void end(const RecordKey& onset, AlarmEnd end);
   void add_audit(AuditFact fact);

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "storage/memory/attribution.hpp"
+#include "storage/memory/conditions.hpp"
 #include "storage/memory/ends.hpp"
 #include "storage/memory/memory_store.hpp"
 #include "storage/memory/page.hpp"
@@ -46,13 +47,8 @@ void for_each_record(const Tables& tables, UnattributedPeriod& period, Take&& ta
   walk(tables.alarms, period.alarms);
 }
 
-/// The end of an onset that is there is part of its condition.
 bool is_part_of_another(const Tables& tables, const Row& row) {
-  const auto* fact = std::get_if<AlarmFact>(&row.record.body);
-  if (!fact || fact->event == AlarmEvent::raised) return false;
-  auto onset = key_of(row.record);
-  onset.sequence = fact->onset_sequence;
-  return tables.alarms.contains(onset);
+  return std::holds_alternative<AlarmFact>(row.record.body) && !is_condition(tables, row);
 }
 
 bool is_empty(const UnattributedPeriod& period) { return period.sets + period.runs + period.alarms == 0; }
@@ -102,6 +98,20 @@ UnattributedPeriod settled_at(const Tables& tables, const Scope& scope, const Pe
                        " about then: assign the device from when it was worn; nothing was settled");
 }
 
+/// The alarms in doubt that a settlement is about.
+std::vector<RecordKey> alarms_of(const Tables& tables, const Settlement& settlement, std::int64_t device_id,
+                                 std::uint64_t boot) {
+  std::vector<RecordKey> alarms;
+  for (auto row = tables.alarms.lower_bound({device_id, boot, Stream{}, 0});
+       row != tables.alarms.end() && row->first.device_id == device_id && row->first.boot == boot; ++row) {
+    const auto& record = row->second;
+    if (settlement.holds(record.record.tick_ms, record.measured_at) && is_condition(tables, record) &&
+        !doubted_of(tables, record).empty())
+      alarms.push_back(row->first);
+  }
+  return alarms;
+}
+
 Position place_of(const UnattributedPeriod& period) {
   return {.at = {}, .device_id = period.device_id, .boot = period.key.boot, .sequence = period.key.first_tick_ms};
 }
@@ -144,9 +154,11 @@ std::vector<UnattributedPeriod> MemoryStore::settle(const Scope& scope, const st
   std::set<std::int64_t> devices;
   for (std::size_t i = 0; i < periods.size(); ++i) {
     const auto& each = settled[i];
-    tables_->starts.at({each.device_id, each.key.boot})
-        .settlements.push_back({periods[i].first_tick_ms, periods[i].last_tick_ms, each.from,
-                                each.to + std::chrono::microseconds{1}, patient});
+    const Settlement settlement{periods[i].first_tick_ms, periods[i].last_tick_ms, each.from,
+                                each.to + std::chrono::microseconds{1}, patient};
+    tables_->starts.at({each.device_id, each.key.boot}).settlements.push_back(settlement);
+    for (const auto& alarm : alarms_of(*tables_, settlement, each.device_id, each.key.boot))
+      tables_->reattribute(alarm);
     devices.insert(each.device_id);
   }
   settle_devices(*tables_, devices);

@@ -51,6 +51,7 @@ Start* Writer::start_of(const AttachRequest& request) {
 /// Where a start is asked for twice, the later request says its clock.
 std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
   const std::lock_guard lock(tables_.mutex);
+  ++tables_.transactions;
   std::map<Start*, const AttachRequest*> readings;
   std::vector<Attached> attached(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -78,7 +79,6 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
   const auto registered = register_starts(requests, attached);
   changed.insert(registered.begin(), registered.end());
   if (!changed.empty()) {
-    ++tables_.transactions;
     settle_devices(tables_, changed);
     for (const auto device : registered) raise_restarting(tables_, device);
     bell_.ring();

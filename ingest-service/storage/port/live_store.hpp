@@ -22,7 +22,8 @@ enum class LiveKind : std::uint8_t {
   acknowledgement = 3,
   attribution = 4,
   waveform = 5,
-  end = 6
+  end = 6,
+  reattribution = 7
 };
 
 /// A row's place. Transactions by id, then kinds, then keys; of a (device, boot, stream) by sequence. A place of kind
@@ -37,13 +38,13 @@ struct LivePosition {
   auto operator<=>(const LivePosition&) const = default;
 };
 
-/// Onset, end or acknowledgement, with the condition as it stands when it is read. Of LiveKind::end: one of storage's
-/// ends.
+/// Onset, end or acknowledgement, or that it is known by now whose it is, or no longer; with the condition as it stands
+/// when it is read. Of LiveKind::end: one of storage's ends.
 struct AlarmChange {
-  enum class Kind : std::uint8_t { raised = 1, ended = 2, acknowledged = 3 };
+  enum class Kind : std::uint8_t { raised = 1, ended = 2, acknowledged = 3, reattributed = 4 };
   Kind kind = Kind::raised;
   AlarmCondition alarm;
-  Instant at;  // measured, ended by storage, or acknowledged
+  Instant at;  // measured, ended by storage, acknowledged, or recorded
 };
 
 struct AttributionChange {

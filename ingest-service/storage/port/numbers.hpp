@@ -66,6 +66,7 @@ constexpr bool known(AlarmChange::Kind kind) {
     case AlarmChange::Kind::raised:
     case AlarmChange::Kind::ended:
     case AlarmChange::Kind::acknowledged:
+    case AlarmChange::Kind::reattributed:
       return true;
   }
   return false;
@@ -80,6 +81,7 @@ constexpr bool known(LiveKind kind) {
     case LiveKind::attribution:
     case LiveKind::waveform:
     case LiveKind::end:
+    case LiveKind::reattribution:
       return true;
   }
   return false;

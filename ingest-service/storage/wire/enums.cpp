@@ -79,6 +79,8 @@ v1::AlarmEvent::Change to_proto(AlarmChange::Kind kind) {
       return v1::AlarmEvent::ENDED;
     case AlarmChange::Kind::acknowledged:
       return v1::AlarmEvent::ACKNOWLEDGED;
+    case AlarmChange::Kind::reattributed:
+      return v1::AlarmEvent::REATTRIBUTED;
   }
   return v1::AlarmEvent::CHANGE_UNSPECIFIED;
 }

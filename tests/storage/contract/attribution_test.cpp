@@ -249,6 +249,26 @@ TEST_P(AttributionContract, AStreamSeesWhatIsNobodysOfItsWard) {
   }
 }
 
+TEST_P(AttributionContract, AStreamSendsAnAlarmAgainWhoseWearerBecomesKnownOrDoubtful) {
+  registry.assign({}, device_a, ann, anchor, nurse);
+  exchange(95'000, anchor + 95s, 1500ms);
+  append({alarm(97, raised("hr-high")), alarm(200, raised("spo2-low"))});
+  const auto told = [&](std::uint64_t after) {
+    std::vector<std::string> lines;
+    for (const auto& event : live.live({}, {after}, settled(), 100).events)
+      if (const auto* change = std::get_if<AlarmChange>(&event.body);
+          change && change->kind == AlarmChange::Kind::reattributed)
+        lines.push_back(change->alarm.code + (event.unattributed ? " nobody's" : " " + event.patient_name));
+    return lines;
+  };
+  auto before = settled();
+  hand_over(anchor + 96s);
+  EXPECT_THAT(told(before), ElementsAre("hr-high nobody's")) << "the other is surely Bob's";
+  before = settled();
+  registry.release({}, device_a, anchor + 90s, nurse);
+  EXPECT_THAT(told(before), ElementsAre("hr-high Bob")) << "Ann's no more, and 2 s of nobody's are ignored";
+}
+
 TEST_P(AttributionContract, AggregatesAndWaveformsLeaveOutWhatIsNobodys) {
   exchange(95'000, anchor + 95s, 1500ms);
   registry.assign({}, device_a, ann, anchor, nurse);

@@ -202,6 +202,30 @@ TEST_P(SettlementContract, AnAlarmIsTheirsAndEndsWithTheirRelease) {  // LIFE-1
   EXPECT_THAT(alarms({}, icu), SizeIs(1));
 }
 
+TEST_P(SettlementContract, StreamsSendAnAlarmAgain) {
+  append({alarm(100, raised("hr-high")), alarm(101, raised("spo2-low")), alarm(102, ended("hr-high", 100))});
+  const auto before = settled();
+  settle({{device_a, 7, 99'000, 100'000}}, ann);
+  const auto told = [&](const Scope& scope) {
+    LiveFilter filter;
+    filter.scope = scope;
+    std::vector<LiveEvent> events;
+    for (auto& event : live.live(filter, {before}, settled(), 100).events)
+      if (event.at.kind == LiveKind::reattribution) events.push_back(std::move(event));
+    return events;
+  };
+  const auto all = told({});
+  ASSERT_THAT(all, SizeIs(1)) << "its end is part of it; the other was not settled";
+  EXPECT_EQ(all[0].at.sequence, 100u);
+  EXPECT_EQ(all[0].patient_name, "Ann");
+  EXPECT_FALSE(all[0].unattributed);
+  const auto& change = std::get<AlarmChange>(all[0].body);
+  EXPECT_EQ(change.kind, AlarmChange::Kind::reattributed);
+  EXPECT_EQ(change.alarm.code, "hr-high");
+  EXPECT_THAT(told(icu), SizeIs(1));
+  EXPECT_THAT(told(east), IsEmpty());
+}
+
 TEST_P(SettlementContract, AnAlarmOfThePresentWearerStands) {
   append({alarm(99, raised("hr-high")), alarm(101, raised("spo2-low"))});
   settle({all_of_it}, bob);

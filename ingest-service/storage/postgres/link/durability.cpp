@@ -17,7 +17,7 @@ constexpr const char* ask_obstacle =
     "  SELECT c.oid, c.oid::regclass AS name, c.relpersistence FROM pg_class c"
     "  WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN "
     "('alarm_acknowledgement',"
-    "    'alarm_event', 'assignment', 'assignment_change', 'audit', 'bed', 'clock_exchange', 'device', 'device_boot', "
+    "    'alarm_event', 'alarm_reattribution', 'assignment', 'assignment_change', 'audit', 'bed', 'clock_exchange', 'device', 'device_boot', "
     "'doubt',"
     "    'grants', 'jumped_record', 'latest', 'live_day', 'live_epoch', 'open_alarm', 'patient', 'patient_identifier', "
     "'quarantine',"

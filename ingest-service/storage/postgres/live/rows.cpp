@@ -61,9 +61,12 @@ AlarmChange::Kind change_of(AlarmEvent event) {
 }
 
 AlarmChange read_change(const pqxx::row& row, LiveKind kind) {
-  return {
-      kind == LiveKind::acknowledgement ? AlarmChange::Kind::acknowledged : change_of(read_enum<AlarmEvent>(row[head])),
-      alarm_fields().read(row, head + 2), read_instant(row[head + 1].c_str())};
+  const auto change = [&] {
+    if (kind == LiveKind::acknowledgement) return AlarmChange::Kind::acknowledged;
+    if (kind == LiveKind::reattribution) return AlarmChange::Kind::reattributed;
+    return change_of(read_enum<AlarmEvent>(row[head]));
+  };
+  return {change(), alarm_fields().read(row, head + 2), read_instant(row[head + 1].c_str())};
 }
 
 AttributionChange read_attribution(const pqxx::row& row, const LiveEvent& event) {
@@ -81,6 +84,7 @@ LiveEvent read_event(const pqxx::row& row, LiveKind kind) {
     case LiveKind::alarm:
     case LiveKind::acknowledgement:
     case LiveKind::end:
+    case LiveKind::reattribution:
       event.body = read_change(row, kind);
       break;
     case LiveKind::attribution:

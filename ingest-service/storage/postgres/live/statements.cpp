@@ -86,6 +86,15 @@ const Statement& live_ends() {
   return statement;
 }
 
+const Statement& live_reattributions() {
+  static const Statement statement(
+      "live_reattributions",
+      live_statement(record_key, "false", "4, micros(x.recorded_at), " + alarm_fields().list(),
+                     "alarm_reattribution x JOIN device d ON d.device_id = x.device_id" +
+                         condition_of("x.device_id", "x.boot_id", "x.stream", "x.sequence") + wearer_of_condition()));
+  return statement;
+}
+
 const Statement& live_attributions() {
   static const Statement statement(
       "live_attributions",
@@ -113,6 +122,8 @@ const Statement& live_rows(LiveKind kind) {
       return live_waveforms();
     case LiveKind::end:
       return live_ends();
+    case LiveKind::reattribution:
+      return live_reattributions();
     case LiveKind::none:
       break;
   }

@@ -107,7 +107,7 @@ LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after
         tx.exec0("SET LOCAL plan_cache_mode = force_generic_plan");
         parts.clear(), windows.clear();
         for (const auto kind : {LiveKind::set, LiveKind::alarm, LiveKind::acknowledgement, LiveKind::attribution,
-                                LiveKind::waveform, LiveKind::end}) {
+                                LiveKind::waveform, LiveKind::end, LiveKind::reattribution}) {
           if (!filter.wants(kind)) continue;
           if (in_days(kind)) {
             for (const auto& window : live_windows(tx, kind, after.transaction, until))
