@@ -1,10 +1,13 @@
 // Wearables that raise and end alarms all the time, in a process of their own that can be killed: a hundred records a
 // second, or as many as the disk journals.
-//   alarm_ward PORT PKI_FOLDER JOURNAL_FOLDER COUNT SEED
+//   alarm_ward PORT PKI_FOLDER JOURNAL_FOLDER COUNT SEED [UNCOUNTED]
 // JOURNAL_FOLDER gets two files a device: its journal, <label>.debts, and its audit book, <label>.jsonl.
+// UNCOUNTED: a file of eight bytes, so many milliseconds of the host's clock the devices' clocks have not counted.
 // SIGTERM: raises no more, waits until nothing is owed, and ends with 0.
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <csignal>
@@ -51,13 +54,21 @@ class CountingJournal final : public Journal {
   std::unique_ptr<Journal> file_;
 };
 
+/// Of every device: the host's, but for what somebody else writes into the file.
+std::function<std::uint64_t()> clock_without(const char* uncounted) {
+  const int file = open(uncounted, O_RDWR | O_CLOEXEC);
+  void* const memory = mmap(nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (memory == MAP_FAILED) throw std::runtime_error(std::string("cannot map ") + uncounted);
+  return [count = static_cast<std::uint64_t*>(memory)] { return host_tick() - std::atomic_ref(*count).load(); };
+}
+
 struct Wearer {
   std::unique_ptr<Device> device;
   std::optional<AlarmId> open;
 };
 
 Wearer make(const std::string& label, std::uint16_t port, const std::string& pki, const std::string& journals,
-            const std::shared_ptr<Runtime>& runtime) {
+            const std::shared_ptr<Runtime>& runtime, const std::function<std::uint64_t()>& tick) {
   const auto stem = pki + "/devices/" + label;
   DeviceOptions options;
   options.server = "127.0.0.1";
@@ -67,6 +78,7 @@ Wearer make(const std::string& label, std::uint16_t port, const std::string& pki
   options.journal = std::make_shared<CountingJournal>(open_file_journal(journals + "/" + label + ".debts", label));
   options.audit = open_audit_book(journals + "/" + label + ".jsonl", label);
   options.runtime = runtime;
+  options.tick = tick;
   return {std::make_unique<Device>(std::move(options)), std::nullopt};
 }
 
@@ -88,16 +100,17 @@ void act(Wearer& wearer, std::mt19937_64& random) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 6) return 2;
+  if (count != 6 && count != 7) return 2;
   std::signal(SIGTERM, [](int) { stopping = 1; });
   const auto port = static_cast<std::uint16_t>(std::atoi(words[1]));
   const auto runtime = std::make_shared<Runtime>();
   std::mt19937_64 random(std::strtoull(words[5], nullptr, 10));
+  const auto tick = count == 7 ? clock_without(words[6]) : std::function<std::uint64_t()>{};
   std::vector<Wearer> wearers;
   for (int i = 1; i <= std::atoi(words[4]); ++i) {
     char label[32];
     std::snprintf(label, sizeof label, "device-%04d", i);
-    wearers.push_back(make(label, port, words[2], words[3], runtime));
+    wearers.push_back(make(label, port, words[2], words[3], runtime, tick));
     wearers.back().device->start();
   }
   while (stopping == 0) {

@@ -86,9 +86,9 @@ std::shared_ptr<grpc::Channel> open_channel(std::uint16_t port, const coap::Cred
   return grpc::CreateCustomChannel("localhost:" + std::to_string(port), grpc::SslCredentials(options), arguments);
 }
 
-Stack::Stack() {
+Stack::Stack(const std::vector<std::string>& postgres_environment) : postgres_environment_(postgres_environment) {
   run({places::source("certs/make-pki"), "init", pki()});
-  database_ = last_line(run({places::source("scripts/private-postgres"), "start", path("postgres")}));
+  start_postgres();
   start_storage();
   start_api();
   start_ingest();
@@ -99,11 +99,20 @@ Stack::~Stack() {
   api = {};
   storage = {};
   try {
-    run({places::source("scripts/private-postgres"), "stop", path("postgres")});
+    stop_postgres();
   } catch (const std::exception&) {
     // The folder goes in any case.
   }
 }
+
+void Stack::start_postgres() {
+  std::vector<std::string> command{"env"};
+  append(command, postgres_environment_);
+  append(command, {places::source("scripts/private-postgres"), "start", path("postgres")});
+  database_ = last_line(run(command));
+}
+
+void Stack::stop_postgres() { run({places::source("scripts/private-postgres"), "stop", path("postgres")}); }
 
 void Stack::start_storage(const std::string& database) {
   storage = storage_process("ingest", "storage", database.empty() ? database_ : database, storage_);

@@ -19,9 +19,13 @@ namespace wardlink::testing {
 
 class Stack {
  public:
-  Stack();
+  /// PostgreSQL starts with these variables ("NAME=value") in its environment.
+  explicit Stack(const std::vector<std::string>& postgres_environment = {});
   ~Stack();
 
+  /// As it was started first.
+  void start_postgres();
+  void stop_postgres();
   /// What takes the records (--serve ingest), on the stack's own database, or by another way to it.
   void start_storage(const std::string& database = {});
   /// What answers people (--serve api).
@@ -86,6 +90,7 @@ class Stack {
   std::map<std::string, double> samples(const std::string& metric) const;
 
   TemporaryFolder folder_;
+  std::vector<std::string> postgres_environment_;
   std::string database_;
   Ports storage_, api_;
   std::uint16_t ingest_port_ = 0, metrics_port_ = 0;
