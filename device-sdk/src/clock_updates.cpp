@@ -37,8 +37,10 @@ void ClockUpdates::took(const TimeExchange::Accepted& exchange, coap::Instant no
   due_ = now + pause_;
 }
 
+bool ClockUpdates::may_doubt(coap::Instant now) const { return !began_ || now >= *began_ + kDoubtsAtMost; }
+
 bool ClockUpdates::is_doubtful(coap::Instant now) const {
-  if (began_ && now < *began_ + kDoubtsAtMost) return false;
+  if (!may_doubt(now)) return false;
   return std::chrono::abs(lead(recorder_.tick(), now) - lead_) > kStep;
 }
 
@@ -59,6 +61,10 @@ std::optional<TimeExchange::Accepted> ClockUpdates::handle(const coap::event::Re
 
 void ClockUpdates::handle(const coap::event::RequestFailed& failed) {
   if (update_ == failed.request) update_.reset();
+}
+
+void ClockUpdates::doubted(coap::Instant now) {
+  if (may_doubt(now)) due_ = now;
 }
 
 void ClockUpdates::pump(coap::Connection& connection, coap::Instant now) {

@@ -23,11 +23,14 @@ class ClockUpdates {
   /// Not empty: the gateway took this.
   std::optional<TimeExchange::Accepted> handle(const coap::event::ResponseReceived& response, coap::Instant now);
   void handle(const coap::event::RequestFailed& failed);
+  /// The gateway doubts the clock: an exchange at once, but no more than one in 10 s.
+  void doubted(coap::Instant now);
   /// Asks and tells what is due.
   void pump(coap::Connection& connection, coap::Instant now);
   std::optional<coap::Instant> next_deadline() const;
 
  private:
+  bool may_doubt(coap::Instant now) const;
   bool is_doubtful(coap::Instant now) const;
   void took(const TimeExchange::Accepted& exchange, coap::Instant now);
 

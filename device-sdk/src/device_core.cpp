@@ -315,6 +315,7 @@ void DeviceCore::handle(const coap::Event& event, coap::Instant now) {
             give_up(CloseReason::peer_silent, "The gateway did not answer this device's registration.", now);
           },
           [&](const coap::event::RequestReceived& request) {
+            if (request.path == "/time") return asked_for_clock(request, now);
             session.resources.handle(session.connection, request, now);
           },
           [&](const coap::event::NotificationAcknowledged& acknowledged) { session.resources.handle(acknowledged); },
@@ -383,6 +384,14 @@ std::optional<CloseReason> DeviceCore::judge_dates(coap::ByteView time_answer) {
   if (today > peer.not_after) return CloseReason::certificate_expired;
   config_.earliest = today;
   return std::nullopt;
+}
+
+/// The gateway wants to know it anew.
+void DeviceCore::asked_for_clock(const coap::event::RequestReceived& request, coap::Instant now) {
+  const bool is_known = request.method == coap::code::post;
+  if (is_known) session_->clock.doubted(now);
+  session_->connection.respond(
+      request.exchange, {is_known ? coap::code::changed : coap::code::method_not_allowed, std::nullopt, {}, {}}, now);
 }
 
 /// The gateway took it.

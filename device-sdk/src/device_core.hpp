@@ -102,6 +102,7 @@ class DeviceCore final : public coap::Endpoint {
   void answered(const coap::event::ResponseReceived& response, coap::Instant now);
   void closed(const coap::event::Closed& why, coap::Instant now);
   void register_device(const TimeExchange::Accepted& exchange, coap::Instant now);
+  void asked_for_clock(const coap::event::RequestReceived& request, coap::Instant now);
   void note(const TimeExchange::Accepted& exchange);
   std::optional<coap::CloseReason> judge_dates(coap::ByteView time_answer);
   void give_up(coap::CloseReason reason, std::string problem, coap::Instant now);

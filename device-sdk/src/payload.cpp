@@ -94,9 +94,11 @@ Fitted vitals(std::span<const SequencedSet> sets) {
   return fit({}, sets, [](const SequencedSet& set) { return to_pack(set); });
 }
 
-Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot) {
+Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot,
+              std::optional<std::uint64_t> clock_ms) {
   Pack pack;
   add(pack, "owed", static_cast<double>(owed));
+  if (clock_ms) add(pack, "tk", static_cast<double>(*clock_ms));
   return fit(std::move(pack), records, [&](const OwedAlarm& one) { return to_pack(one, session_boot); });
 }
 

@@ -21,8 +21,10 @@ struct Fitted {
 
 /// As many whole sets as fit, oldest first. No set: an empty array.
 Fitted vitals(std::span<const SequencedSet> sets);
-/// `owed` and as many whole records as fit, in the order given. Those of another boot than `session_boot` name theirs.
-Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot);
+/// `owed`, the device's clock in ms where it is given, and as many whole records as fit, in the order given. Those of
+/// another boot than `session_boot` name theirs.
+Fitted alarms(std::size_t owed, std::span<const OwedAlarm> records, std::uint64_t session_boot,
+              std::optional<std::uint64_t> clock_ms = {});
 
 /// What GET /time was answered with, in seconds since 1970, UTC; empty: nothing of the kind.
 std::optional<std::int64_t> time(coap::ByteView answer);

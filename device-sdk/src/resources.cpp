@@ -107,14 +107,15 @@ void Resources::get_vitals(coap::Connection& connection, const coap::event::Requ
 
 void Resources::get_alarms(coap::Connection& connection, const coap::event::RequestReceived& request,
                            coap::Instant now) {
-  auto now_owed = owed();
+  const bool says_clock = std::ranges::find(request.queries, "tk") != request.queries.end();
+  auto now_owed = owed(says_clock);
   if (request.observe != 0u) return connection.respond(request.exchange, std::move(now_owed.response), now);
   // Who asks again is owed all of it now, not behind a notification whose retransmissions may be used up.
   if (alarms_.observer) connection.remove_observer(*alarms_.observer);
   const auto [observer, delivery] =
       connection.respond_observed_separately(request.exchange, std::move(now_owed.response), coap::Slot::alarm, now);
   recorder_.carry(delivery, now_owed.records);
-  alarms_ = {observer, now, delivery, now_owed.through};
+  alarms_ = {observer, now, delivery, now_owed.through, says_clock};
   ++counters_.con_notifications;
 }
 
@@ -200,7 +201,7 @@ bool Resources::alarms_due(std::uint64_t through, coap::Instant now) const {
 }
 
 void Resources::notify_alarms(coap::Connection& connection, coap::Instant now) {
-  auto now_owed = owed();
+  auto now_owed = owed(alarms_.says_clock);
   const auto delivery = connection.notify(*alarms_.observer, std::move(now_owed.response), coap::Reliability::con,
                                           coap::Slot::alarm, now);
   recorder_.carry(delivery, now_owed.records);
@@ -277,10 +278,10 @@ Resources::WaitingSets Resources::take_waiting() {
   return {content(std::move(fitted.bytes)), std::move(sets)};
 }
 
-Resources::OwedRecords Resources::owed() {
+Resources::OwedRecords Resources::owed(bool says_clock) {
   const auto through = log_.write_pending();
   auto [total, records] = recorder_.owed(through, kMostAlarms);
-  auto fitted = payload::alarms(total, records, boot_);
+  auto fitted = payload::alarms(total, records, boot_, says_clock ? std::optional(recorder_.tick()) : std::nullopt);
   records.resize(fitted.count);
   return {content(std::move(fitted.bytes)), std::move(records), through};
 }

@@ -79,6 +79,7 @@ class Resources {
     coap::Instant sent_at;
     std::optional<coap::DeliveryId> latest;  // awaits its ACK
     std::uint64_t sent_through = 0;          // number of the newest record that could be in `latest`
+    bool says_clock = false;                 // the observer asked what the clock was when each was sent
   } alarms_;
 
   void get_vitals(coap::Connection& connection, const coap::event::RequestReceived& request, coap::Instant now);
@@ -102,7 +103,7 @@ class Resources {
     std::vector<OwedAlarm> records;
     std::uint64_t through;
   };
-  OwedRecords owed();
+  OwedRecords owed(bool says_clock);
 
   Recorder& recorder_;
   AlarmLog& log_;

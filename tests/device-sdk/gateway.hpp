@@ -68,6 +68,7 @@ class World {
   bool observes = true;   // asks for all resources after registration
   bool commits = true;    // acknowledges alarms at once
   bool names_answer = true;
+  bool asks_clock = false;  // in each notification of /alarms
   coap::Result<std::vector<coap::Address>, std::string> addresses = std::vector{server()};
   coap::Response rd_answer = created();
   Duration one_way = 10ms;
@@ -307,6 +308,7 @@ class World {
       for (const auto& link : *links) {
         coap::Request get;
         get.path = link.target;
+        if (asks_clock && link.target == "/alarms") get.queries = {"tk"};
         const auto policy = link.target == "/alarms" ? coap::AckPolicy::held : coap::AckPolicy::at_once;
         observations[gateway->observe(std::move(get), policy, now)] = link.target;
       }

@@ -114,6 +114,15 @@ TEST(Payload, NothingOwedIsTheHeartbeat) {
   EXPECT_THAT(texts(payload::alarms(0, {}, kBoot).bytes), ::testing::ElementsAre("owed=0"));
 }
 
+TEST(Payload, TheClockStandsBehindWhatIsOwed) {  // TIME-4
+  EXPECT_THAT(texts(payload::alarms(0, {}, kBoot, 12'000).bytes), ::testing::ElementsAre("owed=0", "tk=12000"));
+  const auto all = texts(payload::alarms(1, alarms(1), kBoot, 12'000).bytes);
+  EXPECT_THAT(std::vector(all.begin(), all.begin() + 4),
+              ::testing::ElementsAre("owed=1", "tk=12000", "q=1", "tk=1000"));
+  constexpr std::uint64_t highest = (1ull << 53) - 1;
+  EXPECT_LE(payload::alarms(1024, alarms(50), kBoot, highest).bytes.size(), payload::kMax);
+}
+
 TEST(Payload, ARaisedRecordInTheOrderOfTheContract) {
   const auto fitted = payload::alarms(5, alarms(1), kBoot);
   EXPECT_THAT(texts(fitted.bytes), ::testing::ElementsAre("owed=5", "q=1", "tk=1000", "ev=raised", "kind=phys",

@@ -248,6 +248,38 @@ TEST(ClockUpdates, AClockThatRunsWildAsksNoMoreThanEveryTenSeconds) {  // TIME-4
   EXPECT_LE(told(world).size(), 7u);
 }
 
+TEST(ClockUpdates, GoAtOnceWhereTheGatewayDoubtsTheClock) {  // TIME-4
+  World world(no_limits());
+  world.start();
+  world.pass(1min);
+  world.requests.clear();
+  for (int second = 0; second < 60; ++second) world.ask(coap::code::post, "/time");  // one a second
+  EXPECT_GE(told(world).size(), 5u);
+  EXPECT_LE(told(world).size(), 7u) << "one in ten seconds";
+  for (const auto& response : world.responses) EXPECT_EQ(response.code, coap::code::changed);
+  world.requests.clear();
+  world.ask(coap::code::get, "/time");
+  EXPECT_EQ(world.responses.back().code, coap::code::method_not_allowed);
+  EXPECT_THAT(world.requests, IsEmpty());
+  EXPECT_EQ(world.recorder.status().handshakes, 1u);
+}
+
+TEST(ClockUpdates, AHeartbeatSaysTheClockToAGatewayThatAsks) {  // TIME-4
+  for (const bool asks : {true, false}) {
+    World world(no_limits());
+    world.asks_clock = asks;
+    world.start();
+    world.pass(61s);
+    const auto heartbeats = world.of("/alarms");
+    ASSERT_GE(heartbeats.size(), 3u);
+    for (const auto& heartbeat : heartbeats) {
+      ASSERT_EQ(heartbeat.pack.size(), asks ? 2u : 1u);
+      if (!asks) continue;
+      EXPECT_EQ(heartbeat.value("tk"), static_cast<double>(World::milliseconds(heartbeat.at - 10ms)));
+    }
+  }
+}
+
 TEST(ClockUpdates, AreNotRepeatedWhereTheGatewayKnowsNone) {  // TIME-4
   for (const auto refusal : {coap::code::not_found, coap::code::method_not_allowed, coap::code::bad_request}) {
     World world(no_limits());

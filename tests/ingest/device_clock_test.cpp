@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <string>
+#include <vector>
+
 #include "ingest/conversation.hpp"
 
 namespace wardlink::ingest {
@@ -14,6 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::Conversation;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -115,6 +120,71 @@ TEST(DeviceClock, IsDoubtedSeldomHoweverItRuns) {  // TIME-4
   EXPECT_LE(doubts, 12u) << "each doubles the uncertainty";
 }
 
+/// A device measures every second and says its clock every thirty; what it says is `late` ms on its way.
+struct Wearer {
+  std::function<std::int64_t(std::int64_t second)> late = [](std::int64_t) { return 5; };
+  std::function<std::int64_t(std::int64_t second)> late_sets = late;
+  std::function<bool(std::int64_t second)> sleeps = [](std::int64_t) { return false; };
+  bool exchanges = true;
+
+  /// At which second the clock was doubted, in five minutes.
+  std::vector<std::int64_t> doubts() const {
+    DeviceClock clock;
+    std::int64_t tick = 7'000'000;
+    const auto exchange = [&](coap::Instant now) {
+      clock.heard(static_cast<std::uint64_t>(tick), now);
+      EXPECT_TRUE(clock.exchange(NamedTry{static_cast<std::uint64_t>(tick), milliseconds{20}}));
+    };
+    exchange(start);
+    std::vector<std::int64_t> found;
+    for (std::int64_t second = 1; second <= 300; ++second) {
+      if (sleeps(second)) continue;
+      tick += 1000;
+      const auto now = start + seconds{second};
+      const auto set = static_cast<std::uint64_t>(tick - late_sets(second));
+      const auto heartbeat = static_cast<std::uint64_t>(tick - late(second));
+      EXPECT_FALSE(clock.doubt(set, now));
+      if (second % 30 != 0) continue;
+      EXPECT_FALSE(clock.doubt(heartbeat, now));
+      if (!clock.doubt_heartbeat(heartbeat, now)) continue;
+      found.push_back(second);
+      if (exchanges) exchange(now);
+    }
+    return found;
+  }
+};
+
+TEST(DeviceClock, ThatStoodIsDoubtedByTheSecondHeartbeat) {  // TIME-4
+  Wearer wearer;
+  EXPECT_THAT(wearer.doubts(), IsEmpty());
+  wearer.sleeps = [](std::int64_t second) { return second > 40 && second <= 100; };
+  EXPECT_THAT(wearer.doubts(), ElementsAre(150)) << "60 s, the heartbeats at 120 and 150";
+  wearer.sleeps = [](std::int64_t second) { return second > 40 && second <= 45; };
+  EXPECT_THAT(wearer.doubts(), ElementsAre(90)) << "5 s";
+  wearer.sleeps = [](std::int64_t second) { return (second > 40 && second <= 43) || (second > 130 && second <= 133); };
+  EXPECT_THAT(wearer.doubts(), ElementsAre(90, 180)) << "twice 3 s";
+  wearer.exchanges = false;
+  EXPECT_THAT(wearer.doubts(), ElementsAre(90, 180)) << "6 s, which the first doubt does not cover";
+  wearer.sleeps = [](std::int64_t second) { return second > 40 && second <= 100; };
+  EXPECT_THAT(wearer.doubts(), ElementsAre(150)) << "said once";
+}
+
+TEST(DeviceClock, IsNotDoubtedForWhatIsLate) {  // TIME-4
+  Wearer wearer;
+  const auto again = [](std::int64_t second) { return second % 60 == 0 ? 45'000 : 5; };
+  const auto always = [](std::int64_t) { return 12'000; };
+  const auto now_and_then = [](std::int64_t second) { return second % 10 == 7 ? 5 : 8'000; };
+  wearer.late = again;
+  wearer.late_sets = always;
+  EXPECT_THAT(wearer.doubts(), IsEmpty()) << "every second heartbeat was sent again; sets wait";
+  wearer.late = always;
+  wearer.late_sets = now_and_then;
+  EXPECT_THAT(wearer.doubts(), IsEmpty()) << "all heartbeats were sent again, but not all sets are late";
+  wearer.late = [](std::int64_t) { return 2'000; };
+  wearer.late_sets = wearer.late;
+  EXPECT_THAT(wearer.doubts(), IsEmpty()) << "within its uncertainty and 2 s";
+}
+
 // -- on the wire ------------------------------------------------------------------------------------------------------
 
 TEST(ClockOnTheWire, ARegistrationNamesTheTry) {  // TIME-4
@@ -199,6 +269,75 @@ TEST(ClockOnTheWire, AnUpdateMayBeOfTheLifetimeAlone) {
   EXPECT_THAT(talk.sink.exchanges, IsEmpty());
   talk.advance(seconds{80});
   EXPECT_TRUE(talk.closed()) << "3,600 s before";
+}
+
+/// How often the device was asked for a new exchange.
+std::size_t questions(const Conversation<>& talk) {
+  return static_cast<std::size_t>(std::ranges::count_if(talk.device_events, [](const coap::Event& event) {
+    const auto* request = std::get_if<coap::event::RequestReceived>(&event);
+    return request != nullptr && request->path == "/time" && request->method == coap::code::post;
+  }));
+}
+
+TEST(ClockOnTheWire, TheObservationOfAlarmsAsksForTheClock) {  // TIME-4
+  Conversation talk;
+  talk.introduce();
+  EXPECT_EQ(talk.asked("/alarms").at(0).message.options.strings(coap::OptionNumber::uri_query),
+            std::vector<std::string>{"tk"});
+  EXPECT_THAT(talk.asked("/vitals").at(0).message.options.strings(coap::OptionNumber::uri_query), IsEmpty());
+}
+
+TEST(ClockOnTheWire, ADeviceWhoseClockStoodIsAskedForAnExchange) {  // TIME-4
+  for (const std::int64_t stood : {60'000, 5'000, 3'000}) {
+    Conversation talk;
+    talk.ask_time(1000);
+    ASSERT_EQ(talk.ask(registration("1000", "20")).code, coap::code::created);
+    talk.session.own(talk.ingest, talk.now);
+    talk.settle();
+    std::int64_t lag = 0;
+    const auto tick = [&] { return 1000 + (talk.now - coap::Instant{seconds{100}}) / milliseconds{1} - lag; };
+    const auto heartbeat = [&] {
+      talk.advance(seconds{30});
+      talk.notify("/alarms", R"([{"n":"owed","v":0},{"n":"tk","v":)" + std::to_string(tick()) + "}]",
+                  coap::Reliability::con);
+    };
+    heartbeat();
+    lag = stood;
+    heartbeat();
+    EXPECT_EQ(talk.stats.clocks_doubted, 0u) << "one may be late";
+    EXPECT_EQ(questions(talk), 0u);
+    heartbeat();
+    EXPECT_EQ(talk.stats.clocks_doubted, 1u) << stood;
+    ASSERT_THAT(talk.sink.exchanges, SizeIs(1));
+    EXPECT_EQ(talk.sink.exchanges[0].second,
+              (ClockExchange{1010, coap::Instant{seconds{100}}, milliseconds{stood + 20}}));
+    EXPECT_EQ(questions(talk), 1u);
+    heartbeat();
+    EXPECT_EQ(questions(talk), 2u) << "the first may be lost";
+    EXPECT_EQ(talk.stats.clocks_doubted, 1u) << "said once";
+    const auto now = std::to_string(tick());
+    talk.ask_time(static_cast<std::uint64_t>(tick()));
+    EXPECT_EQ(talk.ask(update("/rd/7", {"tk=" + now, "rt=10"})).code, coap::code::changed);
+    for (int i = 0; i < 4; ++i) heartbeat();
+    EXPECT_EQ(questions(talk), 2u);
+    EXPECT_EQ(talk.stats.clocks_doubted, 1u);
+  }
+}
+
+TEST(ClockOnTheWire, ADeviceThatDoesNotSayItsClockIsNotAsked) {  // TIME-4
+  Conversation talk;
+  talk.ask_time(1000);
+  ASSERT_EQ(talk.ask(registration("1000", "20")).code, coap::code::created);
+  talk.session.own(talk.ingest, talk.now);
+  talk.settle();
+  talk.notify("/vitals", R"([{"n":"q","v":1},{"n":"tk","v":90000},{"n":"hr","v":72}])", coap::Reliability::non);
+  EXPECT_EQ(talk.stats.clocks_doubted, 1u);
+  for (int i = 0; i < 4; ++i) {
+    talk.advance(seconds{30});
+    talk.notify("/alarms", R"([{"n":"owed","v":0}])", coap::Reliability::con);
+  }
+  EXPECT_EQ(questions(talk), 0u) << "an older SDK";
+  EXPECT_EQ(talk.stats.clocks_doubted, 1u);
 }
 
 TEST(ClockOnTheWire, ATickOfARecordThatCannotBeMakesTheClockDoubtful) {  // TIME-4

@@ -256,6 +256,29 @@ TEST(Intake, ABootThatIsNoneIsQuarantined) {
 
 TEST(Intake, TheHeartbeatHoldsNothing) { EXPECT_THAT(alarms(R"([{"n":"owed","v":0}])"), IsEmpty()); }
 
+TEST(Intake, TheClockMayStandBehindWhatIsOwed) {  // TIME-4
+  const auto read = [](std::string_view json) {
+    std::optional<std::uint64_t> clock;
+    const auto facts = take(Resource::alarms, device, coap::content_format::senml_json,
+                            {reinterpret_cast<const std::uint8_t*>(json.data()), json.size()}, &clock);
+    return std::pair{facts.size(), clock};
+  };
+  using Read = std::pair<std::size_t, std::optional<std::uint64_t>>;
+  const std::string alarm = R"({"n":"q","v":2},{"n":"tk","v":6},{"n":"ev","vs":"raised"},{"n":"kind","vs":"tech"},)"
+                            R"({"n":"prio","v":1},{"n":"code","vs":"fall"}])";
+  EXPECT_EQ(read(R"([{"n":"owed","v":0},{"n":"tk","v":12000}])"), (Read{0, 12'000}));
+  EXPECT_EQ(read(R"([{"n":"owed","v":1},{"n":"tk","v":12000},)" + alarm), (Read{1, 12'000}));
+  EXPECT_EQ(read(R"([{"n":"owed","v":0}])"), (Read{0, std::nullopt}));
+  EXPECT_EQ(read(R"([{"n":"owed","v":1},)" + alarm), (Read{1, std::nullopt})) << "that is the record's";
+  EXPECT_THAT(alarms(R"([{"n":"owed","v":1},{"n":"tk","v":12000},)" + alarm), SizeIs(1));
+  for (const auto* bad : {R"([{"n":"owed","v":0},{"n":"tk","v":-1}])", R"([{"n":"owed","v":0},{"n":"tk","vs":"now"}])",
+                          R"([{"n":"owed","v":0},{"n":"urn:dev:os:32473-00/tk","v":5}])"}) {
+    EXPECT_EQ(read(bad), (Read{1, std::nullopt})) << bad;
+    ASSERT_THAT(alarms(bad), SizeIs(1));
+    EXPECT_TRUE(std::holds_alternative<Quarantined>(alarms(bad)[0].body)) << bad;
+  }
+}
+
 TEST(Intake, AlarmsUnderTheTokenOfVitalsAreQuarantined) {
   constexpr std::string_view payload =
       R"([{"n":"owed","v":1},{"n":"q","v":1},{"n":"tk","v":5},{"n":"ev","vs":"raised"},{"n":"kind","vs":"tech"},)"

@@ -96,7 +96,8 @@ Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices
       add(FaultKind::burst, fault.at, fault.at + 5s, fault.device);
       add(FaultKind::cut_power, fault.at, fault.at + 20s, fault.device);
     }
-    // A wrong clock shows where the wearer changes; a suspended one is found out by a new session.
+    // A wrong clock shows where the wearer changes; a suspended one is found out by two heartbeats, or a new
+    // session.
     if (fault.kind == FaultKind::suspend || fault.kind == FaultKind::step_clock)
       add(FaultKind::hand_over, fault.at, fault.at + fault.lasts + 120s, fault.device);
     if (fault.kind == FaultKind::suspend) add(FaultKind::cut, fault.at, fault.at + fault.lasts + 120s, fault.device);

@@ -67,6 +67,16 @@ TEST(Simulation, ASuspendedDeviceShowsNothingUnderAnotherPatient) {  // TIME-2
   expect_right_patients("36000 suspend 2 20000 1,60000 hand_over_late 2 0 15,200000 kill_ingest 0 5000 1");
 }
 
+TEST(Simulation, ASuspendedDeviceIsFoundOutByTwoHeartbeats) {  // TIME-4
+  for (const auto& [asleep, awake] : {std::pair{60'000, 96}, {20'000, 56}, {5'000, 41}}) {
+    const auto schedule = read_schedule("36000 suspend 0 " + std::to_string(asleep) + " 1");
+    const auto length = std::chrono::seconds{awake + 75};  // two heartbeats, and an exchange
+    const auto outcome = play({.seed = 2, .devices = 1, .length = length, .schedule = schedule});
+    EXPECT_EQ(outcome.violations, none) << asleep;
+    EXPECT_EQ(outcome.exchanges, 3u) << asleep << ": of its registration, the doubt, and the one that settles it";
+  }
+}
+
 TEST(Simulation, AClockThatJumpsAheadShowsNothingUnderAnotherPatient) {  // TIME-2
   expect_right_patients("36000 step_clock 0 0 100,131000 hand_over 0 0 1");
   expect_right_patients("36000 step_clock 0 0 300,37000 hand_over 0 0 1");

@@ -14,6 +14,7 @@ constexpr std::array consequences{
     "a clock drifted by more than 50 ppm",
     "a clock jumped ahead",
     "a clock stood while its device slept",
+    "a clock was doubted",
     "a commit was done and not answered",
     "a commit was neither done nor answered",
     "a datagram had no session",
@@ -315,6 +316,8 @@ void World::note_consequences() {
   sometimes_.happened("a session was idle for too long",
                       shards.closed_sessions[static_cast<std::size_t>(coap::CloseReason::idle)]);
   sometimes_.happened("a notification was stale", shards.session.stale_notifications);
+  sometimes_.happened("a clock was doubted", shards.session.clocks_doubted);
+  sometimes_.happened("a device made an exchange of clocks", shards.session.clock_exchanges);
   sometimes_.happened("an alarm was declined", shards.session.alarms_declined);
   sometimes_.happened("a lane had no room for an alarm", counts.alarms.alarms_refused);
   sometimes_.happened("a record was sent to storage again", counts.readings.resent + counts.alarms.resent);

@@ -50,13 +50,16 @@ void collect_readings(const LocalPack& pack, Collector& into) {
   for (SenmlSpan part : cut(pack.records, "q")) into.read(pack, part);
 }
 
-/// How many are owed, then alarm records.
-void collect_alarms(const LocalPack& pack, Collector& into) {
+/// How many are owed, the device's clock where it says that, then alarm records.
+void collect_alarms(const LocalPack& pack, Collector& into, std::optional<std::uint64_t>* clock_ms) {
   const SenmlSpan records = pack.records;
   if (!records.empty() && pack.is_foreign(records.first(1))) return into.quarantine(Reason::foreign_name);
   if (speaks_of_sets(records) && !speaks_of_alarms(records)) return into.quarantine(Reason::wrong_resource);
   if (records.empty() || !is_owed(records.front())) return into.quarantine(Reason::bad_alarm);
-  for (SenmlSpan part : cut(records.subspan(1), "q")) into.read(pack, part);
+  const auto behind = records.subspan(1);
+  const bool says_clock = !behind.empty() && !pack.is_foreign(behind.first(1)) && read_clock(behind.front());
+  if (says_clock && clock_ms != nullptr) *clock_ms = read_clock(behind.front());
+  for (SenmlSpan part : cut(behind.subspan(says_clock ? 1 : 0), "q")) into.read(pack, part);
 }
 
 }  // namespace
@@ -74,13 +77,13 @@ coap::Result<Fact, Fault> read_part(const ResourceRow& row, SenmlSpan part) {
 }
 
 std::vector<Fact> take(Resource resource, std::string_view device, std::optional<std::uint16_t> content_format,
-                       coap::ByteView payload) {
+                       coap::ByteView payload, std::optional<std::uint64_t>* clock_ms) {
   Collector collector(row_of(resource), payload);
   const auto pack = read_pack(device, content_format, payload);
   if (!pack)
     collector.quarantine(pack.error().reason);
   else if (row_of(resource).content == Content::alarms)
-    collect_alarms(*pack, collector);
+    collect_alarms(*pack, collector, clock_ms);
   else
     collect_readings(*pack, collector);
   return std::move(collector).finish();

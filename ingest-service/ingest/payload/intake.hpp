@@ -17,8 +17,9 @@ coap::Result<Fact, Fault> read_part(const ResourceRow& row, SenmlSpan part);
 
 /// What the payload says, in its order. Quarantined facts come last, one for each reason, with the payload as it came.
 /// `device`: the URN of the session's certificate. Nothing is refused for its tick. Never throws for what the payload
-/// holds.
+/// holds. `clock_ms`, where it is given: becomes the device's clock as it sent this, where it says so, as in a
+/// heartbeat.
 std::vector<Fact> take(Resource resource, std::string_view device, std::optional<std::uint16_t> content_format,
-                       coap::ByteView payload);
+                       coap::ByteView payload, std::optional<std::uint64_t>* clock_ms = nullptr);
 
 }  // namespace wardlink::ingest

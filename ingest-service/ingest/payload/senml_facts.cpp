@@ -260,4 +260,8 @@ coap::Result<Fact, Fault> read_run(SenmlSpan records, Stream stream) {
 
 bool is_owed(const coap::senml::Record& record) { return record.name == "owed" && whole(record, 0).has_value(); }
 
+std::optional<std::uint64_t> read_clock(const coap::senml::Record& record) {
+  return record.name == "tk" ? whole(record, 0) : std::nullopt;
+}
+
 }  // namespace wardlink::ingest

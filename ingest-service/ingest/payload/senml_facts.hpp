@@ -44,5 +44,8 @@ coap::Result<Fact, Fault> read_run(SenmlSpan records, Stream stream);
 
 /// The record that opens a payload of /alarms: how many alarm records are owed.
 bool is_owed(const coap::senml::Record& record);
+/// `tk` where it stands right behind that one: the device's clock as it sent this, ms. Empty: something else stands
+/// there.
+std::optional<std::uint64_t> read_clock(const coap::senml::Record& record);
 
 }  // namespace wardlink::ingest

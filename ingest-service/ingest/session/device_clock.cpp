@@ -1,6 +1,7 @@
 #include "ingest/session/device_clock.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace wardlink::ingest {
 namespace {
@@ -31,19 +32,38 @@ coap::Result<ClockExchange, Refusal> DeviceClock::exchange(const std::optional<N
     made.uncertainty = uncertainty(accepted->round_trip);
   }
   in_force_ = made;
+  least_behind_ = {};
+  doubtful_ = false;
   return made;
+}
+
+std::chrono::milliseconds DeviceClock::behind(std::uint64_t tick_ms, coap::Instant now) const {
+  const auto passed = std::chrono::floor<std::chrono::milliseconds>(now - in_force_->at);
+  const std::chrono::milliseconds expected{static_cast<std::int64_t>(in_force_->tick_ms) + passed.count()};
+  return expected - std::chrono::milliseconds{tick_ms};
+}
+
+/// What the exchange said stays: one wild tick is not to date the whole start.
+ClockExchange DeviceClock::doubted(std::chrono::milliseconds off) {
+  doubtful_ = true;
+  in_force_->uncertainty += off;
+  return *in_force_;
 }
 
 std::optional<ClockExchange> DeviceClock::doubt(std::uint64_t tick_ms, coap::Instant now) {
   if (!in_force_) return std::nullopt;
-  const auto passed = std::chrono::floor<std::chrono::milliseconds>(now - in_force_->at);
-  const std::chrono::milliseconds expected{static_cast<std::int64_t>(in_force_->tick_ms) + passed.count()};
-  const auto before = in_force_->uncertainty;
-  const auto ahead = std::chrono::milliseconds{tick_ms} - expected;
-  if (ahead <= before + tolerance) return std::nullopt;
-  // What the exchange said stays: one wild tick is not to date the whole start.
-  in_force_->uncertainty = ahead + before;
-  return in_force_;
+  const auto late = behind(tick_ms, now);
+  least_behind_ = std::min(least_behind_, late);
+  if (-late <= in_force_->uncertainty + tolerance) return std::nullopt;
+  return doubted(-late);
+}
+
+std::optional<ClockExchange> DeviceClock::doubt_heartbeat(std::uint64_t tick_ms, coap::Instant now) {
+  if (!in_force_) return std::nullopt;
+  const auto late = behind(tick_ms, now);
+  const auto least = std::min(std::exchange(least_behind_, late), late);
+  if (least <= in_force_->uncertainty + tolerance) return std::nullopt;
+  return doubted(least);
 }
 
 }  // namespace wardlink::ingest

@@ -17,7 +17,7 @@ namespace wardlink::ingest {
 /// Not thread-safe: the shard's thread owns it.
 class DeviceClock {
  public:
-  /// A tick that is ahead of what the exchange allows by more than this contradicts it.
+  /// A tick that is ahead of what the exchange allows, or behind it, by more than this contradicts it.
   static constexpr std::chrono::milliseconds tolerance{2000};
 
   /// A try was received: the device's clock said `tick_ms` when it was sent. The last 8 are remembered.
@@ -32,13 +32,26 @@ class DeviceClock {
   /// clock is doubtful: an exchange that covers both, at least twice as uncertain.
   std::optional<ClockExchange> doubt(std::uint64_t tick_ms, coap::Instant now);
 
+  /// A heartbeat came that was sent at that tick; doubt() was told of it too. One may be late. Where two in a row are
+  /// behind the exchange, and so is every tick between them, the clock has stood: an exchange as of doubt().
+  std::optional<ClockExchange> doubt_heartbeat(std::uint64_t tick_ms, coap::Instant now);
+
+  /// Since the last exchange it was doubted.
+  bool is_doubtful() const { return doubtful_; }
+
  private:
   struct Try {
     std::uint64_t tick_ms;
     coap::Instant at;
   };
+  /// How far the tick is behind the exchange, which is in force.
+  std::chrono::milliseconds behind(std::uint64_t tick_ms, coap::Instant now) const;
+  ClockExchange doubted(std::chrono::milliseconds off);
+
   std::deque<Try> tries_;  // the newest last
   std::optional<ClockExchange> in_force_;
+  std::chrono::milliseconds least_behind_{};  // of all ticks from the last heartbeat on; of none: as at the exchange
+  bool doubtful_ = false;
 };
 
 }  // namespace wardlink::ingest

@@ -234,8 +234,10 @@ void DeviceSession::on(const coap::event::NotificationReceived& notification, co
 
 void DeviceSession::take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                                       coap::Connection* connection, coap::Instant now) {
-  auto facts = take(resource, device_, notification.content_format, notification.payload);
-  check_clock(facts, now);
+  std::optional<std::uint64_t> clock_ms;
+  auto facts = take(resource, device_, notification.content_format, notification.payload, &clock_ms);
+  check_clock(facts, clock_ms, now);
+  if (clock_ms && clock_.is_doubtful() && connection != nullptr) ask_clock(*connection, now);
   const bool whole = admit_quarantined(facts, now);
   if (!holds_acks(resource)) {
     for (Fact& fact : facts) append(Ticket::none, std::move(fact), now);
@@ -255,15 +257,26 @@ void DeviceSession::take_notification(Resource resource, const coap::event::Noti
   }
 }
 
-/// A datagram may be late, so that an old tick proves nothing; one that the clock cannot have reached yet does.
-void DeviceSession::check_clock(const std::vector<Fact>& facts, coap::Instant now) {
-  std::uint64_t newest = 0;
+/// A datagram may be late, so that one old tick proves nothing; one that the clock cannot have reached yet does.
+void DeviceSession::check_clock(const std::vector<Fact>& facts, std::optional<std::uint64_t> said_ms,
+                                coap::Instant now) {
+  std::uint64_t newest = said_ms.value_or(0);
   for (const Fact& fact : facts)
     if (fact.boot == 0 && !std::holds_alternative<Quarantined>(fact.body)) newest = std::max(newest, fact.tick_ms);
-  const auto doubtful = clock_.doubt(newest, now);
+  auto doubtful = clock_.doubt(newest, now);
+  if (said_ms && !doubtful) doubtful = clock_.doubt_heartbeat(*said_ms, now);
   if (!doubtful) return;
   ++shared_.stats.clocks_doubted;
   shared_.sink.exchanged(name_, *doubtful);
+}
+
+/// That it makes a new exchange. A device that says its clock knows the question; what is lost comes with the next
+/// heartbeat.
+void DeviceSession::ask_clock(coap::Connection& connection, coap::Instant now) {
+  coap::Request request;
+  request.method = coap::code::post;
+  request.path = "/time";
+  connection.request(std::move(request), now, coap::Reliability::non);
 }
 
 /// Takes out the quarantined ones that are beyond the session's allowance; false: there were some.
@@ -355,6 +368,7 @@ void DeviceSession::observe(Resource resource, coap::Connection& connection, coa
   if (watch.observation) return connection.refresh(*watch.observation, now);  // RFC 7641 §3.3.1
   coap::Request request;
   request.path = path(resource);
+  if (holds_acks(resource)) request.queries = {"tk"};
   watch.observation = connection.observe(std::move(request), row_of(resource).acknowledgement, now);
 }
 

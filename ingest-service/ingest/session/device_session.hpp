@@ -117,7 +117,8 @@ class DeviceSession {
   coap::Response refuse_exchange(Refusal refusal, const char* reason, coap::Instant now);
   void accept(const Registration& registration, const ClockExchange& exchange, coap::Instant now);
   void exchanged(const ClockExchange& exchange, coap::Instant now);
-  void check_clock(const std::vector<Fact>& facts, coap::Instant now);
+  void check_clock(const std::vector<Fact>& facts, std::optional<std::uint64_t> said_ms, coap::Instant now);
+  void ask_clock(coap::Connection& connection, coap::Instant now);
 
   void take_notification(Resource resource, const coap::event::NotificationReceived& notification,
                          coap::Connection* connection, coap::Instant now);

@@ -41,7 +41,7 @@ struct SessionStats {
   std::array<std::array<std::uint64_t, count_of<PostEnd>()>, resource_count> posts{};  // by resource
   std::uint64_t registrations = 0, registrations_refused = 0;
   std::uint64_t clock_exchanges = 0, clock_exchanges_refused = 0;
-  std::uint64_t clocks_doubted = 0;  // a record's tick contradicted the exchange
+  std::uint64_t clocks_doubted = 0;  // ticks contradicted the exchange
   std::uint64_t observations = 0, observations_ended = 0;
   std::uint64_t held_acks = 0;        // now
   daemon::Latency alarm_ack;          // from an alarm notification's arrival to its ACK
