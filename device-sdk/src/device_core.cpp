@@ -22,6 +22,7 @@ constexpr coap::Duration kSetupLimit = 60s;         // from the first flight to 
 constexpr coap::Duration kTimeSilence = 14s;        // after the handshake, and no try of GET /time was answered
 constexpr coap::Duration kUnobservedLimit = 10min;  // registered, but ingest asks for nothing
 constexpr coap::Duration kSettled = 10s;            // a session that served so long was no failure
+constexpr std::int64_t kDay = 86'400;               // between two dates in the journal
 constexpr coap::Duration kConditionsAtMost = 1s;    // how far ahead the device's own clock is trusted to run like ours
 
 template <class... F>
@@ -51,6 +52,8 @@ std::vector<coap::Address> families_in_turn(const std::vector<coap::Address>& ad
 DeviceCore::DeviceCore(Config config, Seams seams, Recorder& recorder)
     : config_(std::move(config)), seams_(std::move(seams)), recorder_(recorder), log_(seams_.calendar, recorder) {
   config_.connection.detect_silence = true;
+  noted_date_ = recorder_.latest_good_date();
+  config_.earliest = std::max(config_.earliest, noted_date_);
 }
 
 DeviceCore::~DeviceCore() = default;
@@ -383,6 +386,7 @@ std::optional<CloseReason> DeviceCore::judge_dates(coap::ByteView time_answer) {
   if (today < peer.not_before) return CloseReason::certificate_not_yet_valid;
   if (today > peer.not_after) return CloseReason::certificate_expired;
   config_.earliest = today;
+  if (today - noted_date_ >= kDay && recorder_.note_good_date(today)) noted_date_ = today;
   return std::nullopt;
 }
 

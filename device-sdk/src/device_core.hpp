@@ -28,7 +28,7 @@ class DeviceCore final : public coap::Endpoint {
     std::chrono::seconds heartbeat{30};
     coap::Connection::Config connection;  // detect_silence is set by the core
     /// The channel has not compared the gateway's certificates with a calendar: GET /time's answer is it, but never
-    /// earlier than `earliest`, seconds since 1970.
+    /// earlier than `earliest`, seconds since 1970, and the latest that the journal knows.
     bool judges_dates = false;
     std::int64_t earliest = 0;
   };
@@ -113,6 +113,7 @@ class DeviceCore final : public coap::Endpoint {
   coap::Duration patience() const;
 
   Config config_;
+  std::int64_t noted_date_ = 0;  // the last that the journal was told
   Seams seams_;
   Recorder& recorder_;
   AlarmLog log_;

@@ -95,6 +95,26 @@ class FileJournal final : public Journal {
     return written;
   }
 
+  bool good_date(std::int64_t at) override {
+    const locks::Lock writer(writer_);
+    int number = -1;
+    {
+      const locks::Lock lock(mutex_);
+      if (must_rotate() && !rotate() && suspect_) return false;
+      if (!append(at)) return false;
+      number = file_.number();
+    }
+    if (synchronise(number)) return true;
+    const locks::Lock lock(mutex_);
+    suspect_ = true;
+    return false;
+  }
+
+  std::int64_t latest_good_date() override {
+    const locks::Lock lock(mutex_);
+    return ledger_.latest_good_date();
+  }
+
   std::vector<OwedAlarm> owed() override {
     const locks::Lock lock(mutex_);
     return ledger_.owed();
@@ -167,6 +187,18 @@ class FileJournal final : public Journal {
     }
     waiting_acks_.erase(0, std::min(written, waiting_acks_.size()));
     return taken;
+  }
+
+  /// The same with a date; false: it is not in the file.
+  bool append(std::int64_t good_date) REQUIRES(mutex_) {
+    const auto line = journal_line::good_date(good_date);
+    const auto text = waiting_acks_ + ledger_.heading() + line;
+    const auto written = file_.append(text);
+    waiting_acks_.erase(0, std::min(written, waiting_acks_.size()));
+    if (written >= text.size() - line.size()) ledger_.begun();
+    if (written < text.size()) return false;
+    ledger_.good_date(good_date);
+    return true;
   }
 
   /// Whatever fails before the rename leaves the file that is there as it is; until the folder is synchronised after

@@ -1,5 +1,7 @@
 #include "journal_ledger.hpp"
 
+#include <algorithm>
+
 #include "journal_line.hpp"
 
 namespace wardlink {
@@ -34,6 +36,7 @@ void JournalLedger::take(std::string_view text) {
                    if (!owes(alarm.boot, sequence)) add(Kind::alarm, ended(text), alarm.boot, sequence);
                  },
                  [&](const journal_line::Ack& ack) { settle(ack.boot, ack.sequence); },
+                 [&](const journal_line::GoodDate& date) { good_date(date.at); },
                  [&](const journal_line::Unknown& unknown) {
                    add(Kind::unknown, ended(text), unknown.boot, unknown.sequence);
                  },
@@ -57,14 +60,22 @@ void JournalLedger::add(Kind kind, std::string line, std::optional<std::uint64_t
 
 // -- writing ---------------------------------------------------------------------------------------------------------
 
+std::string JournalLedger::heading() const {
+  return header_.empty() && boots_.empty() ? journal_line::header(device_) : std::string();
+}
+
+void JournalLedger::begun() {
+  if (header_.empty() && boots_.empty()) header_ = journal_line::header(device_);
+}
+
 std::string JournalLedger::opening(std::uint64_t boot) const {
-  std::string lines = header_.empty() && boots_.empty() ? journal_line::header(device_) : std::string();
+  auto lines = heading();
   if (!boots_.contains(boot)) lines += journal_line::boot(device_, boot);
   return lines;
 }
 
 void JournalLedger::opened(std::uint64_t boot) {
-  if (header_.empty() && boots_.empty()) header_ = journal_line::header(device_);
+  begun();
   boots_.try_emplace(boot, Boot{journal_line::boot(device_, boot), false});
 }
 
@@ -82,6 +93,8 @@ bool JournalLedger::settle(std::uint64_t boot, std::uint64_t sequence) {
   place_.erase(at);
   return true;
 }
+
+void JournalLedger::good_date(std::int64_t at) { good_date_ = std::max(good_date_, at); }
 
 // -- what is owed ----------------------------------------------------------------------------------------------------
 
@@ -104,6 +117,7 @@ std::uint64_t JournalLedger::kept() const {
 
 std::string JournalLedger::content() const {
   auto text = header_.empty() ? journal_line::header(device_) : header_;
+  if (good_date_ != 0) text += journal_line::good_date(good_date_);
   std::set<std::uint64_t> announced;
   for (const auto& [place, entry] : entries_) {
     const auto boot = entry.boot ? boots_.find(*entry.boot) : boots_.end();

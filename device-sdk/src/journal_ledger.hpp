@@ -25,6 +25,9 @@ class JournalLedger {
   bool headed() const { return !header_.empty(); }
 
   // -- what is written
+  /// The line that the file needs before any other: none once begun().
+  std::string heading() const;
+  void begun();
   /// The lines that the file needs before the first line of this boot: none once opened(boot).
   std::string opening(std::uint64_t boot) const;
   void opened(std::uint64_t boot);
@@ -33,6 +36,8 @@ class JournalLedger {
   bool owes(std::uint64_t boot, std::uint64_t sequence) const { return place_.contains({boot, sequence}); }
   /// False: it was not owed.
   bool settle(std::uint64_t boot, std::uint64_t sequence);
+  /// Seconds since 1970; an earlier one than is known says nothing.
+  void good_date(std::int64_t at);
 
   // -- what is owed
   /// By this device, and understood, in the order of the lines.
@@ -40,9 +45,11 @@ class JournalLedger {
   /// Lines that are kept without being understood.
   std::uint64_t kept() const;
   std::uint64_t damaged() const { return damaged_; }
+  /// Seconds since 1970; 0: none.
+  std::int64_t latest_good_date() const { return good_date_; }
   /// About the length of content(), in bytes.
   std::size_t size() const { return size_; }
-  /// A file that holds what is owed and kept, and nothing else.
+  /// A file that holds what is owed and kept and the latest good date, and nothing else.
   std::string content() const;
   /// content() is the file now.
   void rewritten();
@@ -66,6 +73,7 @@ class JournalLedger {
   std::map<std::uint64_t, Entry> entries_;  // by place, in the order of the lines
   std::map<Key, std::uint64_t> place_;      // of alarm records
   std::uint64_t next_place_ = 0, damaged_ = 0;
+  std::int64_t good_date_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -47,6 +47,7 @@ Json number(double value) {
 std::string_view wire_name(signs::SignId id) { return signs::find(id)->wire; }
 
 constexpr std::size_t kMaxCode = 32;
+constexpr std::uint64_t kLatestDate = 253'402'300'799;  // the end of the year 9999
 
 std::optional<std::uint64_t> whole(const Json& line, const char* name) {
   const auto at = line.find(name);
@@ -111,6 +112,8 @@ Line read_content(const Json& line) {
   if (type == "journal") return Header{};
   if (type == "boot" && boot && !word(line, "device").empty()) return Boot{word(line, "device"), *boot};
   if (type == "ack" && boot && sequence) return Ack{*boot, *sequence};
+  if (const auto at = whole(line, "at_s"); type == "good_date" && at && *at <= kLatestDate)
+    return GoodDate{static_cast<std::int64_t>(*at)};
   if (type != "alarm") return Unknown{boot, std::nullopt};
   if (auto alarm = read_alarm(line)) return std::move(*alarm);
   return Unknown{boot, sequence};
@@ -152,6 +155,8 @@ std::string ack(std::uint64_t boot, std::uint64_t sequence, std::chrono::system_
   const auto since_1970 = std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch());
   return seal({{"type", "ack"}, {"boot", boot}, {"seq", sequence}, {"at_us", since_1970.count()}});
 }
+
+std::string good_date(std::int64_t at) { return seal({{"type", "good_date"}, {"at_s", at}}); }
 
 std::optional<Line> read(std::string_view text) {
   if (!sealed(text)) return std::nullopt;

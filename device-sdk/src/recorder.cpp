@@ -394,6 +394,13 @@ bool Recorder::unwritten() const {
   return not_offered() < unjournaled_.size();
 }
 
+bool Recorder::note_good_date(std::int64_t at) {
+  if (!config_.journal || config_.journal->good_date(at)) return true;
+  const locks::Lock lock(mutex_);
+  ++journal_failures_;
+  return false;
+}
+
 void Recorder::note_acknowledged(const std::vector<AlarmKey>& records, std::chrono::system_clock::time_point at) {
   std::uint64_t journal = 0, audit = 0;
   for (const auto& [boot, sequence] : records) {

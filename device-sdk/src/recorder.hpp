@@ -77,6 +77,9 @@ class Recorder {
   void write_again();
   /// The journal refused something that is still owed.
   bool unwritten() const;
+  /// A certificate was good then, seconds since 1970; for the journal. False: it did not take that, which is counted.
+  bool note_good_date(std::int64_t at);
+  std::int64_t latest_good_date() const { return config_.journal ? config_.journal->latest_good_date() : 0; }
   /// The ACKs of these arrived; for the journal and the audit book.
   void note_acknowledged(const std::vector<AlarmKey>& records, std::chrono::system_clock::time_point at);
   /// Raises by the clock what is due. Returns how long until it has to be asked again; empty: not until a report.

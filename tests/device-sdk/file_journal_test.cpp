@@ -534,6 +534,51 @@ TEST_F(FileJournal, StaysBounded) {  // DUR-2
   EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
 }
 
+// -- the latest good date ---------------------------------------------------------------------------------------------
+
+constexpr std::int64_t kGood = 1'790'000'000, kDay = 86'400;
+
+TEST_F(FileJournal, KnowsTheLatestGoodDate) {
+  {
+    const auto journal = open();
+    EXPECT_EQ(journal->latest_good_date(), 0);
+    EXPECT_TRUE(journal->good_date(kGood));
+    EXPECT_EQ(journal->latest_good_date(), kGood);
+    EXPECT_TRUE(journal->generated(9, numbered(1)));
+  }
+  EXPECT_THAT(lines().at(1), (Json{{"type", "good_date"}, {"at_s", kGood}}));
+  const auto journal = open();
+  EXPECT_EQ(journal->latest_good_date(), kGood);
+  EXPECT_EQ(journal->kept_lines() + journal->damaged_lines(), 0u);
+  EXPECT_THAT(names(journal->owed()), ElementsAre("9/1"));
+  EXPECT_TRUE(journal->good_date(kGood - kDay));
+  EXPECT_EQ(journal->latest_good_date(), kGood) << "an earlier one says nothing";
+}
+
+TEST_F(FileJournal, KeepsTheLatestGoodDateWhereItIsWrittenAnew) {  // DUR-2
+  {
+    const auto journal = open();
+    for (int day = 0; day <= 400; ++day) ASSERT_TRUE(journal->good_date(kGood + day * kDay));
+    ASSERT_TRUE(journal->generated(9, numbered(1)));
+    rotate(*journal, 6);
+  }
+  EXPECT_EQ(std::ranges::count_if(lines(), [](const Json& line) { return line["type"] == "good_date"; }), 1);
+  EXPECT_EQ(open()->latest_good_date(), kGood + 400 * kDay);
+  EXPECT_THAT(names(open()->owed()), ElementsAre("9/1"));
+}
+
+TEST_F(FileJournal, AGoodDateThatIsNoneIsKeptAndDoesNotCount) {
+  for (const auto* strange :
+       {R"({"type":"good_date"})", R"({"type":"good_date","at_s":-1})", R"({"type":"good_date","at_s":253402300800})",
+        R"({"type":"good_date","at_s":"1 May"})"}) {
+    std::filesystem::remove(path_);
+    { open()->good_date(kGood); }
+    write(bytes() + sealed(strange));
+    EXPECT_EQ(open()->latest_good_date(), kGood) << strange;
+    EXPECT_EQ(open()->kept_lines(), 1u) << strange;
+  }
+}
+
 TEST_F(FileJournal, OwesMoreThanItsBoundWhereMoreIsOwed) {  // DUR-2
   const auto journal = open();
   std::vector<SequencedAlarm> many;

@@ -141,8 +141,9 @@ constexpr std::int64_t kDay = 86'400, kYear = 365 * kDay, kToday = testing::kBui
 
 /// A device that goes by what the gateway says of the time; its own calendar says 1970.
 struct Judged : World {
-  Judged() : World(no_limits(), nullptr, 4096, {}, 64, true) {}
-  explicit Judged(std::int64_t from, std::int64_t to, std::optional<std::int64_t> told) : Judged() {
+  explicit Judged(std::int64_t from, std::int64_t to, std::optional<std::int64_t> told,
+                  std::shared_ptr<Journal> journal = nullptr)
+      : World(no_limits(), std::move(journal), 4096, {}, 64, true) {
     not_before = from;
     not_after = to;
     calendar = told;
@@ -184,6 +185,64 @@ TEST(Dates, AreJudgedByNoEarlierDayThanOneThatWasSeen) {
   world.not_after = kToday + 20 * kDay;
   world.pass(3min);
   EXPECT_TRUE(world.connected());
+}
+
+/// Knows dates only.
+struct Diary : Journal {
+  bool generated(std::uint64_t, const SequencedSet&) override { return true; }
+  bool generated(std::uint64_t, const SequencedAlarm&) override { return true; }
+  bool acknowledged(std::uint64_t, std::uint64_t, std::chrono::system_clock::time_point) override { return true; }
+  bool good_date(std::int64_t at) override { return dates.push_back(at), takes; }
+  std::int64_t latest_good_date() override { return dates.empty() ? 0 : dates.back(); }
+  std::vector<std::int64_t> dates;
+  bool takes = true;
+};
+
+TEST(Dates, AreJudgedByNoEarlierDayThanTheJournalKnows) {
+  const auto diary = std::make_shared<Diary>();
+  Judged first(kToday - kDay, kToday + 9 * kDay, kToday + 8 * kDay, diary);
+  ASSERT_TRUE(first.connected());
+  EXPECT_THAT(diary->dates, ElementsAre(kToday + 8 * kDay));
+  Judged restarted(kToday - kDay, kToday + kDay, kToday, diary);
+  EXPECT_FALSE(restarted.connected());
+  EXPECT_THAT(restarted.problem(), ::testing::HasSubstr("has expired"));
+  Judged renewed(kToday - kDay, kToday + 20 * kDay, kToday, diary);
+  EXPECT_TRUE(renewed.connected()) << "the gateway's calendar is behind";
+  EXPECT_THAT(diary->dates, SizeIs(1)) << "nothing new";
+}
+
+TEST(Dates, AreToldToTheJournalOnceADay) {
+  const auto diary = std::make_shared<Diary>();
+  Judged world(kToday - kDay, kToday + 90 * kDay, kToday, diary);
+  for (const auto passed : {kDay / 2, kDay - 1, kDay, kDay + 1, 3 * kDay}) {
+    world.calendar = kToday + passed;
+    world.gateway->close(coap::CloseReason::local, world.now);
+    world.pass(1min);
+    ASSERT_TRUE(world.connected());
+  }
+  EXPECT_THAT(diary->dates, ElementsAre(kToday, kToday + kDay, kToday + 3 * kDay));
+}
+
+TEST(Dates, OfACertificateThatIsNotGoodAreNotTold) {
+  const auto diary = std::make_shared<Diary>();
+  const Judged over(kToday - 2 * kDay, kToday - kDay, kToday, diary),
+      early(kToday + kDay, kToday + 2 * kDay, kToday, diary);
+  EXPECT_THAT(diary->dates, IsEmpty());
+}
+
+TEST(Dates, ThatTheJournalDoesNotTakeAreCounted) {
+  const auto diary = std::make_shared<Diary>();
+  diary->takes = false;
+  Judged world(kToday - kDay, kToday + kDay, kToday, diary);
+  EXPECT_TRUE(world.connected());
+  EXPECT_EQ(world.recorder.status().journal_failures, 1u);
+  diary->takes = true;
+  for (int i = 0; i < 2; ++i) {
+    world.gateway->close(coap::CloseReason::local, world.now);
+    world.pass(1min);
+  }
+  EXPECT_THAT(diary->dates, ElementsAre(kToday, kToday)) << "told again, once";
+  EXPECT_EQ(world.recorder.status().journal_failures, 1u);
 }
 
 TEST(Dates, ACalendarThatIsFarAheadIsNotKept) {

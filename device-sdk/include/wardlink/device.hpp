@@ -71,7 +71,8 @@ struct DeviceOptions {
   std::chrono::seconds heartbeat{30};
   // The integrator vouches for the host's calendar: the dates of the service's certificates are judged by it during the
   // handshake. Else by what the service says of the time right after it, before anything is told to it, but never by an
-  // earlier instant than the SDK's day of build and the last one of this device's life at which a certificate was good.
+  // earlier instant than the SDK's day of build and the last one at which a certificate was good, that the journal
+  // or this start knows.
   bool calendar_is_right = false;
   std::shared_ptr<Runtime> runtime;               // empty = one of its own
   std::function<void(std::string_view)> key_log;  // coap::DtlsOptions has it; heeded by debug builds only

@@ -43,6 +43,13 @@ class Journal {
     return durable;
   }
 
+  /// A certificate of the gateway was good at that instant, seconds since 1970-01-01 UTC: later than any told before. A
+  /// Device says so once a day at most, from one thread. False: it is not durable.
+  virtual bool good_date(std::int64_t) { return true; }
+  /// The latest that good_date() was told, also by earlier starts; 0: none. A Device asks once, at its construction,
+  /// and judges no certificate by an earlier date.
+  virtual std::int64_t latest_good_date() { return 0; }
+
   /// What is owed still, in the order in which it was generated. A Device asks once, at its construction, and delivers
   /// it. Never throws for what it cannot read.
   virtual std::vector<OwedAlarm> owed() { return {}; }
@@ -58,14 +65,16 @@ class Journal {
 ///   {"type":"boot","device":…,"boot":…}
 ///   {"type":"alarm","boot":…,"seq":…,"tk":…,"event":"raised"|"ended","code":…,…}
 ///   {"type":"ack","boot":…,"seq":…,"at_us":<µs since 1970-01-01 UTC>}
+///   {"type":"good_date","at_s":<s since 1970-01-01 UTC>}
 /// each with a last member ,"crc":"<8 lower-case hex digits>": the CRC-32C of the line's bytes before it, from the
 /// opening brace to the byte before that comma. The first line opens the file, and a boot line stands before the first
-/// line of its boot. An alarm's line is on the disk (fdatasync) when generated() returns true, an ACK's in the kernel;
-/// measurement sets are not written.
+/// line of its boot. An alarm's line is on the disk (fdatasync) when generated() returns true, a date's when
+/// good_date() does, an ACK's in the kernel; measurement sets are not written.
 ///
-/// Size: beyond 64 KiB, and twice what is owed, a new file takes its place that holds only what is owed: written beside
-/// it as <path>.new, synchronised, renamed, the folder synchronised. So at most 64 KiB or twice what is owed (about
-/// 250 B a record), and what one batch adds; where the disk has no room for the new file the old one goes on.
+/// Size: beyond 64 KiB, and twice what is owed, a new file takes its place that holds only what is owed and the latest
+/// date: written beside it as <path>.new, synchronised, renamed, the folder synchronised. So at most 64 KiB or twice
+/// what is owed (about 250 B a record), and what one batch adds; where the disk has no room for the new file the old
+/// one goes on.
 ///
 /// A file that is there already goes on. A last line that is torn (no newline, or not its checksum) is cut off: its
 /// record was never promised. Damaged lines before it are left, counted and passed over. A line whose checksum is right

@@ -116,7 +116,8 @@ typedef struct wardlink_options {
   uint32_t heartbeat_seconds; /* alarms are notified at least so often, 1 to 86,400; default 30 */
   uint16_t port;              /* UDP; default 5684 */
   /* You vouch for the host's calendar: the dates of the service's certificates are judged by it. false (default): by what
-   * the service says of the time, but by no day before the build of this library. */
+   * the service says of the time, but by no day before the build of this library, or before the last that the journal
+   * knows at which one was good. */
   bool calendar_is_right;
 } wardlink_options;
 
