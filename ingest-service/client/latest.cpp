@@ -6,6 +6,7 @@
 #include <tuple>
 #include <vector>
 
+#include "client/clock_text.hpp"
 #include "client/commands.hpp"
 #include "client/exit_code.hpp"
 #include "client/json.hpp"
@@ -63,7 +64,8 @@ std::vector<std::string> row_of(const v1::LatestVitals& vitals, const std::vecto
     const auto sign = std::find_if(signs.begin(), signs.end(), [&](const auto& s) { return s.sign() == column.sign; });
     const bool measured = sign != signs.end();
     row.push_back(measured ? number_text(sign->value()) + (sign->implausible() ? "?" : "") : "");
-    row.push_back(measured ? age_text(from_proto(sign->measured_at()), now) : "");
+    row.push_back(measured ? age_text(from_proto(sign->measured_at()), now) + clock_mark(*sign) + stale_mark(*sign)
+                           : "");
   }
   row.push_back(vitals.has_last_received_at() ? age_text(from_proto(vitals.last_received_at()), now) : "");
   row.push_back(alarms_text(vitals, now));
@@ -123,9 +125,12 @@ void add_latest(CLI::App& vitals, Command& chosen) {
   Verb verb(
       vitals, "latest",
       "The newest value of every sign with its age: patients first, then devices that nobody wears. A value with\n"
-      "'?' is outside what is plausible. HEARD: how long ago the device last got through. OPEN ALARMS: "
-      "those that\nhave not ended, acknowledged or not; `alarms list --in-sight` has those too that ended before "
-      "anybody saw.");
+      "'?' is outside what is plausible. Behind the age: +/-3s where it is known to more than a second only, clock "
+      "where\n"
+      "the device said that it was measured after it was received, stale where it is too old to be how somebody is "
+      "now.\n"
+      "HEARD: how long ago the device last got through. OPEN ALARMS: those that have not ended, acknowledged or not;\n"
+      "`alarms list --in-sight` has those too that ended before anybody saw.");
   auto parent = std::make_shared<std::string>();
   verb.add("WHO", *parent, "PATIENT or DEVICE; none = everybody");
   verb.runs(chosen, [parent](Session& session) { return show_latest(session, *parent); });

@@ -64,7 +64,8 @@ std::string line_of(const v1::LatestVitals& latest, const v1::WatchResponse& res
   std::string values;
   Instant newest{};
   for (const auto& sign : latest.signs()) {
-    add(values, value_text(sign.sign(), sign.value(), sign.unit(), sign.implausible()));
+    add(values,
+        value_text(sign.sign(), sign.value(), sign.unit(), sign.implausible()) + clock_mark(sign) + stale_mark(sign));
     newest = std::max(newest, from_proto(sign.measured_at()));
   }
   for (const auto& alarm : latest.alarms()) add(values, open_text(alarm));

@@ -6,6 +6,9 @@
 namespace signs {
 namespace {
 
+// Tolerances, in seconds. What is measured without a break is not current once so much of it is missing.
+constexpr std::uint32_t continuous = 75, spot = 0;
+
 // Rows in the order of their ids, which are permanent: a sign that goes out of use keeps its row, a new one gets the
 // next id. LOINC codes are those of the FHIR vital-signs profiles where these name one; MDC codes are context-free
 // codes of ISO/IEEE 11073-10101. The plausible range says what a sensor can have seen of a living patient, not what is
@@ -16,17 +19,18 @@ namespace {
 // "/" is the plain ratio, 0.97 where we say 97; "/100" (RFC 8798) is a hundredth of "/", so it means UCUM's "%". SenML
 // has no mm[Hg]: a pressure has to leave `u` out.
 constexpr std::array kCatalogue{
-    Sign{1, "hr", "heart-rate", "Heart rate", "/min", "beat/min", 20, 300, 1, "8867-4", 147842},
-    Sign{2, "spo2", "oxygen-saturation", "Oxygen saturation", "%", "/100", 50, 100, 1, "59408-5", 150456},
-    Sign{3, "rr", "respiratory-rate", "Respiratory rate", "/min", "1/min", 1, 80, 1, "9279-1", 151562},
-    Sign{4, "temp", "body-temperature", "Body temperature", "Cel", "Cel", 25, 45, 0.1, "8310-5", 150364},
-    Sign{5, "sbp", "systolic-pressure", "Systolic blood pressure", "mm[Hg]", "", 30, 300, 1, "8480-6", 150021},
-    Sign{6, "dbp", "diastolic-pressure", "Diastolic blood pressure", "mm[Hg]", "", 10, 200, 1, "8462-4", 150022},
-    Sign{7, "map", "mean-pressure", "Mean blood pressure", "mm[Hg]", "", 20, 250, 1, "8478-0", 150023},
-    Sign{8, "pr", "pulse-rate", "Pulse rate", "/min", "beat/min", 20, 300, 1, "8889-8", 149530},
-    Sign{9, "skin-temp", "skin-temperature", "Skin temperature", "Cel", "Cel", 10, 45, 0.1, "39106-0", 150388},
-    Sign{10, "etco2", "end-tidal-co2", "End-tidal CO2", "mm[Hg]", "", 1, 150, 1, "19891-1", 151708},
-    Sign{11, "pi", "perfusion-index", "Perfusion index", "%", "/100", 0.01, 30, 0.01, "61006-3", 150488},
+    Sign{1, "hr", "heart-rate", "Heart rate", "/min", "beat/min", 20, 300, 1, "8867-4", 147842, continuous},
+    Sign{2, "spo2", "oxygen-saturation", "Oxygen saturation", "%", "/100", 50, 100, 1, "59408-5", 150456, continuous},
+    Sign{3, "rr", "respiratory-rate", "Respiratory rate", "/min", "1/min", 1, 80, 1, "9279-1", 151562, continuous},
+    Sign{4, "temp", "body-temperature", "Body temperature", "Cel", "Cel", 25, 45, 0.1, "8310-5", 150364, spot},
+    Sign{5, "sbp", "systolic-pressure", "Systolic blood pressure", "mm[Hg]", "", 30, 300, 1, "8480-6", 150021, spot},
+    Sign{6, "dbp", "diastolic-pressure", "Diastolic blood pressure", "mm[Hg]", "", 10, 200, 1, "8462-4", 150022, spot},
+    Sign{7, "map", "mean-pressure", "Mean blood pressure", "mm[Hg]", "", 20, 250, 1, "8478-0", 150023, spot},
+    Sign{8, "pr", "pulse-rate", "Pulse rate", "/min", "beat/min", 20, 300, 1, "8889-8", 149530, continuous},
+    Sign{9, "skin-temp", "skin-temperature", "Skin temperature", "Cel", "Cel", 10, 45, 0.1, "39106-0", 150388,
+         continuous},
+    Sign{10, "etco2", "end-tidal-co2", "End-tidal CO2", "mm[Hg]", "", 1, 150, 1, "19891-1", 151708, continuous},
+    Sign{11, "pi", "perfusion-index", "Perfusion index", "%", "/100", 0.01, 30, 0.01, "61006-3", 150488, continuous},
 };
 
 constexpr bool ids_count_from_one() {
@@ -78,5 +82,11 @@ const Sign* find(std::string_view wire_or_long_name) {
 }
 
 bool plausible(const Sign& sign, double value) { return value >= sign.plausible_low && value <= sign.plausible_high; }
+
+bool stale(SignId id, std::chrono::microseconds age) {
+  const Sign* sign = find(id);
+  const auto tolerance = sign ? sign->tolerance_s : continuous;
+  return tolerance != 0 && age > std::chrono::seconds{tolerance};
+}
 
 }  // namespace signs

@@ -41,6 +41,27 @@ class Latest : public ClientTest {
   std::string parent_ = "?", seen_by_;
 };
 
+// TIME-2, TIME-5: what is not known well, or not current, does not look as if it were.
+TEST_F(Latest, SaysWhatIsStaleAndHowWellItsInstantIsKnown) {
+  vitals_.latest = [](const auto&, v1::GetLatestResponse& response) {
+    auto& worn = *response.add_vitals();
+    worn.set_device("devices/urn:dev:os:32473-a");
+    add_sign(worn, "hr", 72, "/min", 90);
+    worn.mutable_signs(0)->set_stale(true);
+    worn.mutable_signs(0)->mutable_uncertainty()->set_seconds(2);
+    worn.mutable_signs(0)->mutable_uncertainty()->set_nanos(1);
+    add_sign(worn, "spo2", 98, "%", 90);
+    worn.mutable_signs(1)->mutable_uncertainty()->set_seconds(1);
+    add_sign(worn, "rr", 12, "/min", 1);
+    worn.mutable_signs(2)->mutable_clock_jump()->set_seconds(3600);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(
+      ask({"vitals", "latest"}).out,
+      "PATIENT  DEVICE              hr [/min]             age  spo2 [%]  age  rr [/min]       age  HEARD  OPEN ALARMS\n"
+      "-        urn:dev:os:32473-a         72  1m +/-3s stale        98   1m         12  1s clock      -  -\n");
+}
+
 // LIFE-2
 TEST_F(Latest, SaysWhoHasSeenAnAlarm) {
   seen_by_ = "urn:wardlink:client:nurse";

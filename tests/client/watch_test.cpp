@@ -101,6 +101,25 @@ TEST_F(WatchCommand, ThePresentStateSaysWhoHasSeenAnAlarmAndWhatItIsCalled) {
   EXPECT_THAT(ask({"alarms", "watch"}).out, HasSubstr(told));
 }
 
+// TIME-5
+TEST_F(WatchCommand, ThePresentStateSaysWhatIsStale) {
+  vitals_.watch = [&](const auto&, auto& stream) {
+    v1::WatchResponse response;
+    auto& vitals = *response.mutable_latest();
+    vitals.set_device("devices/urn:dev:os:32473-a");
+    for (const bool stale : {true, false}) {
+      auto& sign = *vitals.add_signs();
+      sign.set_sign(stale ? "hr" : "spo2");
+      sign.set_value(72);
+      sign.set_stale(stale);
+      sign.mutable_uncertainty()->set_seconds(stale ? 3 : 0);
+    }
+    stream.Write(response);
+    return grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "over");
+  };
+  EXPECT_THAT(ask({"vitals", "watch"}).out, HasSubstr("  hr 72 +/-3s stale, spo2 72\n"));
+}
+
 TEST_F(WatchCommand, AsksForWaveformsWhereItIsToldTo) {
   std::vector<bool> asked;
   vitals_.watch = [&](const v1::WatchRequest& request, grpc::ServerWriter<v1::WatchResponse>& stream) {

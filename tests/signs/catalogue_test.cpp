@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 #include <limits>
 #include <set>
@@ -93,6 +94,18 @@ TEST(Plausible, FlagsArtefactsAndSparesTheSick) {
   EXPECT_TRUE(signs::plausible(*signs::find("spo2"), 57));
   EXPECT_TRUE(signs::plausible(*signs::find("temp"), 30.1));
   EXPECT_TRUE(signs::plausible(*signs::find("sbp"), 45));
+}
+
+// TIME-5: what is measured without a break is not current for long; what is measured now and then is until it is again.
+TEST(Stale, GoesByHowTheSignIsMeasured) {
+  using namespace std::chrono_literals;
+  for (const char* sign : {"hr", "spo2", "rr", "pr", "skin-temp", "etco2", "pi"}) {
+    EXPECT_FALSE(signs::stale(signs::find(sign)->id, 75s)) << sign;
+    EXPECT_TRUE(signs::stale(signs::find(sign)->id, 75s + 1us)) << sign;
+  }
+  for (const char* sign : {"temp", "sbp", "dbp", "map"}) EXPECT_FALSE(signs::stale(signs::find(sign)->id, 24h)) << sign;
+  EXPECT_FALSE(signs::stale(signs::find("hr")->id, -1s));
+  EXPECT_TRUE(signs::stale(999, 76s)) << "a newer version's";
 }
 
 TEST(Documentation, ShowsEveryRow) {

@@ -124,6 +124,28 @@ TEST_F(ApiTest, IngestAppendsAndCliniciansRead) {
   EXPECT_EQ(vitals.alarms(0).name(), std::string("devices/") + device + "/alarms/7-2-1");
 }
 
+// TIME-5: the server says what is not current, by its own calendar.
+TEST_F(ApiTest, TheLatestSaysWhatIsTooOldToBeCurrent) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(service.store.calendar()).time_since_epoch().count();
+  IngestTalk talk(service.channel("ingest-client"));
+  talk.attach(1, device, 7, now - 3600);
+  v1::Append batch;
+  batch.set_batch(1);
+  test::add_set(batch, 1, 1, 0, 70, signs::find("hr")->id);
+  test::add_set(batch, 1, 2, 0, 37, signs::find("temp")->id);
+  test::add_set(batch, 1, 3, 0, 120, signs::find("sbp")->id);
+  test::add_set(batch, 1, 4, 3'600'000, 97, signs::find("spo2")->id);
+  test::add_set(batch, 1, 5, 90'000'000, 12, signs::find("rr")->id);  // a day ahead
+  talk.append(batch);
+  v1::GetLatestResponse response;
+  ASSERT_TRUE(latest("viewer", response).ok());
+  std::string told;
+  for (const auto& sign : response.vitals(0).signs())
+    told += sign.sign() + (sign.stale() ? " stale" : "") + (sign.has_clock_jump() ? " clock" : "") +
+            (sign.has_uncertainty() ? ", " : " of an unknown clock, ");
+  EXPECT_EQ(told, "hr stale, spo2, rr clock, temp, sbp, ");
+}
+
 TEST_F(ApiTest, ARecordOfAnEarlierStartIsStoredUnderIt) {  // I1, I2
   IngestTalk talk(service.channel("ingest-client"));
   talk.attach(1, device, 7, start);

@@ -65,6 +65,15 @@ TEST_F(LatestOfBefore, IsCarriedOver) {
             "1 f 2,2 f 1,3 t 0");
 }
 
+// TIME-5: the tick of a set that is gone is not known, nor what its instant may be wrong by.
+TEST_F(LatestOfBefore, KeepsTheTicksThatAreStillThere) {
+  EXPECT_EQ(sql.ask("SELECT string_agg(concat_ws(' ', device_id, sign_id, tick_ms, clock_jump_micros), ','"
+                    " ORDER BY device_id, sign_id) FROM latest"),
+            "1 1 0,1 2 0,1 3 0,2 1");
+  const auto values = store->latest({}, {Subject::Kind::device, "urn:dev:os:32473-2"}).at(0).values;
+  EXPECT_EQ(values.at(0).uncertainty, std::nullopt);
+}
+
 TEST_F(LatestOfBefore, HoldsNothingBack) {
   say(device, 8, 6, 1, 71);
   say(device, 8, 7, 2, 98);

@@ -113,6 +113,7 @@ TEST_F(WatchTest, ThePresentStateFirstThenWhatIsCommitted) {
   const auto present = watch.present_state();
   ASSERT_EQ(present.size(), 2U);  // b has said nothing yet, but nobody wears it either
   EXPECT_EQ(present[0].latest().signs(0).value(), 61);
+  EXPECT_TRUE(present[0].latest().signs(0).stale()) << "it is an hour old";
   EXPECT_EQ(present[0].latest().open_alarms(), 1U);
   EXPECT_EQ(present[0].cursor(), "");
   EXPECT_NE(watch.cursor(), "");

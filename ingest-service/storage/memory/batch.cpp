@@ -127,9 +127,11 @@ void Batch::advance_latest() {
   for (const auto& [key, newest] : newest_values(current)) {
     const auto& record = *newest.record;
     const auto& set = std::get<MeasurementSet>(record.body);
-    const LatestSign value{set.values[newest.index], set.qualities[newest.index], measured_at(record),
-                           record.received_at,       record.session->boot,        record.sequence,
-                           record.session->ordinal};
+    const LatestSign value{set.values[newest.index], set.qualities[newest.index],
+                           measured_at(record),      record.received_at,
+                           record.session->boot,     record.sequence,
+                           record.session->ordinal,  record.tick_ms,
+                           clock_jump(record)};
     const auto [stored, is_first] = tables_.latest.try_emplace(key, value);
     const auto& old = stored->second;
     if (!is_first && supersedes(word_of(record), {old.ordinal, old.boot, old.sequence, old.received_at}))

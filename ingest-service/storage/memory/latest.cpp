@@ -43,7 +43,9 @@ void add_values(const Tables& tables, LatestRow& row) {
     const bool of_device_too = key.manual && !row.values.empty() && row.values.back().sign == key.sign;
     if (of_device_too && latest.received_at <= shown->received_at) continue;
     if (of_device_too) row.values.pop_back();
-    row.values.push_back({key.sign, latest.value, latest.quality, latest.measured_at});
+    const auto& line = tables.starts.at({row.device_id, latest.boot}).line;
+    row.values.push_back({key.sign, latest.value, latest.quality, latest.measured_at,
+                          line.uncertainty(latest.tick_ms, latest.measured_at), latest.clock_jump});
     shown = &latest;
   }
 }

@@ -81,7 +81,8 @@ struct LatestSign {
   double value = 0;
   std::uint16_t quality = 0;
   Instant measured_at, received_at;
-  std::uint64_t boot = 0, sequence = 0, ordinal = 0;
+  std::uint64_t boot = 0, sequence = 0, ordinal = 0, tick_ms = 0;
+  std::optional<std::chrono::microseconds> clock_jump{};
 };
 
 /// What is kept of the calendar for one host.

@@ -86,6 +86,7 @@ struct LatestValue {
   double value = 0;
   std::uint16_t quality = 0;
   Instant measured_at;
+  std::optional<std::chrono::microseconds> uncertainty{}, clock_jump{};  // as ReadingRow's
 };
 
 /// The key of an onset within its start.

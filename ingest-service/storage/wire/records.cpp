@@ -202,6 +202,9 @@ v1::LatestVitals to_proto(const LatestRow& row) {
     sign.set_implausible(implausible(value.quality));
     *sign.mutable_measured_at() = to_stamp(value.measured_at);
     *sign.mutable_age() = to_age(value.measured_at, row.read_at);
+    if (value.uncertainty) *sign.mutable_uncertainty() = to_duration(*value.uncertainty);
+    if (value.clock_jump) *sign.mutable_clock_jump() = to_duration(*value.clock_jump);
+    sign.set_stale(signs::stale(value.sign, row.read_at - value.measured_at));
   }
   vitals.set_open_alarms(static_cast<std::uint32_t>(std::max(row.open_alarms, row.alarms.size())));
   for (const auto& alarm : row.alarms) *vitals.add_alarms() = to_proto(alarm);

@@ -79,7 +79,7 @@ std::string told(const LatestRow& row) {
       << text(row.last_received_at) << " open " << row.open_alarms << " read " << text(row.read_at) << "\n";
   for (const auto& value : row.values)
     out << "  sign " << value.sign << " = " << value.value << " quality " << value.quality << " at "
-        << text(value.measured_at) << "\n";
+        << text(value.measured_at) << text_of(value.uncertainty) << " jump" << text_of(value.clock_jump) << "\n";
   for (const auto& alarm : row.alarms) out << "  " << told(alarm);
   return out.str();
 }

@@ -337,6 +337,31 @@ TEST_P(AttributionContract, EachInstantSaysWhatItMayBeWrongBy) {
   EXPECT_EQ(records.readings(query).at(0).uncertainty, std::nullopt);
 }
 
+/// TIME-5: so does what is shown as current, each value from its own tick.
+TEST_P(AttributionContract, TheLatestSaysWhatItMayBeWrongBy) {
+  exchange(100'000, anchor + 100s, 20ms);
+  append({set(1, 50'000, 97, nullptr, 2), set(2, 110'000, 70)});
+  const auto stated = [&] {
+    std::vector<std::optional<std::chrono::microseconds>> of;
+    for (const auto& value : records.latest({}, {Subject::Kind::device, device_a}).at(0).values)
+      of.push_back(value.uncertainty);
+    return of;
+  };
+  EXPECT_THAT(stated(), ElementsAre(20ms + 2ms, 20ms + 10ms));
+  exchange(200'000, anchor + 230s, 20ms);  // 30 s were slept since
+  EXPECT_THAT(stated(), ElementsAre(30s + 20ms + 2ms, 20ms + 10ms)) << "as the clock is known now";
+  append(set(3, 200'000, 71));
+  EXPECT_THAT(stated(), ElementsAre(20ms, 20ms + 10ms));
+  const auto never = writer->at_boots(std::vector<AttachRequest>{{device_b, 3, anchor}}).front();
+  append(set(1, 1000, 70, never));
+  EXPECT_EQ(records.latest({}, {Subject::Kind::device, device_b}).at(0).values.at(0).uncertainty, std::nullopt);
+  const auto hand = writer->attach({device_b, 99, Instant{}, {}, {}, true}).session;
+  auto posted = set(1, static_cast<std::uint64_t>(received.time_since_epoch() / 1ms), 60, hand, 3);
+  posted.stream = Stream::manual;
+  append(posted);
+  EXPECT_EQ(records.latest({}, {Subject::Kind::device, device_b}).at(0).values.at(1).uncertainty, 0ms);
+}
+
 /// LIFE-1: whoever wears the device now has it raised anew.
 TEST_P(AttributionContract, AnAlarmThatIsNobodysIsRaisedAnewForWhoWearsTheDevice) {
   exchange(95'000, anchor + 95s, 1500ms);

@@ -144,7 +144,18 @@ TEST_P(ClockContract, TheFlagIsShown) {
   const auto shown = std::ranges::find(conditions, "hr-high", &AlarmCondition::code);
   ASSERT_NE(shown, conditions.end());
   EXPECT_EQ(shown->clock_jump, 3h);
-  EXPECT_EQ(records.latest({}, {}).at(0).values.at(0).measured_at, received);
+  const auto latest = records.latest({}, {}).at(0).values.at(0);
+  EXPECT_EQ(latest.measured_at, received);
+  EXPECT_EQ(latest.clock_jump, 1h);
+}
+
+// TIME-5: of what the device said last, whatever was said before.
+TEST_P(ClockContract, TheFlagIsOfTheValueThatIsShown) {
+  append({set(1, ahead(1h), 70), set(2, 1000, 97, nullptr, 2)});
+  append({set(3, 2000, 71), set(4, ahead(2h), 98, nullptr, 2)});
+  const auto values = records.latest({}, {}).at(0).values;
+  EXPECT_EQ(values.at(0).clock_jump, std::nullopt);
+  EXPECT_EQ(values.at(1).clock_jump, 2h);
 }
 
 // TIME-2, TIME-5: it is never the next wearer's.

@@ -47,7 +47,8 @@ std::string wearers(Subject::Kind kind) {
 // $1 devices, $2 who wears each now. Of what was measured on that wearer only; on nobody, where nobody wears it. Of
 // what the device sent and what was posted by hand what was received last.
 const std::string values =
-    "SELECT DISTINCT ON (l.device_id, l.sign_id) l.device_id, l.sign_id, l.value, l.quality, micros(l.measured_at)"
+    "SELECT DISTINCT ON (l.device_id, l.sign_id) l.device_id, l.sign_id, l.value, l.quality, micros(l.measured_at),"
+    " l.clock_jump_micros, l.boot_id, l.tick_ms, l.manual"
     " FROM unnest($1::bigint[], $2::uuid[]) k(device_id, patient_id) JOIN latest l ON l.device_id = k.device_id"
     " LEFT JOIN assignment worn ON worn.device_id = l.device_id AND upper_inf(worn.recorded)"
     "   AND worn.held @> l.measured_at AND NOT " +
@@ -65,11 +66,21 @@ void complete(pqxx::work& tx, std::vector<LatestRow>& rows) {
     devices.add(row.device_id);
     row.patient.empty() ? wearing.add_null() : wearing.add(row.patient);
   }
+  std::vector<ShownValue> dated;
   for (const auto row : tx.exec_params(values, devices.text(), wearing.text())) {
-    row_of.at(row[0].as<std::int64_t>())
-        ->values.push_back({row[1].as<std::uint16_t>(), read_double(row[2].c_str()), row[3].as<std::uint16_t>(),
-                            read_instant(row[4].c_str())});
+    const auto device_id = row[0].as<std::int64_t>();
+    auto& of = *row_of.at(device_id);
+    of.values.push_back({row[1].as<std::uint16_t>(),
+                         read_double(row[2].c_str()),
+                         row[3].as<std::uint16_t>(),
+                         read_instant(row[4].c_str()),
+                         {},
+                         Type<std::optional<std::chrono::microseconds>>::get(row[5])});
+    if (!row[7].is_null())
+      dated.push_back({device_id, row[6].as<std::uint64_t>(), row[7].as<std::uint64_t>(),
+                       row[8].as<bool>() ? Stream::manual : Stream::vitals, &of, of.values.size() - 1});
   }
+  state_uncertainty(tx, dated);
   for (const auto row : tx.exec_params(open_alarms_statement(), devices.text(), wearing.text())) {
     auto& of = *row_of.at(row[0].as<std::int64_t>());
     of.alarms.push_back(alarm_fields().read(row));

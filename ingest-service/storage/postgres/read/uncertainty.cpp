@@ -11,9 +11,17 @@ namespace {
 Instant instant_of(const ReadingRow& row) { return row.measured_at; }
 Instant instant_of(const RunRow& row) { return row.measured_at; }
 Instant instant_of(const AlarmCondition& row) { return row.at(); }
+Instant instant_of(const ShownValue& row) { return row.value().measured_at; }
 std::uint64_t tick_of(const ReadingRow& row) { return row.tick_ms; }
 std::uint64_t tick_of(const RunRow& row) { return row.tick_ms; }
+std::uint64_t tick_of(const ShownValue& row) { return row.tick_ms; }
 std::uint64_t tick_of(const AlarmCondition& row) { return row.start ? *row.start_tick_ms : *row.end_tick_ms; }
+
+template <typename Row>
+std::optional<std::chrono::microseconds>& uncertainty_in(Row& row) {
+  return row.uncertainty;
+}
+std::optional<std::chrono::microseconds>& uncertainty_in(ShownValue& row) { return row.value().uncertainty; }
 
 template <typename Row>
 StartKey start_of(const Row& row) {
@@ -41,7 +49,7 @@ void state(pqxx::work& tx, std::span<Row> rows) {
   const auto lines = read_lines(tx, ticks_of(std::span<const Row>(rows)));
   for (auto& row : rows)
     if (const auto line = lines.find(start_of(row)); line != lines.end())
-      row.uncertainty = uncertainty_of(line->second, row.stream, tick_of(row), instant_of(row));
+      uncertainty_in(row) = uncertainty_of(line->second, row.stream, tick_of(row), instant_of(row));
 }
 
 }  // namespace
@@ -49,5 +57,6 @@ void state(pqxx::work& tx, std::span<Row> rows) {
 void state_uncertainty(pqxx::work& tx, std::span<ReadingRow> rows) { state(tx, rows); }
 void state_uncertainty(pqxx::work& tx, std::span<RunRow> rows) { state(tx, rows); }
 void state_uncertainty(pqxx::work& tx, std::span<AlarmCondition> rows) { state(tx, rows); }
+void state_uncertainty(pqxx::work& tx, std::span<ShownValue> values) { state(tx, values); }
 
 }  // namespace wardlink::storage::postgres

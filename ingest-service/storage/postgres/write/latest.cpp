@@ -20,7 +20,9 @@ const Columns<Row> columns(
      column<Row>("boot_id", [](const Row& row) { return row.second.record->session->boot; }),
      column<Row>("sequence", [](const Row& row) { return row.second.record->sequence; }),
      column<Row>("manual", [](const Row& row) { return row.first.manual; }),
-     column<Row>("ordinal", [](const Row& row) { return row.second.record->session->ordinal; })});
+     column<Row>("ordinal", [](const Row& row) { return row.second.record->session->ordinal; }),
+     column<Row>("tick_ms", [](const Row& row) { return row.second.record->tick_ms; }),
+     column<Row>("clock_jump_micros", [](const Row& row) { return clock_jump(*row.second.record); })});
 
 namespace sql {
 /// supersedes(), of the row k; `received_at` is its instant.
@@ -33,7 +35,8 @@ std::string supersedes(const std::string& k, const std::string& received_at) {
 const Statement move_latest{
     "move_latest",
     "UPDATE latest l SET value = k.value, quality = k.quality, measured_at = instant(k.measured_at),"
-    " received_at = instant(k.received_at), boot_id = k.boot_id, sequence = k.sequence, ordinal = k.ordinal FROM " +
+    " received_at = instant(k.received_at), boot_id = k.boot_id, sequence = k.sequence, ordinal = k.ordinal,"
+    " tick_ms = k.tick_ms, clock_jump_micros = k.clock_jump_micros FROM " +
         columns.rows() + " WHERE l.device_id = k.device_id AND l.sign_id = k.sign_id AND l.manual = k.manual AND " +
         supersedes("k", "instant(k.received_at)")};
 const Statement advance_latest{
@@ -42,7 +45,8 @@ const Statement advance_latest{
         " ORDER BY k.device_id, k.sign_id, k.manual"
         " ON CONFLICT (device_id, sign_id, manual) DO UPDATE SET value = excluded.value, quality = excluded.quality,"
         " measured_at = excluded.measured_at, received_at = excluded.received_at, boot_id = excluded.boot_id,"
-        " sequence = excluded.sequence, ordinal = excluded.ordinal WHERE " +
+        " sequence = excluded.sequence, ordinal = excluded.ordinal, tick_ms = excluded.tick_ms,"
+        " clock_jump_micros = excluded.clock_jump_micros WHERE " +
         supersedes("excluded", "excluded.received_at")};
 }  // namespace sql
 
