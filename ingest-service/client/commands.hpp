@@ -17,6 +17,7 @@ void add_unattributed(CLI::App& alarms, Command& chosen);
 void add_alarms_watch(CLI::App& alarms, Command& chosen);
 void add_patients(CLI::App& patients, Command& chosen);
 void add_devices(CLI::App& devices, Command& chosen);
+void add_device_clock(CLI::App& devices, Command& chosen);
 void add_quarantine(CLI::App& quarantine, Command& chosen);
 void add_reconcile(CLI::App& devices, Command& chosen);
 

@@ -90,6 +90,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   add_patients(*add_noun(app, "patients", "who is watched: list, show, create, discharge"), arguments.command);
   CLI::App* devices = add_noun(app, "devices", "wearables: list, create, assign, release, reconcile");
   add_devices(*devices, arguments.command);
+  add_device_clock(*devices, arguments.command);
   add_reconcile(*devices, arguments.command);
 }
 

@@ -129,6 +129,9 @@ grpc::Status ScriptedDevices::CreateDevice(Context*, const v1::CreateDeviceReque
 grpc::Status ScriptedDevices::ListDevices(Context*, const v1::ListDevicesRequest* q, v1::ListDevicesResponse* a) {
   return answer(list, q, a);
 }
+grpc::Status ScriptedDevices::GetDeviceClock(Context*, const v1::GetDeviceClockRequest* q, v1::DeviceClock* a) {
+  return answer(clock, q, a);
+}
 grpc::Status ScriptedDevices::AssignDevice(Context*, const v1::AssignDeviceRequest* q, v1::Assignment* a) {
   return answer(assign, q, a);
 }

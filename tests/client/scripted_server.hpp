@@ -93,10 +93,12 @@ struct ScriptedPatients : v1::PatientService::Service {
 struct ScriptedDevices : v1::DeviceService::Service {
   Script<v1::CreateDeviceRequest, v1::Device> create;
   Script<v1::ListDevicesRequest, v1::ListDevicesResponse> list;
+  Script<v1::GetDeviceClockRequest, v1::DeviceClock> clock;
   Script<v1::AssignDeviceRequest, v1::Assignment> assign;
   Script<v1::ReleaseDeviceRequest, v1::Assignment> release;
   grpc::Status CreateDevice(grpc::ServerContext*, const v1::CreateDeviceRequest*, v1::Device*) override;
   grpc::Status ListDevices(grpc::ServerContext*, const v1::ListDevicesRequest*, v1::ListDevicesResponse*) override;
+  grpc::Status GetDeviceClock(grpc::ServerContext*, const v1::GetDeviceClockRequest*, v1::DeviceClock*) override;
   grpc::Status AssignDevice(grpc::ServerContext*, const v1::AssignDeviceRequest*, v1::Assignment*) override;
   grpc::Status ReleaseDevice(grpc::ServerContext*, const v1::ReleaseDeviceRequest*, v1::Assignment*) override;
 };

@@ -146,6 +146,59 @@ TEST_F(ApiTest, TheLatestSaysWhatIsTooOldToBeCurrent) {
   EXPECT_EQ(told, "hr stale, spo2, rr clock, temp, sbp, ");
 }
 
+// I9, TIME-2: who may see a device may see its clock, and is on the audit log for it.
+TEST_F(ApiTest, TheClockOfADeviceIsTold) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(service.store.calendar());
+  const auto writer = service.store.open_writer();
+  using std::chrono::milliseconds;
+  using std::chrono::seconds;
+  writer->attach({device, 7, now - seconds{100}, milliseconds{13}, now - seconds{99}, false, 1000});
+  writer->attach({device, 7, now - seconds{70}, milliseconds{20}, {}, false, 60'000});
+  writer->at_boots(std::vector<AttachRequest>{{device, 6, now - seconds{200}}});
+  v1::GetDeviceClockRequest request;
+  request.set_device(std::string("devices/") + device);
+  const auto ask = [&](const std::string& name, v1::DeviceClock& clock) {
+    return call<v1::DeviceService>(as(name), &v1::DeviceService::Stub::GetDeviceClock, request, clock);
+  };
+  v1::DeviceClock clock;
+  ASSERT_TRUE(ask("viewer", clock).ok());
+  EXPECT_EQ(clock.device(), request.device());
+  ASSERT_EQ(clock.starts_size(), 1);
+  const auto& present = clock.starts(0);
+  EXPECT_EQ(present.boot(), 7U);
+  EXPECT_EQ(present.readings(), 2U);
+  EXPECT_EQ(present.registered_at().seconds(), (now - seconds{99}).time_since_epoch() / seconds{1});
+  EXPECT_EQ(present.anchor().seconds(), (now - seconds{70}).time_since_epoch() / seconds{1});
+  EXPECT_EQ(present.read_at().seconds(), (now - seconds{10}).time_since_epoch() / seconds{1});
+  EXPECT_EQ(present.tick_ms(), 60'000U);
+  EXPECT_EQ(present.uncertainty().nanos(), 20'000'000);
+  EXPECT_GE(clock.uncertainty().nanos(), 20'000'000);
+  ASSERT_EQ(present.steps_size(), 1);
+  EXPECT_EQ(present.steps(0).cause(), v1::ClockStep::CLOCK_READ);
+  EXPECT_EQ(present.steps(0).by().seconds(), 30);
+  ASSERT_EQ(clock.unplaced_starts_size(), 1);
+  EXPECT_TRUE(clock.unplaced_starts(0).never_dated());
+  EXPECT_FALSE(clock.unplaced_starts(0).has_read_at());
+  EXPECT_EQ(clock.starts_in_day(), 1U);
+  EXPECT_EQ(clock.start_times_size(), 1);
+
+  ASSERT_TRUE(
+      assign("nurse", create_patient("Ann", "wards/maternity").name(), now.time_since_epoch() / seconds{1}).ok());
+  EXPECT_EQ(ask("icu", clock).error_code(), StatusCode::PERMISSION_DENIED);
+  request.set_device("devices/urn:dev:os:32473-none");
+  const auto status = ask("admin", clock);
+  EXPECT_EQ(status.error_code(), StatusCode::NOT_FOUND);
+  EXPECT_THAT(status.error_message(), HasSubstr("devices/urn:dev:os:32473-none"));
+  request.set_device("Bed 1");
+  EXPECT_EQ(ask("viewer", clock).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(database.ask("SELECT string_agg(subject || ' ' || outcome || ' ' || resources[1], ', ' ORDER BY audit_id)"
+                         " FROM audit WHERE method = 'DeviceService.GetDeviceClock'"),
+            "urn:wardlink:client:viewer granted devices/urn:dev:os:32473-a, "
+            "urn:wardlink:client:icu refused devices/urn:dev:os:32473-a, "
+            "urn:wardlink:client:admin granted devices/urn:dev:os:32473-none, "
+            "urn:wardlink:client:viewer granted malformed");
+}
+
 TEST_F(ApiTest, ARecordOfAnEarlierStartIsStoredUnderIt) {  // I1, I2
   IngestTalk talk(service.channel("ingest-client"));
   talk.attach(1, device, 7, start);

@@ -19,6 +19,43 @@ v1::Device to_proto(const DeviceRow& row) {
   return device;
 }
 
+v1::StartClock to_proto(const StartClock& start) {
+  v1::StartClock message;
+  message.set_boot(start.boot);
+  message.set_ordinal(start.ordinal);
+  if (start.registered_at) *message.mutable_registered_at() = to_stamp(*start.registered_at);
+  message.set_never_dated(start.never_dated);
+  message.set_believed(start.believed);
+  message.set_readings(static_cast<std::uint32_t>(start.readings));
+  if (start.last) {
+    *message.mutable_read_at() = to_stamp(start.last->at);
+    message.set_tick_ms(start.last->tick_ms);
+    *message.mutable_anchor() = to_stamp(start.last->anchor);
+    *message.mutable_uncertainty() = to_duration(start.last->uncertainty);
+  }
+  for (const auto& step : start.steps) {
+    auto& told = *message.add_steps();
+    told.set_cause(step.of_calendar ? v1::ClockStep::CALENDAR_SET : v1::ClockStep::CLOCK_READ);
+    *told.mutable_from_time() = to_stamp(step.from);
+    *told.mutable_by() = to_duration(step.by);
+  }
+  message.set_more_steps(start.more_steps);
+  return message;
+}
+
+v1::DeviceClock to_proto(const DeviceClock& clock) {
+  v1::DeviceClock message;
+  message.set_device(device_name(clock.urn));
+  for (const auto& start : clock.starts) *message.add_starts() = to_proto(start);
+  for (const auto& start : clock.unplaced) *message.add_unplaced_starts() = to_proto(start);
+  message.set_more_starts(clock.more_starts);
+  if (clock.uncertainty) *message.mutable_uncertainty() = to_duration(*clock.uncertainty);
+  message.set_starts_in_day(static_cast<std::uint32_t>(clock.day_count));
+  for (const auto at : clock.day) *message.add_start_times() = to_stamp(at);
+  *message.mutable_read_time() = to_stamp(clock.read_at);
+  return message;
+}
+
 }  // namespace
 
 grpc::Status DeviceApi::CreateDevice(grpc::ServerContext* context, const v1::CreateDeviceRequest* request,
@@ -54,6 +91,14 @@ grpc::Status DeviceApi::GetDevice(grpc::ServerContext* context, const v1::GetDev
   return answered([&] {
     const auto scope = guard_.admit(*context, "DeviceService.GetDevice", roles::readers, {request->name()});
     *response = to_proto(store_.device(scope, parse_device("name", request->name())));
+  });
+}
+
+grpc::Status DeviceApi::GetDeviceClock(grpc::ServerContext* context, const v1::GetDeviceClockRequest* request,
+                                       v1::DeviceClock* response) {
+  return answered([&] {
+    const auto scope = guard_.admit(*context, "DeviceService.GetDeviceClock", roles::readers, {request->device()});
+    *response = to_proto(store_.device_clock(scope, parse_device("device", request->device())));
   });
 }
 

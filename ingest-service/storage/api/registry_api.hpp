@@ -19,6 +19,8 @@ class DeviceApi final : public v1::DeviceService::Service {
                            v1::ListDevicesResponse* response) override;
   grpc::Status GetDevice(grpc::ServerContext* context, const v1::GetDeviceRequest* request,
                          v1::Device* response) override;
+  grpc::Status GetDeviceClock(grpc::ServerContext* context, const v1::GetDeviceClockRequest* request,
+                              v1::DeviceClock* response) override;
   grpc::Status AssignDevice(grpc::ServerContext* context, const v1::AssignDeviceRequest* request,
                             v1::Assignment* response) override;
   grpc::Status ReleaseDevice(grpc::ServerContext* context, const v1::ReleaseDeviceRequest* request,

@@ -65,6 +65,7 @@ class MemoryStore final : public RecordStore, public RegistryStore, public Acces
   DeviceRow create_device(const std::string& urn) override;
   Page<DeviceRow, std::string> devices(const Scope& scope, const std::string& after, std::size_t limit) override;
   DeviceRow device(const Scope& scope, const std::string& urn) override;
+  DeviceClock device_clock(const Scope& scope, const std::string& urn) override;
   Instant calendar() override;
   AssignmentRow assign(const Scope& scope, const std::string& device, const std::string& patient,
                        std::optional<Instant> from, const std::string& by) override;

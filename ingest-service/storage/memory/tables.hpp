@@ -11,6 +11,7 @@
 #include "storage/port/live_store.hpp"
 #include "storage/rules/alarm.hpp"
 #include "storage/rules/doubt.hpp"
+#include "storage/rules/start_clock.hpp"
 
 namespace wardlink::storage::memory {
 
@@ -47,6 +48,7 @@ struct Device {
 
 struct Start {
   std::shared_ptr<const Session> session;
+  Instant first_seen_at{};
   ClockLine line{{}, {}};
   std::vector<JumpedRecord> jumped;
   std::vector<Doubt> doubts;
@@ -135,9 +137,9 @@ struct Tables {
   std::vector<Grant> grants;
   std::vector<AuditFact> audit;
 
-  std::map<std::string, HostCalendar> calendars;          // by host
-  std::vector<std::chrono::microseconds> calendar_steps;  // jumps, as they were found
-  std::vector<SystemAlarm> system_alarms;                 // as they were raised
+  std::map<std::string, HostCalendar> calendars;  // by host
+  std::vector<NotedStep> calendar_steps;          // as they were found
+  std::vector<SystemAlarm> system_alarms;         // as they were raised
 
   std::map<LivePosition, LiveRow> log;  // what live streams read
   std::uint64_t attributions = 0;       // the last one's number

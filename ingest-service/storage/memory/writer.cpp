@@ -42,6 +42,7 @@ Start* Writer::start_of(const AttachRequest& request) {
   if (!start.session) {
     start.session = std::make_shared<const Session>(
         Session{.device_id = device.id, .device = device.urn, .boot = request.boot, .anchor = request.anchor});
+    start.first_seen_at = tables_.now();
     start.line = {request.anchor, {}};
     tables_.renew_doubts(device.id, start);
   }

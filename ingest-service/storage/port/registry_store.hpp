@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/port/device_clock.hpp"
 #include "storage/port/record_store.hpp"
 
 namespace wardlink::storage {
@@ -53,6 +54,8 @@ class RegistryStore {
   /// A scoped subject sees the devices of its wards' patients and those that nobody wears. By URN, behind `after`.
   virtual Page<DeviceRow, std::string> devices(const Scope& scope, const std::string& after, std::size_t limit) = 0;
   virtual DeviceRow device(const Scope& scope, const std::string& urn) = 0;
+  /// Of a device that device() finds.
+  virtual DeviceClock device_clock(const Scope& scope, const std::string& urn) = 0;
 
   /// What is meant by now.
   virtual Instant calendar() = 0;

@@ -67,6 +67,15 @@ std::optional<microseconds> ClockLine::uncertainty(std::uint64_t tick_ms, Instan
   return std::max({anchor - low, high - anchor, microseconds{0}});
 }
 
+/// The calendar may have been set back: its clock stands at the last exchange at least.
+std::optional<microseconds> ClockLine::uncertainty_now(Instant present) const {
+  const std::uint64_t last = exchanges_.empty() ? 0 : exchanges_.back().tick_ms;
+  const auto anchor = anchor_at(last);
+  const auto passed = std::chrono::floor<milliseconds>(present - anchor).count();
+  const auto tick = std::max(last, passed > 0 ? static_cast<std::uint64_t>(passed) : 0);
+  return uncertainty(tick, anchor + counted(tick));
+}
+
 std::optional<ClockExchange> ClockLine::taken_in(ClockExchange read) const {
   if (is_calendar()) return std::nullopt;
   if (!exchanges_.empty()) {

@@ -61,6 +61,8 @@ class ClockLine {
   AnchorSpan span_at(std::uint64_t tick_ms) const;
   /// What an instant that a record of that tick was given may be wrong by. Nothing: it was never dated.
   std::optional<std::chrono::microseconds> uncertainty(std::uint64_t tick_ms, Instant given) const;
+  /// The same of what is measured and dated while the calendar shows `present`, if the start runs on.
+  std::optional<std::chrono::microseconds> uncertainty_now(Instant present) const;
 
   /// The exchange as it is to be kept. Nothing: it says nothing new, as its tick is not above the last one's, unless it
   /// says that the clock is doubtful: at the last tick, twice as uncertain.

@@ -16,6 +16,7 @@ constexpr std::int64_t first = -62'135'596'800, last = 253'402'300'799;
 }  // namespace
 
 google::protobuf::Timestamp to_stamp(Instant at) {
+  at = std::clamp(at, Instant{seconds{first}}, Instant{seconds{last}});
   const auto whole = std::chrono::floor<seconds>(at);
   google::protobuf::Timestamp stamp;
   stamp.set_seconds(whole.time_since_epoch().count());
@@ -25,7 +26,7 @@ google::protobuf::Timestamp to_stamp(Instant at) {
 
 google::protobuf::Duration to_duration(microseconds span) {
   constexpr std::chrono::seconds most{315'576'000'000};  // that the message may hold: 10,000 years
-  span = std::min<microseconds>(span, most);
+  span = std::clamp<microseconds>(span, -most, most);
   google::protobuf::Duration duration;
   duration.set_seconds(span / seconds{1});
   duration.set_nanos(static_cast<std::int32_t>((span % seconds{1}).count() * 1000));

@@ -11,8 +11,8 @@
 
 namespace wardlink::storage {
 
+/// Within the years 1 to 9999, which is what the message may hold; likewise 10,000 years either way.
 google::protobuf::Timestamp to_stamp(Instant at);
-/// At most 10,000 years, which is what the message may hold.
 google::protobuf::Duration to_duration(std::chrono::microseconds span);
 /// So many milliseconds before; where the calendar did not begin yet, its first instant.
 Instant before(Instant at, std::uint64_t ms);
