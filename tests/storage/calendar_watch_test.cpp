@@ -88,7 +88,7 @@ class CalendarWatchTest : public testing::Test {
       return conversation.handle(request, clock);
     }
     /// A session under the number of its boot, whose clock shows `tick` now.
-    v1::AttachResult attach(std::uint64_t boot, std::uint64_t tick) {
+    v1::AttachResult attach(std::uint64_t boot, std::uint64_t tick, microseconds uncertainty = {}) {
       v1::IngestRequest request;
       auto& attach = *request.mutable_attach();
       attach.set_session(boot);
@@ -96,6 +96,7 @@ class CalendarWatchTest : public testing::Test {
       attach.set_boot(boot);
       attach.set_stamp(1);
       attach.mutable_exchange()->set_tick_ms(tick);
+      attach.mutable_exchange()->set_uncertainty_us(static_cast<std::uint64_t>(uncertainty.count()));
       attach.mutable_exchange()->set_after_us((clock - stamped).count());
       return say(request)->attach_result();
     }
@@ -197,29 +198,103 @@ TEST_F(CalendarWatchTest, AStepThatAnotherStreamHasFoundDatesAnew) {
   EXPECT_THAT(store.system_alarms({}), SizeIs(3));
 }
 
+/// What it measured while no session was attached is dated by the calendar of then: TIME-2.
+TEST_F(CalendarWatchTest, AStartThatComesAfterStepsIsDatedByEachCalendarThatItRanUnder) {
+  watch.look();
+  Instant tick0 = calendar;  // of a start whose session comes late
+  std::vector<Instant> anchors{tick0};
+  for (const microseconds set : {microseconds{1h}, microseconds{-10min}, microseconds{-3s}}) {
+    pass(100s, set);
+    watch.look();
+    anchors.push_back(tick0 += set);
+  }
+  pass(100s);
+  stream.attach(7, 400'000);
+  std::vector<Instant> dated;
+  for (const auto& each : stream.asked.attached) {
+    ASSERT_THAT(each, SizeIs(1));
+    if (dated.empty() || dated.back() != each.front().second) dated.push_back(each.front().second);
+  }
+  EXPECT_EQ(dated, anchors);
+}
+
+/// A start that began after it knows of one calendar only.
+TEST_F(CalendarWatchTest, AStartThatBeganAfterTheStepsIsDatedOnce) {
+  watch.look();
+  for (const microseconds set : {microseconds{1h}, microseconds{-1h}, microseconds{-5s}}) {
+    pass(100s, set);
+    watch.look();
+  }
+  pass(100s);
+  stream.attach(7, 90'000);
+  EXPECT_THAT(stream.asked.attached, ElementsAre(ElementsAre(Pair(7, calendar - 90s))));
+}
+
+/// A clock that is known to 3 s may have shown a tick before the step or after it, 3 s to either side.
+TEST_F(CalendarWatchTest, WhatMayBeOfEitherSideOfAStepIsAsUncertainAsTheStep) {
+  for (std::uint64_t boot = 7; const microseconds set : {microseconds{1h}, microseconds{-1h}, microseconds{-20s}}) {
+    stream.attach(boot, 0, 3s);
+    pass(60s, set);
+    stream.append(boot, 60);
+    for (const auto& start : store.rows().starts) {
+      if (start.boot != boot) continue;
+      const ClockLine line(start.anchor, start.exchanges);
+      for (const std::uint64_t tick : {58'000, 60'000, 62'500}) {
+        const auto span = line.span_at(tick);
+        EXPECT_GE(span.high - span.low, std::chrono::abs(set)) << tick;
+      }
+      EXPECT_LT(line.span_at(70'000).high - line.span_at(70'000).low, 7s);
+    }
+    ++boot;
+  }
+}
+
+/// Measured before the calendar was set back, and sent after that: it claims nothing that was not.
+TEST_F(CalendarWatchTest, WhatComesAfterAStepBackKeepsTheInstantOfBefore) {
+  for (std::uint64_t boot = 7; const microseconds set : {microseconds{-1h}, microseconds{-5min}, microseconds{-20s}}) {
+    stream.attach(boot, 0);
+    const auto began = calendar;
+    pass(15s, set);
+    watch.look();
+    pass(1s);
+    stream.append(boot, 5);
+    for (const auto& row : store.rows().sets) {
+      if (row.boot != boot) continue;
+      EXPECT_EQ(row.measured_at, began + 5s);
+      EXPECT_FALSE(row.clock_jump);
+    }
+    ++boot;
+  }
+  EXPECT_THAT(store.rows().alarms, IsEmpty());
+}
+
 TEST_F(CalendarWatchTest, AReadingOfBeforeDatesNothingAnew) {
   Stream alarms(*this, watch);
   alarms.attach(7, 5'000);
   Instant tick0 = noon - 5s;
+  std::uint64_t sequence = 0;
   for (const microseconds set : {microseconds{1h}, microseconds{-1h}, microseconds{5s}}) {
     pass(10s);
     alarms.asked.after_reading = [&] {
       pass(0s, set);
       watch.look();  // another stream
     };
-    alarms.append(7, 1);
+    alarms.append(7, ++sequence);
     EXPECT_THAT(alarms.asked.attached.back(), ElementsAre(Pair(7, tick0 += set)));
+    EXPECT_EQ(store.rows().sets.back().received_at, calendar);
   }
 }
 
-TEST_F(CalendarWatchTest, AStreamThatBeginsAfterAStepDatesNothingAnew) {
+TEST_F(CalendarWatchTest, AStreamThatBeginsAfterAStepDatesWhatItIsToldOnly) {
   stream.attach(7, 5'000);
   pass(10s, 1h);
   watch.look();
   Stream late(*this, watch);
   late.attach(7, 15'000);
+  const auto attached = late.asked.attached;
+  EXPECT_THAT(attached.back(), ElementsAre(Pair(7, noon + 1h - 5s)));
   late.append(7, 1);
-  EXPECT_THAT(late.asked.attached, ElementsAre(ElementsAre(Pair(7, noon + 1h - 5s))));
+  EXPECT_EQ(late.asked.attached, attached);
 }
 
 /// Where the database is away then, the same request is handled again, and nothing was dated by it.

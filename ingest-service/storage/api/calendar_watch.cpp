@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "storage/rules/calendar_step.hpp"
 
 namespace wardlink::storage {
@@ -32,6 +34,13 @@ void CalendarWatch::check(const std::function<Instant()>& calendar) {
   const auto shown = calendar();
   const auto half = (clock_() - before) / 2;
   check({shown, before + half, half});
+}
+
+std::vector<CalendarChange> CalendarWatch::changes(std::uint64_t steps) const {
+  const locks::Lock lock(mutex_);
+  auto changes = last_->changes;
+  changes.resize(std::min<std::size_t>(changes.size(), steps));
+  return changes;
 }
 
 std::uint64_t CalendarWatch::first_seen() const {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "locks/mutex.hpp"
 #include "storage/port/record_store.hpp"
@@ -24,6 +25,9 @@ class CalendarWatch {
   std::uint64_t check(const CalendarReading& reading) EXCLUDES(mutex_);
   /// The same, of a reading taken now.
   void check(const std::function<Instant()>& calendar) EXCLUDES(mutex_);
+
+  /// When the first `steps` of these were; as many as a check() returned.
+  std::vector<CalendarChange> changes(std::uint64_t steps) const EXCLUDES(mutex_);
 
   /// How many of these this watch was the first to see.
   std::uint64_t first_seen() const EXCLUDES(mutex_);

@@ -108,8 +108,11 @@ CalendarReading IngestConversation::dating_reading() {
   if (steps != steps_) {
     reading = read_calendar();  // the other may be of before
     if (steps_) {
-      date_sessions(*checked_);  // what was right until then stays as certain as it was
-      date_sessions(reading);
+      auto changes = calendar_.changes(steps);
+      changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(*steps_));
+      // What was right until then stays as certain as it was.
+      if (changes.front().before.at < checked_->at) changes.front().before = *checked_;
+      date_sessions(changes);
     }
     steps_ = steps;
   }
@@ -126,26 +129,7 @@ Moment IngestConversation::moment(std::uint64_t stamp, std::int64_t after_us) co
 
 // -- sessions ---------------------------------------------------------------------------------------------------------
 
-/// Where no calendar of ours holds its tick 0, all that is dated by it lies in the future, and is flagged.
-AttachRequest IngestConversation::Told::dated(const CalendarReading& reading) const {
-  auto dated = request;
-  if (exchanged_at) dated.anchor = before(reading.instant_of(*exchanged_at), request.tick_ms);
-  dated.uncertainty += reading.uncertainty;
-  dated.registered_at = reading.instant_of(registered_at);
-  return dated;
-}
-
-/// As if the device's clock had been read with the calendar: it has gone on since it was, and drifted.
-AttachRequest IngestConversation::Told::dated_then(const CalendarReading& reading) const {
-  auto then = dated(reading);
-  const auto since = std::chrono::floor<std::chrono::milliseconds>(reading.at - *exchanged_at).count();
-  if (since <= 0) return then;
-  then.tick_ms += static_cast<std::uint64_t>(since);
-  then.uncertainty += std::chrono::microseconds{since / 5};  // 200 ppm
-  return then;
-}
-
-IngestConversation::Told IngestConversation::told(const v1::Attach& request) const {
+Told IngestConversation::told(const v1::Attach& request) const {
   const auto& exchange = request.exchange();
   Told told{{.device = request.device(),
              .boot = request.boot(),
@@ -160,20 +144,36 @@ IngestConversation::Told IngestConversation::told(const v1::Attach& request) con
 }
 
 /// From the exchanges that ingest told, so that neither it nor a device is asked.
-void IngestConversation::date_sessions(const CalendarReading& reading) {
+void IngestConversation::date_sessions(std::span<const CalendarChange> changes) {
   std::map<std::uint64_t, LiveSession*> in_order;  // of two of one start the later one says its clock
   for (auto& [number, session] : sessions_) in_order.emplace(number, &session);
-  std::vector<AttachRequest> requests;
+  std::vector<std::vector<AttachRequest>> dated;
   std::vector<LiveSession*> live;
   for (const auto& [number, session] : in_order) {
     if (!session->told.exchanged_at) continue;
-    requests.push_back(session->told.dated_then(reading));
+    dated.push_back(session->told.dated_about(changes));
     live.push_back(session);
   }
-  if (requests.empty()) return;
-  const auto attached = writer_->attach(requests);
+  const auto attached = attach_dated(dated);
   for (std::size_t i = 0; i < attached.size(); ++i)
     if (attached[i].session) live[i]->session = attached[i].session;
+}
+
+/// Each as often as it is dated, together. Returns what the last of each was answered.
+std::vector<Attached> IngestConversation::attach_dated(const std::vector<std::vector<AttachRequest>>& dated) {
+  std::vector<Attached> last(dated.size());
+  for (std::size_t turn = 0;; ++turn) {
+    std::vector<AttachRequest> requests;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < dated.size(); ++i) {
+      if (turn >= dated[i].size()) continue;
+      requests.push_back(dated[i][turn]);
+      places.push_back(i);
+    }
+    if (requests.empty()) return last;
+    auto attached = writer_->attach(requests);
+    for (std::size_t i = 0; i < attached.size(); ++i) last[places[i]] = std::move(attached[i]);
+  }
 }
 
 v1::AttachResult IngestConversation::attach(const v1::Attach& request) {
@@ -193,12 +193,12 @@ v1::AttachAllResult IngestConversation::attach_all(const v1::AttachAll& request)
 }
 
 void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std::span<v1::AttachResult> results) {
-  std::vector<AttachRequest> requests;
+  std::vector<std::vector<AttachRequest>> dated;
   std::vector<std::pair<std::size_t, Told>> taken;
   std::vector<std::pair<std::size_t, const char*>> refused;
   if (stamps_.empty()) moment(0, 0);
   const auto reading = dating_reading();
-  const bool after_a_step = steps_ > 0U;  // storage may have this exchange already, by the calendar of before
+  const auto changes = calendar_.changes(*steps_);
   for (std::size_t i = 0; i < attaches.size(); ++i) {
     results[i].set_session(attaches[i]->session());
     auto what = told(*attaches[i]);
@@ -206,10 +206,10 @@ void IngestConversation::attach(std::span<const v1::Attach* const> attaches, std
       refused.emplace_back(i, why);
       continue;
     }
-    requests.push_back(what.exchanged_at && after_a_step ? what.dated_then(reading) : what.dated(reading));
+    dated.push_back(what.dated(changes, reading));
     taken.emplace_back(i, std::move(what));
   }
-  const auto attached = requests.empty() ? std::vector<Attached>{} : writer_->attach(requests);
+  const auto attached = attach_dated(dated);
   for (const auto& [place, why] : refused) refuse(results[place], why);
   for (std::size_t i = 0; i < attached.size(); ++i) answer(taken[i].second, attached[i], results[taken[i].first]);
 }
@@ -237,6 +237,10 @@ v1::AppendResult IngestConversation::append(const v1::Append& request) {
     records.push_back(record_of(message, session == sessions_.end() ? nullptr : session->second.session,
                                 reading.instant_of(moment(request.stamp(), message.received_after_us()))));
   }
+  for (const auto& change : calendar_.changes(*steps_))
+    for (auto& record : records)
+      if (const auto last = change.last_of_before(); last > record.shown_before.value_or(record.received_at))
+        record.shown_before = last;
   put_under_their_boots(request, records);
   v1::AppendResult result;
   result.set_batch(request.batch());

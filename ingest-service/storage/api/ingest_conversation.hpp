@@ -13,6 +13,7 @@
 
 #include "storage/api/calendar_watch.hpp"
 #include "storage/api/stamps.hpp"
+#include "storage/api/told.hpp"
 #include "storage/port/record_store.hpp"
 #include "wardlink/v1/ingest.pb.h"
 
@@ -35,15 +36,6 @@ class IngestConversation {
   std::optional<v1::IngestResponse> handle(const v1::IngestRequest& request, Moment received);
 
  private:
-  /// What ingest told of a session, by the clock that nobody sets.
-  struct Told {
-    AttachRequest request;               // without its instants
-    std::optional<Moment> exchanged_at;  // when the device's clock was read; empty: its ticks are the calendar's
-    Moment registered_at;
-
-    AttachRequest dated(const CalendarReading& reading) const;
-    AttachRequest dated_then(const CalendarReading& reading) const;
-  };
   struct LiveSession {
     Told told;
     std::shared_ptr<const Session> session;
@@ -57,7 +49,8 @@ class IngestConversation {
   v1::Stamp stamp(const v1::StampRequest& request, Moment received);
   CalendarReading read_calendar();
   CalendarReading dating_reading();
-  void date_sessions(const CalendarReading& reading);
+  void date_sessions(std::span<const CalendarChange> changes);
+  std::vector<Attached> attach_dated(const std::vector<std::vector<AttachRequest>>& dated);
   void try_to_read_calendar();
   Moment moment(std::uint64_t stamp, std::int64_t after_us) const;
   v1::AppendResult append(const v1::Append& request);

@@ -23,10 +23,12 @@ Batch::Batch(Tables& tables, std::span<const Record* const> records)
     : tables_(tables), records_(records.begin(), records.end()), results_(records.size(), RecordResult::committed) {
   for (auto& record : records_) {
     const auto& session = *record->session;
-    const auto anchor = tables_.starts.at({session.device_id, session.boot}).line.anchor_at(record->tick_ms);
-    if (anchor == session.anchor) continue;
+    const auto& line = tables_.starts.at({session.device_id, session.boot}).line;
+    const auto anchor = line.anchor_at(record->tick_ms), newest = line.anchor_at(~std::uint64_t{0});
+    if (anchor == session.anchor && newest == anchor) continue;
     auto moved = std::make_shared<Session>(session);
     moved->anchor = anchor;
+    if (newest != anchor) moved->newest_anchor = newest;
     moved->dated = true;
     record = &moved_.emplace_back(*record);
     moved_.back().session = std::move(moved);

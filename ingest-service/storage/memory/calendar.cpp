@@ -26,7 +26,7 @@ void raise(Tables& tables, const CalendarStep& step) {
       if (is_touched(from) || (row.held_until && is_touched(*row.held_until))) touched.push_back(row);
   const auto all = touched.size();
   touched.resize(std::min(all, most_named));
-  tables.calendar_steps.push_back({step.shown, step.jump()});
+  tables.calendar_steps.push_back(step);
   tables.system_alarms.push_back({.id = static_cast<std::int64_t>(tables.system_alarms.size()) + 1,
                                   .code = "calendar_stepped",
                                   .subject = std::to_string(tables.calendar_steps.size()),
@@ -48,13 +48,13 @@ CalendarSight MemoryStore::look_at_calendar(const std::string& host, const ReadB
   const auto reading = read(*tables_, clock);
   auto [at, is_new] = tables_->calendars.try_emplace(host, HostCalendar{reading, tables_->calendar_steps.size()});
   auto& [kept, steps] = at->second;
-  for (; steps < tables_->calendar_steps.size(); ++steps) kept.calendar += tables_->calendar_steps[steps].jump;
+  for (; steps < tables_->calendar_steps.size(); ++steps) kept.calendar += tables_->calendar_steps[steps].jump();
   const auto compared = compare(kept, reading);
   if (compared.step) raise(*tables_, *compared.step);
   end_after_a_day(*tables_, reading.calendar);
   kept = compared.kept;
   steps = tables_->calendar_steps.size();
-  return {kept, steps, compared.step.has_value()};
+  return {kept, steps, compared.step.has_value(), changes_of(kept, tables_->calendar_steps)};
 }
 
 std::vector<SystemAlarm> MemoryStore::system_alarms(const SystemAlarmsQuery& query) {

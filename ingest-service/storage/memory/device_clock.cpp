@@ -70,7 +70,9 @@ DeviceClock MemoryStore::device_clock(const Scope& scope, const std::string& urn
   const std::lock_guard lock(tables_->mutex);
   const auto device_id = tables_->devices.at(urn).id;
   DeviceClock clock{.urn = urn, .read_at = tables_->now()};
-  tell_starts(clock, placed_starts(*tables_, device_id), unplaced_starts(*tables_, device_id), tables_->calendar_steps);
+  std::vector<NotedStep> steps;
+  for (const auto& step : tables_->calendar_steps) steps.push_back({step.shown, step.jump()});
+  tell_starts(clock, placed_starts(*tables_, device_id), unplaced_starts(*tables_, device_id), steps);
   tell_day(clock, times_of_day(*tables_, device_id));
   return clock;
 }

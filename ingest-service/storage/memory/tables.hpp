@@ -10,8 +10,8 @@
 #include "storage/port/access_store.hpp"
 #include "storage/port/live_store.hpp"
 #include "storage/rules/alarm.hpp"
+#include "storage/rules/calendar_step.hpp"
 #include "storage/rules/doubt.hpp"
-#include "storage/rules/start_clock.hpp"
 
 namespace wardlink::storage::memory {
 
@@ -138,7 +138,7 @@ struct Tables {
   std::vector<AuditFact> audit;
 
   std::map<std::string, HostCalendar> calendars;  // by host
-  std::vector<NotedStep> calendar_steps;          // as they were found
+  std::vector<CalendarStep> calendar_steps;       // as they were found
   std::vector<SystemAlarm> system_alarms;         // as they were raised
 
   std::map<LivePosition, LiveRow> log;  // what live streams read

@@ -3,6 +3,7 @@
 // to it.
 
 #include <functional>
+#include <vector>
 
 #include "storage/port/record.hpp"
 
@@ -30,11 +31,20 @@ struct CalendarReading {
   Instant instant_of(Moment moment) const { return calendar + (moment - at); }
 };
 
+/// The calendar was set, between two readings of it by one host's clock.
+struct CalendarChange {
+  CalendarReading before, after;
+
+  /// What it may have come to before it was set.
+  Instant last_of_before() const { return before.instant_of(after.at); }
+};
+
 /// What a look at the calendar found.
 struct CalendarSight {
-  CalendarReading kept;     // what it goes on from, if nobody sets it
-  std::uint64_t steps = 0;  // how often it was set, as far as any process of this database has seen
-  bool first = false;       // this look was the first to see the last of them
+  CalendarReading kept;                   // what it goes on from, if nobody sets it
+  std::uint64_t steps = 0;                // how often it was set, as far as any process of this database has seen
+  bool first = false;                     // this look was the first to see the last of them
+  std::vector<CalendarChange> changes{};  // each of them, in their order, by the host's clock
 };
 
 }  // namespace wardlink::storage

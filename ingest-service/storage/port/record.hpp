@@ -39,7 +39,8 @@ struct Session {
   /// Its place among the device's starts that registered: the highest is the newest. 0: it has none, as it came late or
   /// only debts and posts by hand tell of it.
   std::uint64_t ordinal = 0;
-  bool dated = true;  // false: storage has never heard of its clock, and the anchor is a guess
+  bool dated = true;                       // false: storage has never heard of its clock, and the anchor is a guess
+  std::optional<Instant> newest_anchor{};  // what its ticks count from by now, where that is another
 };
 
 /// The signs sampled together: parallel lists of the same length.
@@ -82,6 +83,8 @@ struct Record {
   std::uint64_t tick_ms = 0;   // of its start, milliseconds
   Instant received_at;
   std::variant<MeasurementSet, AlarmFact, WaveformRun, Unusable> body;
+  /// The calendar had come so far when it was set back, where that is beyond received_at.
+  std::optional<Instant> shown_before{};
 };
 
 /// 0 is none of them, so that a result which nobody has given is none.

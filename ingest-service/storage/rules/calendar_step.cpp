@@ -35,6 +35,21 @@ CalendarComparison compare(const CalendarReading& kept, const CalendarReading& r
   return {{begin + (end - begin) / 2, reading.at, (end - begin) / 2}, {}};
 }
 
+std::vector<CalendarChange> changes_of(const CalendarReading& kept, std::span<const CalendarStep> steps) {
+  std::vector<CalendarChange> changes;
+  auto calendar = kept.calendar;  // what it would show, had the later ones not been
+  for (std::size_t i = steps.size(); i > 0; --i) {
+    const auto& step = steps[i - 1];
+    const auto ago = std::max(calendar - step.shown, microseconds{0}), doubt = ago / drift;
+    const auto found = kept.at - ago;
+    changes.push_back({{step.expected - step.since - doubt, found - step.since - doubt, {}},
+                       {step.shown + doubt, found + doubt, {}}});
+    calendar -= step.jump();
+  }
+  std::ranges::reverse(changes);
+  return changes;
+}
+
 std::string detail_of(const CalendarStep& step, std::span<const AssignmentRow> touched, std::size_t all) {
   std::string text = std::string("The database's calendar was set ") + (step.jump().count() > 0 ? "forward" : "back") +
                      " by " + seconds_of(std::chrono::abs(step.jump())) + " s: instants from " +

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "storage/port/moment.hpp"
 #include "storage/port/registry_store.hpp"
@@ -31,6 +32,10 @@ struct CalendarComparison {
 /// between them: so fast a calendar is slewed, and so wrong two hosts' clocks may run. By no more than that drift does
 /// what is kept follow the readings, so that small steps add up until they are one.
 CalendarComparison compare(const CalendarReading& kept, const CalendarReading& reading);
+
+/// When each of the steps was, by the clock of `kept`, which has taken them all in. The longer that was ago, the less
+/// it is known (500 ppm). In the order in which they were found.
+std::vector<CalendarChange> changes_of(const CalendarReading& kept, std::span<const CalendarStep> steps);
 
 /// What the system alarm says. `touched`: the first assignments that began or ended in [first, last] of the step, `all`
 /// there are. Ids only.

@@ -22,9 +22,18 @@ inline Instant claimed_at(const Session& session, std::uint64_t tick_ms) { retur
 constexpr std::chrono::seconds most_uncertain{60};
 constexpr std::chrono::seconds clock_tolerance{1};
 
+/// Measured before the calendar was set back, and received after that: by the calendar of before it is not ahead.
+inline bool is_of_before(const Record& record) {
+  const auto& session = *record.session;
+  if (!record.shown_before || !session.newest_anchor) return false;
+  const auto believed = std::min<std::chrono::microseconds>(session.uncertainty, most_uncertain);
+  return claimed_at(session, record.tick_ms) <= *record.shown_before + believed &&
+         *session.newest_anchor + counted(record.tick_ms) <= record.received_at + believed + clock_tolerance;
+}
+
 /// How far beyond its reception the record claims to be measured, where that is more than its clock may be wrong by.
 inline std::optional<std::chrono::microseconds> clock_jump(const Record& record) {
-  if (!record.session->dated) return std::nullopt;
+  if (!record.session->dated || is_of_before(record)) return std::nullopt;
   const auto ahead = claimed_at(*record.session, record.tick_ms) - record.received_at;
   const auto believed = std::min<std::chrono::microseconds>(record.session->uncertainty, most_uncertain);
   return ahead > believed + clock_tolerance ? std::optional(ahead) : std::nullopt;

@@ -39,6 +39,16 @@ CalendarReading read(pqxx::work& tx, const ReadBootClock& clock) {
   return {calendar, before + half, half};
 }
 
+std::vector<CalendarStep> read_steps(pqxx::work& tx) {
+  std::vector<CalendarStep> steps;
+  for (const auto row : tx.exec("SELECT micros(at), jump_micros, since_micros FROM calendar_step ORDER BY step_id")) {
+    const auto shown = *optional_instant(row[0]);
+    steps.push_back({shown - std::chrono::microseconds{row[1].as<std::int64_t>()}, shown,
+                     std::chrono::microseconds{row[2].as<std::int64_t>()}});
+  }
+  return steps;
+}
+
 void note(pqxx::work& tx, const std::string& host, std::uint64_t number, const CalendarStep& step) {
   const auto found = tx.exec_params(
       "SELECT d.urn, a.patient_id, count(*) OVER () FROM assignment a JOIN device d USING (device_id)"
@@ -64,7 +74,7 @@ CalendarSight PostgresStore::look_at_calendar(const std::string& host, const Rea
     if (compared.step) note(tx, host, steps, *compared.step);
     tx.exec_params1("SELECT keep_calendar_pair($1, $2, $3, $4, $5)", host, compared.kept.at.time_since_epoch().count(),
                     to_text(compared.kept.calendar), compared.kept.uncertainty.count(), steps);
-    return CalendarSight{compared.kept, steps, compared.step.has_value()};
+    return CalendarSight{compared.kept, steps, compared.step.has_value(), changes_of(compared.kept, read_steps(tx))};
   };
   try {
     return impl_->pool.transact(look, Urgency::first);

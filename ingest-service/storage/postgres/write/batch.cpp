@@ -72,6 +72,7 @@ void Batch::date() {
     moved->dated = true;
     for (const auto& [from_tick, anchor] : of->second)
       if (from_tick <= records_[i]->tick_ms) moved->anchor = anchor;
+    if (const auto newest = of->second.back().second; newest != moved->anchor) moved->newest_anchor = newest;
     records_[i] = &moved_.emplace_back(*records_[i]);
     moved_.back().session = std::move(moved);
   }
