@@ -20,8 +20,9 @@ class Clock {
   using Work = std::function<void()>;
 
   coap::Instant now() const { return now_; }
-  /// The calendar that belongs to now().
-  WallTime calendar() const { return first_ + now_.time_since_epoch(); }
+  /// The true calendar.
+  static WallTime calendar_at(coap::Instant when) { return first_ + when.time_since_epoch(); }
+  WallTime calendar() const { return calendar_at(now_); }
 
   /// What is due at the same instant happens in the order in which it was asked for.
   void at(coap::Instant when, Work work);

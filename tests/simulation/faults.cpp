@@ -46,6 +46,7 @@ constexpr std::array table{
     Row{FaultKind::database_refuses, "database_refuses", 2, 10s, 120s, 50},
     Row{FaultKind::database_unknown, "database_unknown", 3, 10s, 120s, 50},
     Row{FaultKind::database_slow, "database_slow", 4, 10s, 120s, 2000},
+    Row{FaultKind::step_calendar, "step_calendar", 3, 0s, 0s, 3600},
 };
 static_assert(table.size() == fault_kind_count);
 
@@ -71,6 +72,11 @@ std::int64_t milliseconds(coap::Duration duration) { return duration / std::chro
 
 const char* to_string(FaultKind kind) { return row_of(kind).name; }
 
+coap::Duration calendar_step(std::uint64_t amount) {
+  const coap::Duration by = 2s * static_cast<std::int64_t>((amount + 1) / 2);
+  return amount % 2 == 0 ? by : -by;
+}
+
 Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices) {
   const auto count = chance.between(5, 10 + length / std::chrono::seconds{45});
   Schedule schedule;
@@ -82,6 +88,8 @@ Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices
                 chance.between(row.shortest, row.longest), 1 + chance.below(row.most)};
     fault.at = std::chrono::milliseconds{milliseconds(fault.at)};
     fault.lasts = std::chrono::milliseconds{milliseconds(std::min(fault.lasts, length - fault.at))};
+    // As often by seconds as by an hour.
+    if (kind == FaultKind::step_calendar) fault.amount = 1 + (fault.amount - 1) / (1ULL << chance.below(12));
     schedule.push_back(fault);
     return fault;
   };
@@ -100,6 +108,9 @@ Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices
     // session.
     if (fault.kind == FaultKind::suspend || fault.kind == FaultKind::step_clock)
       add(FaultKind::hand_over, fault.at, fault.at + fault.lasts + 120s, fault.device);
+    if (fault.kind == FaultKind::step_calendar)
+      for (auto handovers = chance.below(4); handovers > 0; --handovers)
+        add(FaultKind::hand_over, std::max(fault.at - 60s, coap::Duration{}), fault.at + 120s, {});
     if (fault.kind == FaultKind::suspend) add(FaultKind::cut, fault.at, fault.at + fault.lasts + 120s, fault.device);
   }
   std::ranges::stable_sort(schedule, {}, &Fault::at);

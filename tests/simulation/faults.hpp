@@ -42,8 +42,9 @@ enum class FaultKind : std::uint8_t {
   database_refuses,  // now and then
   database_unknown,  // commits whose outcome is not known
   database_slow,
+  step_calendar,  // the database's, ahead or back
 };
-inline constexpr std::size_t fault_kind_count = 29;
+inline constexpr std::size_t fault_kind_count = 30;
 const char* to_string(FaultKind kind);
 
 struct Fault {
@@ -55,6 +56,10 @@ struct Fault {
   friend bool operator==(const Fault&, const Fault&) = default;
 };
 using Schedule = std::vector<Fault>;
+
+/// By how much step_calendar sets it: ahead by an even amount, back by an odd one, 2 s at least, an hour at most. All
+/// are multiples of 2 s: what several come to is nothing, or can be told.
+coap::Duration calendar_step(std::uint64_t amount);
 
 /// Faults begin and end within [0, length).
 Schedule draw_schedule(Chance chance, coap::Duration length, std::size_t devices);

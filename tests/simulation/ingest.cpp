@@ -29,9 +29,11 @@ struct Ingest::Worker {
           shard->handle_timeout(clock.now());
           pump();
         }) {
-    ingest::Shard::Environment environment{[this] { return clock.calendar(); }, [this] { return clock.now(); },
-                                           [this](std::function<void()> work) { post(std::move(work)); },
-                                           [this] { pump(); }};
+    // Of no effect.
+    const auto off = ingest.chance_.between(coap::Duration{-24h * 365 * 50}, coap::Duration{24h * 365 * 50});
+    ingest::Shard::Environment environment{
+        [this, off] { return clock.calendar() + off; }, [this] { return clock.now(); },
+        [this](std::function<void()> work) { post(std::move(work)); }, [this] { pump(); }};
     ingest::Shard::Config shards;
     if (ingest.room_ == Room::few_open_alarms) shards.session.open_alarms = 16;  // a datagram carries no more
     Sessions::Config config;

@@ -1,6 +1,8 @@
 // Plays the ward of many seeds, and tells of the first that breaks an invariant: its seed, what broke, and a shortened
 // schedule to play again.
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -172,6 +174,7 @@ class Player {
 }  // namespace wardlink::simulation
 
 int main(int count, char** words) {
+  spdlog::set_level(spdlog::level::off);  // what the ward's processes log
   if (count == 2 && std::string(words[1]) == "--help") {
     std::fputs(wardlink::simulation::usage, stdout);
     return 0;

@@ -74,7 +74,17 @@ void Oracle::watch(Wearable& device) {
   };
 }
 
-void Oracle::place(const storage::Session& start) { ordinals_[{start.device, start.boot}] = start.ordinal; }
+/// I6. A start's registration takes no longer than the longest way.
+void Oracle::place(const storage::Session& start) {
+  const auto& book = *books_.at(start.device);
+  ordinals_[{start.device, start.boot}] = start.ordinal;
+  if (start.ordinal == 0 || !book.starts.contains(start.boot)) return;
+  for (const auto& [boot, began] : book.starts) {
+    const auto other = word_of(start.device, boot, 0).ordinal;
+    if (other > start.ordinal && book.began(boot) + longest_way < book.began(start.boot))
+      violated("I6", "an earlier start stands behind it: " + name(start.device, {start.boot, 0}));
+  }
+}
 
 /// I6
 void Oracle::look(const storage::Record& set, const storage::StoredLatest& latest) {
@@ -145,6 +155,7 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
   check_sets(devices, rows, ingest);
   check_latest(rows);
   check_wearers(rows);
+  check_calendar();
   if (ingest.waiting() != 0) violated("I8", std::to_string(ingest.waiting()) + " records still wait in ingest");
 }
 
@@ -290,7 +301,14 @@ storage::Instant instant_of(const Row& row) {
 
 /// By what people's lists show: of patients, of devices.
 void Oracle::check_wearers(const storage::StoredRows& rows) {
-  for (const auto& start : rows.starts) exchanged_[{start.device, start.boot}] = start.exchanges;
+  for (const auto& start : rows.starts) {
+    exchanged_[{start.device, start.boot}] = start.exchanges;
+    auto& ticks = read_[{start.device, start.boot}];
+    const auto& told = exchanges_[{start.device, start.boot}];
+    for (const auto& each : start.exchanges)
+      if (std::ranges::find(told, each.tick_ms, &ingest::ClockExchange::tick_ms) != told.end())
+        ticks.push_back(each.tick_ms);
+  }
   std::set<storage::Stream> waveforms;
   for (const auto& run : rows.runs) waveforms.insert(run.stream);
   std::set<Shown> shown;
@@ -311,6 +329,24 @@ void Oracle::check_wearers(const storage::StoredRows& rows) {
   for (const auto& [urn, book] : books_)
     if (database_.knows(urn)) look_at_all({storage::Subject::Kind::device, urn}, "");
   check_tiles(rows);
+}
+
+/// TIME-2: of each time that the calendar was set people were told once, and who may have been meant.
+void Oracle::check_calendar() {
+  std::map<std::uint64_t, std::string> told;  // in the order in which they were found
+  for (const auto& alarm : database_.system_alarms())
+    if (alarm.code == "calendar_stepped") told[std::stoull(alarm.subject)] = alarm.detail;
+  const auto steps = database_.calendar().steps();
+  if (told.size() != steps.size())
+    return violated("TIME-2", "the calendar was set " + std::to_string(steps.size()) + " times, and " +
+                                  std::to_string(told.size()) + " were told");
+  for (auto of_step = told.begin(); const auto& step : steps) {
+    const auto& detail = (of_step++)->second;
+    for (const auto& [urn, book] : books_)
+      if (wearers_.changed(urn, step.low(), step.high(), step.until) && !detail.ends_with(" more.") &&
+          detail.find("devices/" + urn) == std::string::npos)
+        violated("TIME-2", urn + " changed wearers when the calendar may mean either, and is not named: " + detail);
+  }
 }
 
 /// What stands on a wearer's tile.
@@ -334,15 +370,17 @@ void Oracle::check_tiles(const storage::StoredRows& rows) {
 }
 
 /// Whether the exchanges of the start can tell what is known of that tick: behind the last of them its clock did not
-/// jump, and between two of them once at most.
-bool Oracle::is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms,
-                         const std::vector<storage::ClockExchange>& exchanges) {
-  const auto next = std::ranges::upper_bound(exchanges, tick_ms, {}, &storage::ClockExchange::tick_ms);
+/// jump, and between two of them once at most, and then the calendar was not set. Those that the device made: what
+/// storage adds where the calendar was set takes its clock to have gone on.
+bool Oracle::is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms) const {
+  const auto& ticks = read_.at({book.urn, boot});
+  const auto next = std::ranges::upper_bound(ticks, tick_ms);
   const auto measured = [&](std::uint64_t tick) { return book.measured(boot, tick); };
-  const auto from = measured(next == exchanges.begin() ? tick_ms : std::prev(next)->tick_ms).first;
-  const auto until = measured(next == exchanges.end() ? tick_ms : next->tick_ms).last;
-  const bool between = next != exchanges.begin() && next != exchanges.end();
-  return book.time.jumps(from - longest_round_trip, until + longest_round_trip).count <= (between ? 1U : 0U);
+  const auto from = measured(next == ticks.begin() ? tick_ms : *std::prev(next)).first - longest_round_trip;
+  const auto until = measured(next == ticks.end() ? tick_ms : *next).last + longest_round_trip;
+  const auto jumps = book.time.jumps(from, until).count;
+  const bool between = next != ticks.begin() && next != ticks.end();
+  return jumps == 0 || (jumps == 1 && between && !database_.calendar().was_set(from, until));
 }
 
 /// TIME-2: it is dated as well as is said, and shown as a patient's only where that patient wore the device, or nobody
@@ -359,8 +397,9 @@ void Oracle::check_wearer(const Row& row, const std::string& patient) {
     return;
   }
   const auto tick = tick_of(row);
-  if (!is_knowable(book, row.boot, tick, exchanges)) return;
-  const auto truth = book.measured(row.boot, tick);
+  if (!is_knowable(book, row.boot, tick)) return;
+  const auto measured = book.measured(row.boot, tick);
+  const auto truth = database_.calendar().said(measured.first, measured.last);
   const auto uncertainty = row.uncertainty.value_or(std::chrono::microseconds{0});
   check_instant(what, instant_of(row), truth, uncertainty);
   const auto wore = [&](coap::Duration around) {
@@ -380,11 +419,9 @@ void Oracle::check_wearer(const Row& row, const std::string& patient) {
     violated("I10", "nobody's, though it is surely somebody's: " + what);
 }
 
-void Oracle::check_instant(const std::string& what, storage::Instant stored, const DeviceTime::Span& truth,
+void Oracle::check_instant(const std::string& what, storage::Instant stored, const Calendar::Span& truth,
                            std::chrono::microseconds uncertainty) {
-  const auto first = database_.calendar() - (clock_.now() - truth.first);
-  const auto last = database_.calendar() - (clock_.now() - truth.last);
-  const auto off = std::max({first - stored, stored - last, std::chrono::microseconds{0}});
+  const auto off = std::max({truth.first - stored, stored - truth.last, std::chrono::microseconds{0}});
   if (off <= uncertainty) return;
   violated("TIME-2", "dated wrong by " + std::to_string(off.count()) + " us, said to be known to " +
                          std::to_string(uncertainty.count()) + " us: " + what);

@@ -69,12 +69,12 @@ class Oracle {
                   const Ingest& ingest);
   void check_latest(const storage::StoredRows& rows);
   void check_wearers(const storage::StoredRows& rows);
+  void check_calendar();
   void check_tiles(const storage::StoredRows& rows);
-  static bool is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms,
-                          const std::vector<storage::ClockExchange>& exchanges);
+  bool is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms) const;
   template <class Row>
   void check_wearer(const Row& row, const std::string& patient);
-  void check_instant(const std::string& what, storage::Instant stored, const DeviceTime::Span& truth,
+  void check_instant(const std::string& what, storage::Instant stored, const Calendar::Span& truth,
                      std::chrono::microseconds uncertainty);
   template <class Rows>
   void check_unique(const Rows& rows);
@@ -89,8 +89,10 @@ class Oracle {
   std::vector<std::string> violations_;
   storage::StoredRows remembered_;
   std::map<std::pair<std::string, std::uint64_t>, std::vector<storage::ClockExchange>> exchanged_;  // as stored
-  std::map<std::string, const Book*> books_;                                                        // by URN
-  std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;       // by device and sign
+  std::map<std::pair<std::string, std::uint64_t>, std::vector<std::uint64_t>>
+      read_;                                                                      // ticks at which devices' clocks were
+  std::map<std::string, const Book*> books_;                                      // by URN
+  std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;  // by device and sign
   std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> ordinals_, highest_;  // by device and boot
 };
 

@@ -1,4 +1,5 @@
-// What the simulation's store in memory keeps of a seed, PostgreSQL keeps too: the same commits make the same rows.
+// What the simulation's store in memory keeps of a seed, PostgreSQL keeps too: the same commits make the same rows, by
+// a calendar that is wrong and is set.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -24,8 +25,8 @@ class Replay {
   }
 
   void make(const Commit& commit) {
+    turn_to(commit.at);
     if (commit.kind == CommitKind::attach) {
-      turn_to(commit.at);
       const auto attached = writer_->attach(commit.starts);
       for (const auto& one : attached) keep(one.session);
     } else if (commit.kind == CommitKind::at_boots) {
@@ -43,7 +44,7 @@ class Replay {
     turn_to(call.made_at);
     const auto known = patients_.find(call.patient);
     if (known != patients_.end()) call.patient = known->second;
-    const auto id = simulation::make(registry_, call);
+    const auto id = simulation::make(registry_, call).patient;
     if (!call.created.empty()) patients_[call.created] = id;
   }
 

@@ -101,6 +101,24 @@ TEST(Simulation, ADebtOfAStartThatStorageNeverSawIsNobodys) {  // TIME-6
       "90000 hand_over_late 6 0 12");
 }
 
+TEST(Simulation, ACalendarThatStepsBackDatesNothingWrong) {  // TIME-2
+  expect_right_patients("131000 step_calendar 0 0 3599,140000 hand_over 0 0 1");
+  expect_right_patients("60000 hand_over 2 0 1,131000 step_calendar 0 0 77,150000 hand_over 2 0 1");
+  expect_right_patients("60000 step_calendar 0 0 1,61000 hand_over 4 0 1,200000 step_calendar 0 0 599");
+}
+
+TEST(Simulation, ACalendarThatStepsAheadDatesNothingWrong) {  // TIME-2
+  expect_right_patients("131000 step_calendar 0 0 3600,140000 hand_over 0 0 1");
+  expect_right_patients("60000 hand_over 2 0 1,131000 step_calendar 0 0 78,150000 hand_over 2 0 1");
+  expect_right_patients("60000 step_calendar 0 0 2,61000 hand_over_late 4 0 90,200000 step_calendar 0 0 600");
+}
+
+TEST(Simulation, WhatWaitedWhileTheCalendarSteppedIsDatedAsItWasThen) {  // TIME-2
+  expect_right_patients("100000 cut 3 60000 1,131000 step_calendar 0 0 77,180000 hand_over 3 0 1");
+  expect_right_patients("100000 database_away 0 90000 1,131000 step_calendar 0 0 3600,195000 hand_over 1 0 1");
+  expect_right_patients("90000 cut 3 90000 1,110000 step_calendar 0 0 600,140000 step_calendar 0 0 599");
+}
+
 TEST(Simulation, OneSeedIsOneRun) {
   const auto once = play({.seed = 11}), again = play({.seed = 11}), other = play({.seed = 12});
   EXPECT_EQ(once.trace, again.trace);
@@ -203,6 +221,43 @@ TEST(Schedule, ReadsWhatItWrites) {
   for (const char* text : {"12 no_such_fault 0 1 1", "12 loss 0 1 1 more", "-5 loss 0 1 1", "12 loss 0 1"})
     EXPECT_FALSE(read_schedule(text)) << text;
   EXPECT_EQ(read_schedule(""), Schedule{});
+}
+
+TEST(Schedule, SetsTheCalendarByMultiplesOfTwoSeconds) {
+  EXPECT_EQ(calendar_step(1), -2s);
+  EXPECT_EQ(calendar_step(2), 2s);
+  EXPECT_EQ(calendar_step(77), -78s);
+  EXPECT_EQ(calendar_step(3600), 1h);
+}
+
+TEST(Calendar, SaysWhatItShowedWhen) {  // TIME-2
+  Clock clock;
+  Calendar calendar(clock, -5s);
+  const auto reads = [&](coap::Duration at, coap::Duration first, coap::Duration last) {
+    const auto said = calendar.said(start + at, start + at);
+    EXPECT_EQ(said.first - Clock::calendar_at(start + at), first);
+    EXPECT_EQ(said.last - Clock::calendar_at(start + at), last);
+  };
+  calendar.compared();
+  clock.run(start + 10s);
+  calendar.compared();
+  clock.run(start + 20s);
+  calendar.step(60s);
+  clock.run(start + 30s);
+  calendar.step(-20s);
+  EXPECT_EQ(calendar.now() - clock.calendar(), 35s);
+  clock.run(start + 40s);
+  calendar.compared();
+  clock.run(start + 50s);
+  reads(9s, -5s, -5s);
+  reads(15s, -5s, 35s);
+  reads(35s, -5s, 35s);
+  reads(41s, 35s, 35s);
+  ASSERT_EQ(calendar.steps().size(), 1u);
+  calendar.step(8s);
+  calendar.step(-8s);
+  calendar.compared();
+  EXPECT_EQ(calendar.steps().size(), 1u) << "nobody can tell";
 }
 
 TEST(Schedule, IsShortenedToWhatFails) {

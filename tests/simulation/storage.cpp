@@ -8,12 +8,6 @@
 
 namespace wardlink::simulation {
 
-namespace {
-
-storage::Moment moment_of(const Clock& clock) { return storage::Moment{clock.now().time_since_epoch()}; }
-
-}  // namespace
-
 Storage::Storage(Clock& clock, Chance chance, Sometimes& sometimes, Trace& trace, Database& database)
     : clock_(clock), chance_(chance), sometimes_(sometimes), trace_(trace), database_(database) {
   start();
@@ -22,6 +16,18 @@ Storage::Storage(Clock& clock, Chance chance, Sometimes& sometimes, Trace& trace
 void Storage::start() {
   calendar_.emplace(database_.records(), "host", [&clock = clock_] { return moment_of(clock); });
   up_ = true;
+  ++life_;
+  look_at_calendar(life_);
+}
+
+/// As the program does, every so often.
+void Storage::look_at_calendar(unsigned life) {
+  if (!up_ || life != life_) return;
+  if (!database_.faults.away) {
+    calendar_->look();
+    database_.calendar().compared();
+  }
+  clock_.in(10s, [this, life] { look_at_calendar(life); });
 }
 
 void Storage::die() {
@@ -106,6 +112,7 @@ void StorageStream::try_first() {
   std::optional<v1::IngestResponse> response;
   try {
     const auto& [request, received] = end_->requests.front();
+    storage_.database_.expect_dating(!request.has_stamp_request());
     response = end_->conversation.handle(request, received);
   } catch (const storage::StoreError& error) {
     return error.kind() == storage::StoreError::Kind::away ? wait() : lose(true);

@@ -36,6 +36,8 @@ class Storage {
 
  private:
   friend class StorageStream;
+  void look_at_calendar(unsigned life);
+
   Clock& clock_;
   Chance chance_;
   Sometimes& sometimes_;
@@ -43,6 +45,7 @@ class Storage {
   Database& database_;
   std::optional<storage::CalendarWatch> calendar_;  // of this life
   bool up_ = false;
+  unsigned life_ = 0;
   std::vector<std::weak_ptr<StorageStream>> streams_;
 };
 

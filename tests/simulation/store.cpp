@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "storage/port/store_error.hpp"
+
 namespace wardlink::simulation {
 
 using storage::CommitKind;
@@ -19,7 +21,11 @@ class Database::Witness final : public storage::RecordWriter {
   Witness(Database& database, std::unique_ptr<storage::RecordWriter> inner)
       : database_(database), inner_(std::move(inner)) {}
 
-  storage::Instant calendar() override { return inner_->calendar(); }
+  storage::Instant calendar() override {
+    if (database_.faults.away) throw storage::StoreError(storage::StoreError::Kind::away, "the database is away");
+    if (database_.dates_) database_.calendar_.compared();
+    return inner_->calendar();
+  }
   std::vector<storage::Attached> attach(std::span<const storage::AttachRequest> requests) override {
     auto attached = inner_->attach(requests);
     for (const auto& each : attached)
@@ -49,11 +55,12 @@ Database::Database(const Clock& clock, Chance chance, Sometimes& sometimes)
     : clock_(clock),
       chance_(chance),
       sometimes_(sometimes),
-      store_({.now = [&clock] { return clock.calendar(); },
-              .new_id =
-                  [last = 0]() mutable {
-                    return "00000000-0000-4000-8000-" + std::to_string(100'000'000'000 + ++last);
-                  }}) {}
+      calendar_(clock, chance_.between(coap::Duration{-1h}, coap::Duration{1h})),
+      store_(
+          {.now = [this] { return calendar_.now(); },
+           .new_id =
+               [last = 0]() mutable { return "00000000-0000-4000-8000-" + std::to_string(100'000'000'000 + ++last); }}),
+      people_(store_, "host", [&clock] { return moment_of(clock); }) {}
 
 std::unique_ptr<storage::RecordWriter> Database::open_writer() {
   return std::make_unique<storage::ScriptedWriter>(std::make_unique<Witness>(*this, store_.open_writer()),
@@ -62,33 +69,32 @@ std::unique_ptr<storage::RecordWriter> Database::open_writer() {
 
 // -- people -----------------------------------------------------------------------------------------------------------
 
-std::string make(storage::RegistryStore& registry, const RegistryCall& call) {
+Registered make(storage::RegistryStore& registry, const RegistryCall& call) {
   const std::string by = "urn:x-wardlink:simulation";
   switch (call.kind) {
     case RegistryCall::Kind::create_device:
       registry.create_device(call.device);
       break;
     case RegistryCall::Kind::create_patient:
-      return registry.create_patient(call.patient, {}, "ward").id;
+      return {registry.create_patient(call.patient, {}, "ward").id};
     case RegistryCall::Kind::assign:
-      registry.assign({}, call.device, call.patient, call.at, by);
-      break;
+      return {"", {registry.assign({}, call.device, call.patient, call.at, by)}};
     case RegistryCall::Kind::release:
-      registry.release({}, call.device, call.at, by);
-      break;
+      return {"", {registry.release({}, call.device, call.at, by)}};
     case RegistryCall::Kind::discharge:
-      registry.discharge({}, call.patient, call.at, by);
-      break;
+      return {"", registry.discharge({}, call.patient, call.at, by).assignments};
   }
-  return "";
+  return {};
 }
 
-std::string Database::make(RegistryCall call) {
-  call.made_at = clock_.calendar();
-  call.created = simulation::make(store_, call);
-  const auto id = call.created;
+Registered Database::make(RegistryCall call) {
+  people_.check([this] { return calendar_.now(); });
+  calendar_.compared();
+  call.made_at = calendar_.now();
+  auto registered = simulation::make(store_, call);
+  call.created = registered.patient;
   if (keeps_log_) log_.emplace_back(std::move(call));
-  return id;
+  return registered;
 }
 
 bool Database::knows(const std::string& device) {
@@ -108,7 +114,7 @@ std::vector<storage::RunRow> Database::runs_of(const storage::Subject& subject, 
   query.subject = subject;
   query.stream = waveform;
   query.start = storage::Instant{};
-  query.end = clock_.calendar() + std::chrono::hours{24};
+  query.end = calendar_.now() + std::chrono::hours{24};
   query.limit = all_rows;
   return store_.runs(query);
 }
@@ -171,7 +177,7 @@ void Database::committed(Commit commit, const std::vector<RecordResult>& results
     if (record.session && record.stream == storage::Stream::alarms)
       alarms_.emplace(record.session->device, record.session->boot, record.sequence);
   }
-  commit.at = clock_.calendar();
+  commit.at = calendar_.now();
   if (keeps_log_) log_.emplace_back(std::move(commit));
 }
 

@@ -12,13 +12,17 @@
 #include <variant>
 #include <vector>
 
+#include "calendar.hpp"
 #include "chance.hpp"
-#include "clock.hpp"
 #include "sometimes.hpp"
+#include "storage/api/calendar_watch.hpp"
 #include "storage/memory/memory_store.hpp"
 #include "storage/memory/scripted_writer.hpp"
 
 namespace wardlink::simulation {
+
+/// The clock of all hosts that counts their sleep and is set by nobody.
+inline storage::Moment moment_of(const Clock& clock) { return storage::Moment{clock.now().time_since_epoch()}; }
 
 /// One call of a RecordWriter that happened. The sessions of records are the memory store's.
 struct Commit {
@@ -37,8 +41,12 @@ struct RegistryCall {
   storage::Instant made_at{};   // by the database's calendar
   std::string created{};        // the id of the patient
 };
-/// Makes it, with the patient's id as the store has it. Returns the id of a patient that is created.
-std::string make(storage::RegistryStore& registry, const RegistryCall& call);
+struct Registered {
+  std::string patient{};                              // the id of one that is created
+  std::vector<storage::AssignmentRow> assignments{};  // as they stand now; held_from == held_until: no more
+};
+/// Makes it, with the patient's id as the store has it.
+Registered make(storage::RegistryStore& registry, const RegistryCall& call);
 
 class Database {
  public:
@@ -61,8 +69,12 @@ class Database {
   /// Never away.
   storage::RecordStore& records() { return store_; }
   storage::StoredRows rows() const { return store_.rows(); }
-  storage::Instant calendar() const { return clock_.calendar(); }
-  std::string make(RegistryCall call);
+  /// A stream is to date something by what it reads of the calendar next.
+  void expect_dating(bool dates) { dates_ = dates; }
+  Calendar& calendar() { return calendar_; }
+  const Calendar& calendar() const { return calendar_; }
+  /// As the API does: the calendar is compared first. StoreError where it is refused.
+  Registered make(RegistryCall call);
 
   // -- as people ask
   /// The alarm records that a person finds: as an alarm, as the end of one, or in quarantine. By the store's own lists.
@@ -70,6 +82,7 @@ class Database {
   std::vector<storage::ReadingRow> readings_of(const storage::Subject& subject);
   std::vector<storage::RunRow> runs_of(const storage::Subject& subject, storage::Stream waveform);
   std::vector<storage::AlarmCondition> alarms_of(const storage::Subject& subject);
+  std::vector<storage::SystemAlarm> system_alarms() { return store_.system_alarms({}); }
   std::vector<storage::LatestRow> latest() { return store_.latest({}, {}); }
 
   bool knows(const std::string& device);
@@ -91,7 +104,10 @@ class Database {
   const Clock& clock_;
   Chance chance_;
   Sometimes& sometimes_;
+  Calendar calendar_;
+  bool dates_ = false;
   storage::MemoryStore store_;
+  storage::CalendarWatch people_;                                           // the API's
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> alarms_;  // device, boot, sequence
   bool keeps_log_ = false;
   std::vector<std::variant<Commit, RegistryCall>> log_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/port/store_error.hpp"
+
 namespace wardlink::simulation {
 namespace {
 
@@ -16,14 +18,29 @@ Wearers::Wearers(Clock& clock, Chance chance, Sometimes& sometimes, Database& da
 void Wearers::begin(const std::vector<std::string>& devices) {
   for (std::size_t i = 0; i < patient_count; ++i)
     patients_.push_back(
-        database_.make({RegistryCall::Kind::create_patient, "", "patient " + std::to_string(i), database_.calendar()}));
+        database_.make({RegistryCall::Kind::create_patient, "", "patient " + std::to_string(i), calendar(clock_.now())})
+            .patient);
   for (const auto& device : devices) {
-    database_.make({RegistryCall::Kind::create_device, device, "", database_.calendar()});
+    database_.make({RegistryCall::Kind::create_device, device, "", calendar(clock_.now())});
     put_on(device, clock_.now());
   }
 }
 
-storage::Instant Wearers::calendar(coap::Instant at) const { return database_.calendar() - (clock_.now() - at); }
+storage::Instant Wearers::calendar(coap::Instant at) const { return database_.calendar().now() - (clock_.now() - at); }
+
+void Wearers::write(RegistryCall call) {
+  for (const auto& row : database_.make(std::move(call)).assignments) {
+    if (row.held_from == row.held_until)
+      written_[row.device].erase(row.held_from);
+    else
+      written_[row.device][row.held_from] = {row.patient, row.held_until, clock_.now()};
+  }
+}
+
+bool Wearers::is_written_worn(const std::string& device, storage::Instant at) const {
+  const auto wearers = during(device, at, at);
+  return wearers.size() == 1 && wearers.front() != "";
+}
 
 bool Wearers::away() {
   if (!database_.faults.away) return false;
@@ -37,10 +54,8 @@ void Wearers::hand_over(const std::string& device, coap::Duration ago) {
   const auto& last = periods_[device].back();
   const auto at = std::max(clock_.now() - ago, last.until.value_or(last.from));
   if (at < clock_.now()) sometimes_.happened("a handover was written down late");
-  if (!last.until) {
-    database_.make({RegistryCall::Kind::release, device, "", calendar(at)});
-    end(device, at);
-  }
+  if (is_written_worn(device, calendar(at))) write({RegistryCall::Kind::release, device, "", calendar(at)});
+  if (!last.until) end(device, at);
   put_on(device, at);
 }
 
@@ -49,12 +64,19 @@ void Wearers::take_off(const std::string& device) {
   const auto last = periods_[device].back();
   if (last.until) return;
   sometimes_.happened("nobody wore a device");
+  const auto now = calendar(clock_.now());
   if (chance_.happens(0.8)) {
-    database_.make({RegistryCall::Kind::release, device, "", database_.calendar()});
+    if (is_written_worn(device, now)) write({RegistryCall::Kind::release, device, "", now});
     return end(device, clock_.now());
   }
-  sometimes_.happened("a patient was discharged");
-  database_.make({RegistryCall::Kind::discharge, "", last.patient, database_.calendar()});
+  try {
+    write({RegistryCall::Kind::discharge, "", last.patient, now});
+    sometimes_.happened("a patient was discharged");
+  } catch (const storage::StoreError&) {
+    sometimes_.happened("a discharge was refused: by the calendar something was put on later");
+    if (is_written_worn(device, now)) write({RegistryCall::Kind::release, device, "", now});
+    return end(device, clock_.now());
+  }
   for (const auto& [each, periods] : periods_)
     if (!periods.back().until && periods.back().patient == last.patient) end(each, clock_.now());
 }
@@ -70,23 +92,32 @@ void Wearers::put_on(const std::string& device, coap::Instant at) {
   auto& periods = periods_[device];
   auto next = chance_.below(patients_.size() - (periods.empty() ? 0 : 1));
   if (!periods.empty() && patients_[next] == periods.back().patient) next = patients_.size() - 1;
-  database_.make({RegistryCall::Kind::assign, device, patients_[next], calendar(at)});
+  write({RegistryCall::Kind::assign, device, patients_[next], calendar(at)});
   periods.push_back({patients_[next], at, {}});
 }
 
-std::vector<std::string_view> Wearers::during(const std::string& device, coap::Instant first,
-                                              coap::Instant last) const {
+bool Wearers::changed(const std::string& device, storage::Instant low, storage::Instant high, coap::Instant at) const {
+  const auto holds = [&](storage::Instant change) { return low <= change && change <= high; };
+  return std::ranges::any_of(written_.at(device), [&](const auto& each) {
+    const auto& [from, worn] = each;
+    return worn.at < at && (holds(from) || (worn.until && holds(*worn.until)));
+  });
+}
+
+std::vector<std::string_view> Wearers::during(const std::string& device, storage::Instant first,
+                                              storage::Instant last) const {
   std::vector<std::string_view> found;
-  const auto& periods = periods_.at(device);
+  const auto written = written_.find(device);
   auto unknown = first;  // from then on
-  for (const Period& period : periods) {
-    if (period.until && *period.until <= unknown) continue;
-    if (period.from > last) break;
-    if (period.from > unknown) found.emplace_back();
-    found.push_back(period.patient);
-    if (!period.until) return found;
-    unknown = *period.until;
-  }
+  if (written != written_.end())
+    for (const auto& [from, worn] : written->second) {
+      if (worn.until && *worn.until <= unknown) continue;
+      if (from > last) break;
+      if (from > unknown) found.emplace_back();
+      found.push_back(worn.patient);
+      if (!worn.until) return found;
+      unknown = *worn.until;
+    }
   if (unknown <= last) found.emplace_back();
   return found;
 }

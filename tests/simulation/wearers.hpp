@@ -1,6 +1,6 @@
 #pragma once
-// Who wears which device: patients, handovers, and what people write down of them. What they write is the truth: the
-// calendar that they read is the database's.
+// Who wears which device: patients, handovers, and what people write down of them: instants of the database's calendar,
+// as it shows them then. What they write is the truth.
 
 #include <map>
 #include <optional>
@@ -27,9 +27,12 @@ class Wearers {
   /// Nobody wears it from now on; now and then its wearer is discharged, with all that the patient wears.
   void take_off(const std::string& device);
 
+  /// Whether somebody put the device on or took it off from `low` to `high`, as is written since before `at`.
+  bool changed(const std::string& device, storage::Instant low, storage::Instant high, coap::Instant at) const;
+
   const std::vector<std::string>& patients() const { return patients_; }
-  /// All that wore the device at some instant from `first` to `last`; "" stands for nobody.
-  std::vector<std::string_view> during(const std::string& device, coap::Instant first, coap::Instant last) const;
+  /// All that wore the device at some instant from `first` to `last`, as is written; "" stands for nobody.
+  std::vector<std::string_view> during(const std::string& device, storage::Instant first, storage::Instant last) const;
 
  private:
   struct Period {
@@ -37,7 +40,14 @@ class Wearers {
     coap::Instant from;
     std::optional<coap::Instant> until;
   };
+  struct Written {
+    std::string patient;
+    std::optional<storage::Instant> until;
+    coap::Instant at;  // when it was written
+  };
   bool away();
+  void write(RegistryCall call);
+  bool is_written_worn(const std::string& device, storage::Instant at) const;
   void end(const std::string& device, coap::Instant at);
   void put_on(const std::string& device, coap::Instant at);
   storage::Instant calendar(coap::Instant at) const;
@@ -47,7 +57,8 @@ class Wearers {
   Sometimes& sometimes_;
   Database& database_;
   std::vector<std::string> patients_;
-  std::map<std::string, std::vector<Period>> periods_;  // by device, in their order
+  std::map<std::string, std::vector<Period>> periods_;                  // by device, in their order
+  std::map<std::string, std::map<storage::Instant, Written>> written_;  // by device, from when on
 };
 
 }  // namespace wardlink::simulation

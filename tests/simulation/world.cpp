@@ -203,6 +203,8 @@ void World::begin(const Fault& fault) {
       return device.sleep();
     case FaultKind::step_clock:
       return device.step_clock(std::chrono::seconds{fault.amount});
+    case FaultKind::step_calendar:
+      return database_.calendar().step(calendar_step(fault.amount));
     case FaultKind::hand_over:
       return hand_over(device, {});
     case FaultKind::hand_over_late:
