@@ -20,7 +20,7 @@ using std::chrono::microseconds;
 constexpr microseconds tick_length{1000};
 /// Storage looks at the calendar with each write; about a step either calendar may be what it dated by.
 constexpr std::uint64_t about_a_step_ms = 2000;
-constexpr microseconds near_a_handover{4'000'000};
+constexpr microseconds near_a_handover{4'000'000}, well_known{2'000'000};
 
 struct Key {
   std::uint64_t boot = 0;
@@ -125,6 +125,7 @@ class Comparison {
     if (shown.ticks.end_tick_ms != booked.end_tick_ms) return wrong("has another end than was written down");
     const auto moment = booked.tick_ms + (booked.tick_ms > truth_.stood_from ? truth_.stood_ms : 0);
     if (!shown.uncertainty) return wrong("was never dated");
+    if (*shown.uncertainty > well_known) ++books_.uncertain;
     books_.widest = std::max(books_.widest, *shown.uncertainty);
     check_instant(shown, moment);
     check_wearer(shown, moment);
@@ -257,7 +258,8 @@ ShownBooks compare_shown(const Stack& stack, const std::string& folder, const Tr
 std::ostream& operator<<(std::ostream& out, const ShownBooks& books) {
   out << "sets written down " << books.sets << ", shown " << books.sets_shown << "; alarms " << books.alarms
       << "; nobody's " << books.nobodys << ", either's " << books.either << ", quarantined " << books.quarantined
-      << ", widest uncertainty " << books.widest.count() / 1000 << " ms, wrong " << books.wrong.size();
+      << ", uncertain " << books.uncertain << ", widest uncertainty " << books.widest.count() / 1000 << " ms, wrong "
+      << books.wrong.size();
   constexpr std::size_t most = 20;
   for (std::size_t i = 0; i < std::min(most, books.wrong.size()); ++i) out << "\n  " << books.wrong[i];
   return out;
