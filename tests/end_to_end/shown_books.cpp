@@ -175,7 +175,14 @@ class Comparison {
     if (may_mean_either(shown)) return void(++books_.either);
     wrong("of moment " + std::to_string(moment) + ", dated " + std::to_string(shown.measured_us) + " us, known to " +
           std::to_string(shown.uncertainty->count()) + " us, is " +
-          (shown_as.empty() ? "nobody's" : "shown as another patient's: " + shown_as));
+          (shown_as.empty() ? "nobody's" : "shown as another patient's: " + shown_as) + "; handed over" + handovers());
+  }
+
+  std::string handovers() const {
+    std::string text;
+    for (const auto& each : device_.handovers)
+      text += " at " + std::to_string(each.at.first) + " to " + std::to_string(each.at.last) + " to " + each.to;
+    return text;
   }
 
   /// Of what lies about a step no more than this counts.
