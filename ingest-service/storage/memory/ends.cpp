@@ -47,6 +47,8 @@ OnsetFacts facts_of(const Tables& tables, const RecordKey& alarm) {
   const auto& row = tables.alarms.at(alarm);
   OnsetFacts facts;
   facts.record = row.record;
+  facts.record.session =
+      tables.starts.at({alarm.device_id, alarm.boot}).session;  // its first anchor, as in the database
   facts.start = row.measured_at;
   facts.origin = row.origin;
   facts.origin_is_theirs = row.origin && is_theirs(tables, alarm, *row.origin);
