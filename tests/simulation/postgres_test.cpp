@@ -25,8 +25,8 @@ class Replay {
   }
 
   void make(const Commit& commit) {
-    turn_to(commit.at);
     if (commit.kind == CommitKind::attach) {
+      turn_to(commit.at);
       const auto attached = writer_->attach(commit.starts);
       for (const auto& one : attached) keep(one.session);
     } else if (commit.kind == CommitKind::at_boots) {
