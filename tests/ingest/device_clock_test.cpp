@@ -185,6 +185,15 @@ TEST(DeviceClock, IsNotDoubtedForWhatIsLate) {  // TIME-4
   EXPECT_THAT(wearer.doubts(), IsEmpty()) << "within its uncertainty and 2 s";
 }
 
+TEST(DeviceClock, IsDoubtedOnceForASlowPath) {  // TIME-4
+  Wearer wearer;
+  wearer.late = [](std::int64_t second) { return second > 40 ? 6'000 : 5; };
+  wearer.late_sets = wearer.late;
+  EXPECT_THAT(wearer.doubts(), ElementsAre(90)) << "then an exchange denied it";
+  wearer.sleeps = [](std::int64_t second) { return second > 130 && second <= 190; };
+  EXPECT_THAT(wearer.doubts(), ElementsAre(90, 240)) << "60 s are more than the path's";
+}
+
 // -- on the wire ------------------------------------------------------------------------------------------------------
 
 TEST(ClockOnTheWire, ARegistrationNamesTheTry) {  // TIME-4

@@ -31,7 +31,10 @@ coap::Result<ClockExchange, Refusal> DeviceClock::exchange(const std::optional<N
     made.tick_ms += static_cast<std::uint64_t>(accepted->round_trip.count()) / 2;
     made.uncertainty = uncertainty(accepted->round_trip);
   }
+  // The clock did not stand after all: what was behind came over a slow path.
+  if (stood_ && behind(made.tick_ms, made.at) <= made.uncertainty + tolerance) slow_ = std::max(slow_, *stood_);
   in_force_ = made;
+  stood_.reset();
   least_behind_ = {};
   doubtful_ = false;
   return made;
@@ -62,7 +65,8 @@ std::optional<ClockExchange> DeviceClock::doubt_heartbeat(std::uint64_t tick_ms,
   if (!in_force_) return std::nullopt;
   const auto late = behind(tick_ms, now);
   const auto least = std::min(std::exchange(least_behind_, late), late);
-  if (least <= in_force_->uncertainty + tolerance) return std::nullopt;
+  if (least <= in_force_->uncertainty + tolerance + slow_) return std::nullopt;
+  stood_ = least;
   return doubted(least);
 }
 

@@ -33,7 +33,8 @@ class DeviceClock {
   std::optional<ClockExchange> doubt(std::uint64_t tick_ms, coap::Instant now);
 
   /// A heartbeat came that was sent at that tick; doubt() was told of it too. One may be late. Where two in a row are
-  /// behind the exchange, and so is every tick between them, the clock has stood: an exchange as of doubt().
+  /// behind the exchange, and so is every tick between them, the clock has stood: an exchange as of doubt(). Where the
+  /// next exchange of the device denies that, as much counts for the path's from then on.
   std::optional<ClockExchange> doubt_heartbeat(std::uint64_t tick_ms, coap::Instant now);
 
   /// Since the last exchange it was doubted.
@@ -51,6 +52,8 @@ class DeviceClock {
   std::deque<Try> tries_;  // the newest last
   std::optional<ClockExchange> in_force_;
   std::chrono::milliseconds least_behind_{};  // of all ticks from the last heartbeat on; of none: as at the exchange
+  std::optional<std::chrono::milliseconds> stood_;  // so long, as it seems since the exchange
+  std::chrono::milliseconds slow_{};                // what two heartbeats may be behind, by the path alone
   bool doubtful_ = false;
 };
 
