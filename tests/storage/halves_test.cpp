@@ -112,6 +112,28 @@ TEST(Halves, TheApiNeedsNoRightToWriteRecords) {
   database.ask("DROP ROLE " + role);
 }
 
+/// LIFE-3: what an upgrade adds is for the roles that its likes are for.
+TEST(Halves, AnUpgradeTakesNoRightFromTheApi) {
+  const test::ScratchDatabase database;
+  database.take_steps_before("017");
+  const auto role = "api_" + database.ask("SELECT current_database()");
+  for (const auto& statement :
+       {"CREATE ROLE " + role + " LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO " + role,
+        "GRANT INSERT ON audit, alarm_end TO " + role})
+    database.ask(statement);
+  { const PostgresStore keeper({.connection = database.connection()}); }
+  {
+    PostgresStore api(api_on(database.connection() + " user=" + role));
+    EXPECT_TRUE(api.alarms({}).empty());
+    EXPECT_TRUE(api.unattributed({}).empty());
+    EXPECT_TRUE(api.latest({}, {}).empty());
+    EXPECT_TRUE(api.live({}, {}, api.horizon().settled, 10).events.empty());
+  }
+  EXPECT_EQ(database.ask("SELECT has_table_privilege('" + role + "', 'settlement', 'INSERT')"), "t");
+  database.ask("DROP OWNED BY " + role);
+  database.ask("DROP ROLE " + role);
+}
+
 // The authorities of each port: people's on the API's only; the service authority on both until it is told otherwise.
 TEST(Halves, PeopleAreLetInOnTheApiOnly) {
   const auto& folder = test::pki().folder();

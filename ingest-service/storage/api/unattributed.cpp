@@ -47,7 +47,10 @@ grpc::Status AlarmApi::Settle(grpc::ServerContext* context, const v1::SettleRequ
     if (request->patient().empty() != request->nobody())
       throw InvalidArgument("patient", "must be given, or nobody: not both, nor neither");
     std::vector<PeriodKey> periods;
-    for (const auto& name : names) periods.push_back(parse_period("names", name));
+    for (const auto& name : names) {
+      periods.push_back(parse_period("names", name));
+      if (std::ranges::count(periods, periods.back()) > 1) throw InvalidArgument("names", "names a period twice");
+    }
     const auto patient = request->nobody() ? std::string() : parse_patient("patient", request->patient());
     for (const auto& period : store_.settle(admission.scope, periods, patient, subject_of(*context)))
       *response->add_periods() = to_proto(period);

@@ -21,9 +21,11 @@ const AssignmentRow* worn_now(const Tables& tables, std::int64_t device_id) {
   return last.held_until ? nullptr : &last;
 }
 
-/// What was raised anew from it is the wearer's of `onset`, too.
+/// What `onset` was raised anew from stands, and is its wearer's, too.
 bool is_theirs(const Tables& tables, const RecordKey& onset, const AlarmOrigin& origin) {
-  const auto* from = wearer_of(tables, tables.alarms.at({onset.device_id, onset.boot, origin.stream, origin.sequence}));
+  const RecordKey raised{onset.device_id, onset.boot, origin.stream, origin.sequence};
+  if (!tables.open_alarms.contains(raised)) return false;
+  const auto* from = wearer_of(tables, tables.alarms.at(raised));
   const auto* worn = wearer_of(tables, tables.alarms.at(onset));
   return from && worn && from->patient == worn->patient;
 }

@@ -16,7 +16,7 @@ struct OnsetFacts {
   Record record;  // its body is the onset
   Instant start;
   std::optional<AlarmOrigin> origin;    // raised anew
-  bool origin_is_theirs = false;        // what it was raised anew from is the same wearer's after all
+  bool origin_is_theirs = false;        // what it was raised anew from stands, and is the same wearer's after all
   std::optional<AlarmEnd> end;          // that counts; of a record: its cause and instant
   std::optional<Instant> restarted_at;  // when the newest start of the device registered, where it is another
   /// Who wore the device at the onset.

@@ -1,6 +1,7 @@
 #include "storage/rules/doubt.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 namespace wardlink::storage {
@@ -144,8 +145,10 @@ void add_jumped(const ClockLine& line, const JumpedRecord& record, std::span<con
   auto wearers = wearers_about({begin, end});
   if (wearers.empty()) return;
   if (wearers.size() < 2 && record.measured_at - first <= 2 * ignored_unworn) return;
-  doubts.push_back({record.measured_at - tick, record.measured_at, record.measured_at + std::chrono::microseconds{1},
-                    std::move(wearers)});
+  // No calendar holds the tick 0 of the wildest.
+  const auto anchor = record.measured_at - tick;
+  doubts.push_back({anchor < earliest ? std::optional<Instant>() : anchor, record.measured_at,
+                    record.measured_at + std::chrono::microseconds{1}, std::move(wearers)});
 }
 
 std::vector<std::string> all_wearers(std::span<const Wear> wears) {
@@ -156,7 +159,8 @@ std::vector<std::string> all_wearers(std::span<const Wear> wears) {
 
 /// Of the records that it holds.
 DoubtfulTicks ticks_of(const Doubt& doubt) {
-  DoubtfulTicks ticks{0, highest_tick, {doubt.candidates.begin(), doubt.candidates.end()}, {doubt}};
+  DoubtfulTicks ticks{
+      0, std::numeric_limits<std::int64_t>::max(), {doubt.candidates.begin(), doubt.candidates.end()}, {doubt}};
   if (!doubt.anchor) return ticks;
   const auto tick_at = [&](Instant at) {
     const auto tick = std::chrono::floor<milliseconds>(at - *doubt.anchor).count();

@@ -3,7 +3,7 @@
 -- What a start measured at these ticks, from since until before until by the instants that it was given, and what is in
 -- doubt of it, is that patient's; NULL: nobody wore the device. It counts while it is in doubt, and the patient among the candidates; the newest does.
 CREATE TABLE settlement (
-  settlement_id bigserial PRIMARY KEY,
+  settlement_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   device_id     bigint NOT NULL,
   boot_id       bigint NOT NULL,
   first_tick    bigint NOT NULL,

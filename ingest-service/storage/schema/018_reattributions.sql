@@ -77,3 +77,19 @@ BEGIN
   DELETE FROM live_epoch;
   INSERT INTO live_epoch (home) VALUES (live_home());
 END $$;
+
+-- Roles that may read what is nobody's, or end alarms, may read and say whose it is.
+DO $$ DECLARE given record;
+BEGIN
+  FOR given IN
+    SELECT a.privilege_type AS may, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS who
+    FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE (c.oid = 'doubt'::regclass AND a.privilege_type = 'SELECT')
+       OR (c.oid = 'alarm_end'::regclass AND a.privilege_type = 'INSERT') LOOP
+    IF given.may = 'SELECT' THEN
+      EXECUTE format('GRANT SELECT ON settlement, alarm_reattribution TO %s', given.who);
+    ELSE
+      EXECUTE format('GRANT INSERT ON settlement TO %s', given.who);
+    END IF;
+  END LOOP;
+END $$;

@@ -68,8 +68,11 @@ TEST_P(ClockContract, WithinTheUncertaintyOfItsClockItIsBelieved) {
 
 // TIME-2: whatever the number.
 TEST_P(ClockContract, NoTickIsRefused) {
-  for (const std::uint64_t tick : {1ULL << 45, (1ULL << 53) - 1, (1ULL << 63) - 1}) {
-    const auto sequence = tick % 7 + 1;
+  const auto ann = registry.create_patient("Ann", {}, "").id, bob = registry.create_patient("Bob", {}, "").id;
+  registry.assign({}, device_a, ann, received - 10min, "nurse");
+  writer->attach({device_a, 7, anchor, 10ms, {}, false, 1000});
+  for (const std::uint64_t tick : {1ULL << 45, 1ULL << 48, (1ULL << 53) - 1, (1ULL << 63) - 1}) {
+    const auto sequence = tick % 101 + 1;
     EXPECT_EQ(append(set(sequence, tick, 70)), committed) << tick;
     EXPECT_EQ(append(set(sequence, tick, 70)), duplicate) << tick;
     auto onset = alarm(sequence, raised("hr-high"));
@@ -83,6 +86,10 @@ TEST_P(ClockContract, NoTickIsRefused) {
   for (const auto& row : rows.alarms) EXPECT_EQ(row.measured_at, received);
   for (const auto& row : rows.runs) EXPECT_EQ(row.measured_at, received);
   EXPECT_TRUE(rows.quarantine.empty());
+  registry.release({}, device_a, received - 1min, "nurse");
+  registry.assign({}, device_a, bob, received - 1min, "nurse");
+  EXPECT_EQ(records.unattributed({}).size(), 1u) << "measured at any time, by either";
+  writer->attach({device_a, 7, anchor, 10ms, {}, false, 2000});
 }
 
 // TIME-1: an absolute time of a client whose calendar is ahead; its ticks are the calendar's.

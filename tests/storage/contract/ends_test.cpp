@@ -352,6 +352,26 @@ TEST_P(EndContract, EachWearerAfterAnotherGetsItOnce) {
   for (const auto& who : {ann, bob, eve}) EXPECT_THAT(only_alarm_of(who), ends_by(Cause::device));
 }
 
+TEST_P(EndContract, AWearerWhoGetsTheDeviceBackHasItAsLongAsItIsAsserted) {
+  const auto ann = patient();
+  assign(ann, anchor);
+  append(alarm(1, raised("hr-high")));
+  release(anchor + 10min);
+  assign(ann, anchor + 20min);
+  const auto open = [&] {
+    AlarmsQuery query;
+    query.subject = {Subject::Kind::patient, ann};
+    query.open_only = true;
+    return records.alarms(query).size();
+  };
+  EXPECT_EQ(open(), 1u);
+  for (const auto tick : {30min, 40min, 50min}) {
+    const std::chrono::milliseconds told{tick};
+    writer->attach({device_a, 7, anchor, 10ms, {}, false, static_cast<std::uint64_t>(told.count())});
+    EXPECT_EQ(open(), 1u) << told.count();
+  }
+}
+
 TEST_P(EndContract, WhatTheDeviceAssertsNoMoreIsNotRaisedAnew) {
   const auto ann = patient(), bob = patient("Bob");
   assign(ann, anchor);

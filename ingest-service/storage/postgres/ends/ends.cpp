@@ -98,7 +98,7 @@ std::string facts_text(const std::string& onsets) {
          "   AND x.origin_stream = r.stream AND x.origin_sequence = r.sequence AND x.measured_at >= lower(w.held)"
          "   AND EXISTS (SELECT FROM open_alarm o WHERE o.device_id = x.device_id AND o.boot_id = x.boot_id"
          "     AND o.stream = x.stream AND o.sequence = x.sequence)) AS stands_anew"
-         ", (SELECT p.patient_id FROM alarm_event o" +
+         ", (SELECT p.patient_id FROM open_alarm s JOIN alarm_event o USING (device_id, boot_id, stream, sequence)" +
          doubt_of("o", "o.measured_at", "o.tick_ms") + wearer_of("o", "o.measured_at") +
          "   WHERE o.device_id = r.device_id AND o.boot_id = r.boot_id AND o.stream = r.origin_stream"
          "   AND o.sequence = r.origin_sequence) = a.patient_id AS origin_is_theirs"

@@ -1,7 +1,8 @@
 // What is nobody's, as periods, and what people say of it.
 
 #include <algorithm>
-#include <array>
+#include <limits>
+#include <set>
 
 #include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/ends/ends.hpp"
@@ -119,7 +120,8 @@ std::string count_statement(const std::string& table, bool in_days, Counted coun
          " AND x.measured_at < instant(k.until) AND x.tick_ms BETWEEN k.first_tick AND k.last_tick" +
          (in_days ? " AND x.measured_at >= $8::timestamptz AND x.measured_at < $9::timestamptz"
                   : " AND (x.event = 1 OR NOT EXISTS (SELECT FROM alarm_event o WHERE o.device_id = x.device_id"
-                    "   AND o.boot_id = x.boot_id AND o.stream = x.stream AND o.sequence = x.onset_sequence))") +
+                    "   AND o.boot_id = x.boot_id AND o.stream = x.stream AND o.sequence = x.onset_sequence AND "
+                    "o.event = 1))") +
          doubt_of("x", "x.measured_at", "x.tick_ms") +
          (counted == Counted::unsettled
               ? " WHERE q.stands AND " + patient + " = ''"
@@ -155,34 +157,42 @@ std::string waveform_streams(pqxx::work& tx, const Spans& of) {
       .as<std::string>();
 }
 
-/// Puts in how much of each period there is, and where.
-void count(pqxx::work& tx, const std::vector<Stretch>& stretches, Counted counted, const std::string& patient,
+/// Puts in how much of each period there is, and where. A transaction each window: it holds the locks of one only.
+void count(Pool& pool, const std::vector<Stretch>& stretches, Counted counted, const std::string& patient,
            std::vector<UnattributedPeriod>& periods) {
   if (stretches.empty()) return;
-  auto arrays = stretches_k.arrays(stretches);
-  auto parameters = arrays;
-  parameters.push_back(patient);
-  add_counts(
-      tx.exec_params(count_statement("alarm_event", false, counted), pqxx::prepare::make_dynamic_params(parameters)),
-      periods, &UnattributedPeriod::alarms);
+  const auto arrays = stretches_k.arrays(stretches);
   std::vector<Spans::Span> spans;
   for (const auto& each : stretches)
     spans.push_back({each.device_id, std::max(each.since, earliest), std::min(each.until, newest)});
   const Spans all(spans);
+  const auto ask = [&](pqxx::work& tx, const char* table, bool in_days, std::initializer_list<std::string> more) {
+    auto parameters = arrays;
+    parameters.insert(parameters.end(), more);
+    return tx.exec_params(count_statement(table, in_days, counted), pqxx::prepare::make_dynamic_params(parameters));
+  };
+  std::string waveforms;
+  add_counts(pool.transact([&](pqxx::work& tx) {
+    begin_reading(tx);
+    waveforms = waveform_streams(tx, all);
+    return ask(tx, "alarm_event", false, {patient});
+  }),
+             periods, &UnattributedPeriod::alarms);
   struct Table {
     const char* name;
     std::string streams;
     std::uint64_t UnattributedPeriod::*of;
   };
-  for (const auto& [table, streams, of] :
-       {Table{"measurement_set", "{1,3}", &UnattributedPeriod::sets},
-        Table{"waveform_run", waveform_streams(tx, all), &UnattributedPeriod::runs}}) {
-    const auto statement = count_statement(table, true, counted);
-    auto window = all.next_window(tx, streams, {earliest, newest});
-    for (; window; window = all.next_window(tx, streams, {window->until, newest})) {
-      parameters = arrays;
-      for (auto& text : {stamp_text(window->from), stamp_text(window->until), patient}) parameters.push_back(text);
-      add_counts(tx.exec_params(statement, pqxx::prepare::make_dynamic_params(parameters)), periods, of);
+  for (const auto& [table, streams, of] : {Table{"measurement_set", "{1,3}", &UnattributedPeriod::sets},
+                                           Table{"waveform_run", waveforms, &UnattributedPeriod::runs}}) {
+    for (std::optional<Window> window{{earliest, earliest}}; window;) {
+      const auto found = pool.transact([&, table = table, &streams = streams](pqxx::work& tx) {
+        begin_reading(tx);
+        window = all.next_window(tx, streams, {window->until, newest});
+        if (!window) return pqxx::result();
+        return ask(tx, table, true, {stamp_text(window->from), stamp_text(window->until), patient});
+      });
+      add_counts(found, periods, of);
     }
   }
 }
@@ -210,24 +220,16 @@ const std::string doubts_of_start =
     " (SELECT d.device_id FROM device d WHERE d.urn = $2) AND q.boot_id = $3 AND ($1 = '' OR coalesce("
     "wards_of_doubt(q.device_id, q.candidates) && NULLIF($1, '')::text[], true)) ORDER BY q.since";
 
-std::vector<std::int64_t> lock_devices_of(pqxx::work& tx, const std::vector<PeriodKey>& keys) {
-  ArrayText urns;
-  for (const auto& key : keys) urns.add_quoted(key.device);
-  std::vector<std::int64_t> devices;
-  for (const auto row : tx.exec_params("SELECT d.device_id FROM device d WHERE d.urn = ANY ($1::text[])", urns.text()))
-    devices.push_back(row[0].as<std::int64_t>());
-  lock_devices(tx, devices);
-  return devices;
-}
-
 /// What of these ticks may be that patient's. Throws where nothing is.
-UnattributedPeriod doubtful_at(pqxx::work& tx, const Scope& scope, const PeriodKey& key, const std::string& patient) {
-  const auto starts = read_doubts(tx.exec_params(doubts_of_start, scope_text(scope), key.device, key.boot));
+UnattributedPeriod doubtful_at(Pool& pool, const Scope& scope, const PeriodKey& key, const std::string& patient) {
+  const auto starts = pool.transact([&](pqxx::work& tx) {
+    return read_doubts(tx.exec_params(doubts_of_start, scope_text(scope), key.device, key.boot));
+  });
   if (starts.empty()) throw unknown(key);
   std::vector<Stretch> stretches;
   add_stretches(starts.front(), starts.front().doubts, 0, key.first_tick_ms, key.last_tick_ms, stretches);
   std::vector<UnattributedPeriod> found(1);
-  count(tx, stretches, Counted::of_candidate, patient, found);
+  count(pool, stretches, Counted::of_candidate, patient, found);
   if (!is_empty(found.front())) {
     found.front().key.device = key.device;
     found.front().key.boot = key.boot;
@@ -235,7 +237,7 @@ UnattributedPeriod doubtful_at(pqxx::work& tx, const Scope& scope, const PeriodK
     return std::move(found.front());
   }
   if (patient.empty()) throw unknown(key);
-  count(tx, stretches, Counted::of_candidate, "", found);
+  count(pool, stretches, Counted::of_candidate, "", found);
   if (is_empty(found.front())) throw unknown(key);
   throw StoreError(StoreError::Kind::precondition,
                    "patients/" + patient + " did not wear devices/" + key.device +
@@ -258,69 +260,78 @@ constexpr const char* insert_settlement =
 }  // namespace
 
 Page<UnattributedPeriod> PostgresStore::unattributed(const UnattributedQuery& query) {
-  return impl_->pool.transact([&](pqxx::work& tx) {
+  const auto device = text_of(query.subject, Subject::Kind::device);
+  const auto after = query.after.value_or(Position{});
+  // A start in whose midst the page before ended is looked at again.
+  const auto boot_before = static_cast<std::int64_t>(after.boot) - (query.after ? 1 : 0);
+  std::map<std::string, std::string> names;
+  std::optional<Position> rest;
+  const auto starts = impl_->pool.transact([&](pqxx::work& tx) {
     begin_reading(tx);
     require_known(tx, query.subject);
-    const auto device = text_of(query.subject, Subject::Kind::device);
-    const auto after = query.after.value_or(Position{});
-    // A start in whose midst the page before ended is looked at again.
-    const auto boot_before = static_cast<std::int64_t>(after.boot) - (query.after ? 1 : 0);
-    const auto starts = read_doubts(tx.exec_params(doubts_of_starts, scope_text(query.scope),
-                                                   text_of(query.subject, Subject::Kind::patient), device,
-                                                   after.device_id, boot_before, starts_a_call));
-    const auto names = names_of(tx, query.scope, starts);
-    std::vector<UnattributedPeriod> periods;
-    std::vector<Stretch> stretches;
-    for (const auto& start : starts) {
-      for (const auto& ticks : doubtful_ticks(start.doubts)) {
-        add_stretches(start, ticks.doubts, periods.size(), ticks.first_ms, ticks.last_ms, stretches);
-        periods.push_back({.key = {start.device, start.boot}, .device_id = start.device_id});
-        for (const auto& patient : ticks.candidates)
-          if (const auto name = names.find(patient); name != names.end()) periods.back().candidates.insert(*name);
-      }
-    }
-    count(tx, stretches, Counted::unsettled, "", periods);
-    Page<UnattributedPeriod> page;
-    for (auto& period : periods) {
-      if (is_empty(period)) continue;
-      const bool was_before = query.after && period.device_id == after.device_id && period.key.boot == after.boot &&
-                              period.key.first_tick_ms <= after.sequence;
-      if (was_before) continue;
-      if (page.size() == query.limit) {
-        const auto& last = page.back();
-        page.next = {.at = {}, .device_id = last.device_id, .boot = last.key.boot, .sequence = last.key.first_tick_ms};
-        return page;
-      }
-      page.push_back(std::move(period));
-    }
-    const auto last = tx.exec_params(last_start, device, after.device_id, boot_before, starts_a_call);
-    if (!last.empty())
-      page.next = {.at = {},
-                   .device_id = last[0][0].as<std::int64_t>(),
-                   .boot = last[0][1].as<std::uint64_t>(),
-                   .sequence = std::numeric_limits<std::int64_t>::max()};
-    return page;
-  });
-}
-
-std::vector<UnattributedPeriod> PostgresStore::settle(const Scope& scope, const std::vector<PeriodKey>& periods,
-                                                      const std::string& patient, const std::string& by) {
-  auto settled = impl_->pool.change([&](pqxx::work& tx) {
-    const auto devices = lock_devices_of(tx, periods);
-    if (!patient.empty() && tx.exec_params(patient_in_scope, scope_text(scope), patient).empty())
-      throw StoreError(StoreError::Kind::not_found, "patients/" + patient + " does not exist");
-    std::vector<UnattributedPeriod> found;
-    for (const auto& key : periods) {
-      found.push_back(doubtful_at(tx, scope, key, patient));
-      const auto& period = found.back();
-      tx.exec_params0(insert_settlement, period.device_id, key.boot, key.first_tick_ms, key.last_tick_ms,
-                      to_text(period.from), to_text(period.to), patient, by);
-    }
-    settle_devices(tx, devices);
+    auto found = read_doubts(tx.exec_params(doubts_of_starts, scope_text(query.scope),
+                                            text_of(query.subject, Subject::Kind::patient), device, after.device_id,
+                                            boot_before, starts_a_call));
+    names = names_of(tx, query.scope, found);
+    for (const auto row : tx.exec_params(last_start, device, after.device_id, boot_before, starts_a_call))
+      rest = {.at = {},
+              .device_id = row[0].as<std::int64_t>(),
+              .boot = row[1].as<std::uint64_t>(),
+              .sequence = std::numeric_limits<std::int64_t>::max()};
     return found;
   });
+  std::vector<UnattributedPeriod> periods;
+  std::vector<Stretch> stretches;
+  for (const auto& start : starts) {
+    for (const auto& ticks : doubtful_ticks(start.doubts)) {
+      add_stretches(start, ticks.doubts, periods.size(), ticks.first_ms, ticks.last_ms, stretches);
+      periods.push_back({.key = {start.device, start.boot}, .device_id = start.device_id});
+      for (const auto& patient : ticks.candidates)
+        if (const auto name = names.find(patient); name != names.end()) periods.back().candidates.insert(*name);
+    }
+  }
+  count(impl_->pool, stretches, Counted::unsettled, "", periods);
+  Page<UnattributedPeriod> page;
+  page.next = rest;
+  for (auto& period : periods) {
+    const bool was_before = query.after && period.device_id == after.device_id && period.key.boot == after.boot &&
+                            period.key.first_tick_ms <= after.sequence;
+    if (is_empty(period) || was_before) continue;
+    if (page.size() == query.limit) {
+      const auto& last = page.back();
+      page.next = {.at = {}, .device_id = last.device_id, .boot = last.key.boot, .sequence = last.key.first_tick_ms};
+      break;
+    }
+    page.push_back(std::move(period));
+  }
+  return page;
+}
+
+/// What there is is counted before the devices are locked: appends of their alarms wait from then on.
+std::vector<UnattributedPeriod> PostgresStore::settle(const Scope& scope, const std::vector<PeriodKey>& periods,
+                                                      const std::string& patient, const std::string& by) {
+  impl_->pool.transact([&](pqxx::work& tx) {
+    if (!patient.empty() && tx.exec_params(patient_in_scope, scope_text(scope), patient).empty())
+      throw StoreError(StoreError::Kind::not_found, "patients/" + patient + " does not exist");
+    return 0;
+  });
+  std::vector<UnattributedPeriod> found;
+  std::set<std::int64_t> devices;
+  for (const auto& key : periods) {
+    found.push_back(doubtful_at(impl_->pool, scope, key, patient));
+    devices.insert(found.back().device_id);
+  }
+  const std::vector<std::int64_t> ids(devices.begin(), devices.end());
+  impl_->pool.change([&](pqxx::work& tx) {
+    lock_devices(tx, ids);
+    for (std::size_t i = 0; i < periods.size(); ++i)
+      tx.exec_params0(insert_settlement, found[i].device_id, periods[i].boot, periods[i].first_tick_ms,
+                      periods[i].last_tick_ms, to_text(found[i].from), to_text(found[i].to), patient, by);
+    settle_devices(tx, ids);
+    return 0;
+  });
   impl_->bell.ring();
-  return settled;
+  return found;
 }
 
 }  // namespace wardlink::storage
