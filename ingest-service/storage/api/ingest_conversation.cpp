@@ -109,11 +109,11 @@ CalendarReading IngestConversation::dating_reading() {
     reading = read_calendar();  // the other may be of before
     if (steps_) {
       auto changes = calendar_.changes(steps);
-      // Fewer than before: of a database that has lost some of them.
-      const auto known = std::min<std::size_t>(*steps_, steps < *steps_ ? 0 : changes.size());
-      changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(known));
-      // What was right until then stays as certain as it was.
-      if (known > 0 && !changes.empty() && changes.front().before.at < checked_->at) changes.front().before = *checked_;
+      if (steps > *steps_) {  // else of a database that has lost some: all are dated by all that it knows
+        changes.erase(changes.begin(), changes.begin() + static_cast<std::ptrdiff_t>(*steps_));
+        // What was right until then stays as certain as it was.
+        if (changes.front().before.at < checked_->at) changes.front().before = *checked_;
+      }
       date_sessions(changes);
     }
     steps_ = steps;
