@@ -63,15 +63,13 @@ TEST_F(StandingTest, NothingIsStoredOnceTheStreamIsRefused) {
   int sent = 1, answered = 1;
   while (talk.append(alarm(static_cast<std::uint64_t>(++sent))).results_size() == 1) ++answered;
   EXPECT_EQ(talk.finish().error_code(), StatusCode::PERMISSION_DENIED);
-  // The refusal may have come between a record's COMMIT and its answer.
-  const auto stored = std::stoi(alarms());
-  EXPECT_THAT(stored, AllOf(Ge(answered), Le(sent)));
   // Nor is a new stream let in, until the grant is back; then what was not stored is.
   EXPECT_EQ(IngestTalk(service.channel("ingest-client")).finish().error_code(), StatusCode::PERMISSION_DENIED);
   grant();
   IngestTalk again(service.channel("ingest-client"));
   again.attach(1, device, 7, start);
-  EXPECT_EQ(std::stoi(alarms()), stored);
+  // The refusal may have come between a record's COMMIT and its answer, or while it was under way.
+  EXPECT_THAT(std::stoi(alarms()), AllOf(Ge(answered), Le(sent)));
   const auto next = static_cast<std::uint64_t>(sent + 1);
   EXPECT_THAT(again.append(alarm(next)).results(), ElementsAre(v1::RECORD_RESULT_COMMITTED));
 }

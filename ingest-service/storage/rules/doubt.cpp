@@ -1,6 +1,7 @@
 #include "storage/rules/doubt.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 
@@ -106,18 +107,41 @@ class Ticks {
   Instant anchor_;
 };
 
-/// Adds what the boundaries first, first + 1, … make doubtful together.
-void add_about(const Ticks& ticks, std::span<const Boundary> from_first, std::vector<Doubt>& doubts) {
-  for (std::size_t count = 1; count <= from_first.size(); ++count) {
-    const auto about = from_first.first(count);
-    const auto touching = ticks.touching(about.front().at, about.back().at);
-    if (touching.from >= touching.until) return;
-    auto wearers = wearers_about(about);
-    const bool of_one = wearers.size() < 2;
-    const auto widest = std::max(ticks.width(touching.from), ticks.width(touching.until - 1));
-    if (of_one && widest <= 2 * ignored_unworn) continue;
-    doubts.push_back(ticks.doubt(touching, std::move(wearers)));
+/// Adds what these boundaries make doubtful: a doubt wherever ticks may lie on both sides of the same of them, or of
+/// others between the same wearers.
+void add_about(const Ticks& ticks, std::span<const Boundary> boundaries, std::vector<Doubt>& doubts) {
+  std::vector<Piece> touching;  // by boundary; both ends only rise
+  std::set<std::uint64_t> ends;
+  for (const auto& boundary : boundaries) {
+    touching.push_back(ticks.touching(boundary.at, boundary.at));
+    if (touching.back().from < touching.back().until) ends.insert({touching.back().from, touching.back().until});
   }
+  std::optional<Piece> open;
+  std::vector<std::string> between;
+  const auto close = [&] {
+    if (open) doubts.push_back(ticks.doubt(*open, between));
+    open.reset();
+  };
+  for (auto from = ends.begin(); from != ends.end() && std::next(from) != ends.end(); ++from) {
+    const Piece stretch{*from, *std::next(from)};
+    const auto first = std::ranges::upper_bound(touching, stretch.from, {}, &Piece::until) - touching.begin();
+    const auto last = std::ranges::upper_bound(touching, stretch.from, {}, &Piece::from) - touching.begin();
+    auto wearers =
+        first < last
+            ? wearers_about(boundaries.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first)))
+            : std::vector<std::string>();
+    const auto widest = std::max(ticks.width(stretch.from), ticks.width(stretch.until - 1));
+    if (wearers.empty() || (wearers.size() < 2 && widest <= 2 * ignored_unworn)) {
+      close();
+    } else if (open && wearers == between) {
+      open->until = stretch.until;
+    } else {
+      close();
+      open = stretch;
+      between = std::move(wearers);
+    }
+  }
+  close();
 }
 
 /// That ticks of the piece may have been counted from: what is in force, then what was.
@@ -210,7 +234,7 @@ std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
       const Ticks ticks(line, piece, anchor);
       const auto first = std::ranges::upper_bound(boundaries, ticks.first(piece.from), {}, &Boundary::at);
       const auto last = std::ranges::upper_bound(boundaries, ticks.last(piece.until - 1), {}, &Boundary::at);
-      for (auto boundary = first; boundary < last; ++boundary) add_about(ticks, {boundary, last}, doubts);
+      if (first < last) add_about(ticks, {first, last}, doubts);
     }
   }
   for (const auto& record : jumped) add_jumped(line, record, boundaries, doubts);
