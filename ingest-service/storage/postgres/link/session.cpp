@@ -20,7 +20,7 @@ struct Pin {
 // below; plans, by the writer. Not ours to set, but watched: fsync and others (durability.cpp). Left as the
 // administrator has it: default_transaction_read_only (records then wait, and the log says why), tablespaces, memory,
 // planner, logging.
-constexpr std::array<Pin, 26> pins = {{
+constexpr std::array<Pin, 27> pins = {{
     // How text is read, ours and the server's.
     {"client_encoding", "UTF8"},
     {"standard_conforming_strings", "on"},
@@ -43,6 +43,8 @@ constexpr std::array<Pin, 26> pins = {{
     {"exit_on_error", "off"},
     // What a process had asked for ends with it: one that dies again and again must not use up the connections.
     {"client_connection_check_interval", "2s"},
+    // To compile a statement takes longer than any of ours runs.
+    {"jit", "off"},
     // What a transaction sees, and whether triggers and row policies apply: a row that a policy would hide is an error.
     {"default_transaction_isolation", "read committed"},
     {"default_transaction_deferrable", "off"},
