@@ -244,7 +244,7 @@ struct QuarantineRow {
   std::string payload;           // empty unless it was asked for
 };
 
-/// Ticks of a start.
+/// From the first to the last of these ticks of a start.
 struct PeriodKey {
   std::string device;  // URN
   std::uint64_t boot = 0;
@@ -353,8 +353,9 @@ class RecordStore {
   virtual Page<UnattributedPeriod> unattributed(const UnattributedQuery& query) = 0;
   /// A person says that what is in doubt at these ticks is that patient's, or nobody's (empty: nobody wore the device).
   /// It counts for as long as that is in doubt, and the patient among the candidates; the last word counts. All or
-  /// none. One for each key: what was settled. not_found: nothing at these ticks is in doubt, or it is not in the
-  /// scope, or the patient is not. precondition: the patient did not wear the device about then.
+  /// none. One for each key, without candidates: what is settled so. No key twice. not_found: nothing at these ticks is
+  /// in doubt, or it is not in the scope, or the patient is not. precondition: the patient did not wear the device
+  /// about then.
   virtual std::vector<UnattributedPeriod> settle(const Scope& scope, const std::vector<PeriodKey>& periods,
                                                  const std::string& patient, const std::string& by) = 0;
   /// Oldest first. Start and end are needed.

@@ -38,7 +38,8 @@ struct Doubt {
   bool operator==(const Doubt&) const = default;
 };
 
-/// What a person said of a start: what was measured at these ticks, and is in doubt, is that patient's.
+/// What a person said of a start: what was measured from the first to the last of these ticks, and is in doubt, is that
+/// patient's.
 struct Settlement {
   std::uint64_t first_tick_ms = 0, last_tick_ms = 0;
   Instant since, until;  // of measured_at; before `until`
@@ -55,13 +56,13 @@ struct Settlement {
 const Settlement* settlement_of(std::span<const Settlement> settlements, std::optional<std::uint64_t> tick_ms,
                                 Instant measured_at, const std::set<std::string>& candidates);
 
-/// Ticks of a start at which doubts lie together.
+/// Ticks of a start, first and last, at which doubts overlap; a doubt of whatever anchor is at all of them.
 struct DoubtfulTicks {
   std::uint64_t first_ms = 0, last_ms = 0;
   std::set<std::string> candidates;
   std::vector<Doubt> doubts;
 };
-/// By tick; no two touch.
+/// By tick; no two overlap.
 std::vector<DoubtfulTicks> doubtful_ticks(std::span<const Doubt> doubts);
 
 /// Where worn and not worn meet, so much is ignored, either way.

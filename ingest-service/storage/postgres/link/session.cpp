@@ -19,7 +19,7 @@ struct Pin {
 // promise depends on. What this server does not have is left out. Beside them: search_path and synchronous_commit
 // below; plans, by the writer. Not ours to set, but watched: fsync and others (durability.cpp). Left as the
 // administrator has it: default_transaction_read_only (records then wait, and the log says why), tablespaces, memory,
-// planner, logging.
+// what else the planner goes by, logging.
 constexpr std::array<Pin, 27> pins = {{
     // How text is read, ours and the server's.
     {"client_encoding", "UTF8"},

@@ -127,7 +127,7 @@ LivePage PostgresStore::live(const LiveFilter& filter, const LivePosition& after
           // whatever the planner has heard of them.
           tx.exec0(
               "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off;"
-              " SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off; SET LOCAL jit = off;"
+              " SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;"
               " SET LOCAL max_parallel_workers_per_gather = 0");
           return read_live(tx, kind, window, filter, after, until, limit);
         },

@@ -111,7 +111,7 @@ std::optional<Window> Spans::last_day(pqxx::work& tx, std::string_view streams, 
 
 void begin_reading(pqxx::work& tx) {
   tx.exec0(
-      "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off;"
+      "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
       " SET LOCAL max_parallel_workers_per_gather = 0");
 }
 

@@ -76,7 +76,7 @@ constexpr std::string_view from_spans =
 /// A condition: the record x, with an instant and a tick, which lies in the span k, is of it.
 std::string of_span();
 
-/// One snapshot for a transaction's statements; nothing of what they plan is worth compiling.
+/// One snapshot for a transaction's statements, which are not worth more than one process.
 void begin_reading(pqxx::work& tx);
 /// The same for statements that want the first rows of an index's order: the planner, who may think that there are few,
 /// must not read all of them and sort.

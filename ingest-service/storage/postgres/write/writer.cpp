@@ -19,7 +19,7 @@ std::unique_ptr<Connection> Writer::open() const {
   in_turn(*connection, [&] {
     pqxx::nontransaction tx(*connection);
     for (const char* setting : {"plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_hashjoin = off",
-                                "enable_mergejoin = off", "jit = off"})
+                                "enable_mergejoin = off"})
       tx.exec0(std::string("SET ") + setting);
   });
   in_turn(*connection, [&] { database_.durability().require(*connection); });
