@@ -172,7 +172,7 @@ class Comparison {
     const auto shown_as = shown.patients.empty() ? "" : *shown.patients.begin();
     if (shown_as.empty()) ++books_.nobodys;
     if (wore.contains(shown_as) || (shown_as.empty() && !is_surely_somebodys(shown))) return;
-    if (may_mean_either(shown)) return void(++books_.either);
+    if (may_mean_either(shown) && (shown_as.empty() || is_written_out_of_order())) return void(++books_.either);
     wrong("of moment " + std::to_string(moment) + ", dated " + std::to_string(shown.measured_us) + " us, known to " +
           std::to_string(shown.uncertainty->count()) + " us, is " +
           (shown_as.empty() ? "nobody's" : "shown as another patient's: " + shown_as) + "; handed over" + handovers());
@@ -190,7 +190,19 @@ class Comparison {
     return std::min(*shown.uncertainty, microseconds{1'000'000}).count();
   }
 
-  /// The calendar was set back over it: system alarm calendar_stepped says so, and people put right whose it is.
+  /// A handover came after one of which the calendar showed more: people put that right.
+  bool is_written_out_of_order() const {
+    std::int64_t latest = 0;
+    for (const auto& handover : device_.handovers)
+      for (const auto* era : eras_at(handover.at.first)) {
+        const auto written = calendar_us(*era, handover.at.first);
+        if (written <= latest) return true;
+        latest = std::max(latest, written);
+      }
+    return false;
+  }
+
+  /// The calendar was set back over it: it is nobody's where the device was handed over at some instant that came twice.
   bool may_mean_either(const Shown& shown) const {
     for (std::size_t i = 1; i < truth_.eras.size(); ++i) {
       const auto &before = truth_.eras[i - 1], &after = truth_.eras[i];

@@ -49,7 +49,7 @@ struct ShownBooks {
   std::size_t sets_shown = 0, quarantined = 0;
   std::size_t uncertain = 0;           // of those that are shown, sets and alarms: known to no better than 2 s
   std::size_t nobodys = 0;             // of those that are shown, sets and alarms
-  std::size_t either = 0;              // whose instant the calendar showed twice: may be shown as either wearer's
+  std::size_t either = 0;              // whose instant the calendar showed twice: nobody's, or either wearer's
   std::chrono::microseconds widest{};  // that was stated
   std::vector<std::string> wrong;      // a sentence each
 };

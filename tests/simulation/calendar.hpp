@@ -25,7 +25,9 @@ class Calendar {
   /// was set also what it would have shown had that been earlier, or later.
   Span said(coap::Instant first, coap::Instant last) const;
 
-  /// Whether it was, in that time or about it.
+  /// With all instants that came twice together with one of these: it was set back.
+  Span with_repeated(Span span) const;
+  /// Whether it was set, in that time or about it.
   bool was_set(coap::Instant from, coap::Instant until) const {
     return std::ranges::any_of(gaps_, [&](const Step& gap) { return gap.from <= until && gap.until >= from; });
   }

@@ -304,10 +304,8 @@ void Oracle::check_wearers(const storage::StoredRows& rows) {
   for (const auto& start : rows.starts) {
     exchanged_[{start.device, start.boot}] = start.exchanges;
     auto& ticks = read_[{start.device, start.boot}];
-    const auto& told = exchanges_[{start.device, start.boot}];
     for (const auto& each : start.exchanges)
-      if (std::ranges::find(told, each.tick_ms, &ingest::ClockExchange::tick_ms) != told.end())
-        ticks.push_back(each.tick_ms);
+      if (!each.read_at_tick) ticks.push_back(each.tick_ms);
   }
   std::set<storage::Stream> waveforms;
   for (const auto& run : rows.runs) waveforms.insert(run.stream);
@@ -370,8 +368,7 @@ void Oracle::check_tiles(const storage::StoredRows& rows) {
 }
 
 /// Whether the exchanges of the start can tell what is known of that tick: behind the last of them its clock did not
-/// jump, and between two of them once at most, and then the calendar was not set. Those that the device made: what
-/// storage adds where the calendar was set takes its clock to have gone on.
+/// jump, and between two of them once at most.
 bool Oracle::is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms) const {
   const auto& ticks = read_.at({book.urn, boot});
   const auto next = std::ranges::upper_bound(ticks, tick_ms);
@@ -380,7 +377,7 @@ bool Oracle::is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tic
   const auto until = measured(next == ticks.end() ? tick_ms : *next).last + longest_round_trip;
   const auto jumps = book.time.jumps(from, until).count;
   const bool between = next != ticks.begin() && next != ticks.end();
-  return jumps == 0 || (jumps == 1 && between && !database_.calendar().was_set(from, until));
+  return jumps == 0 || (jumps == 1 && between);
 }
 
 /// TIME-2: it is dated as well as is said, and shown as a patient's only where that patient wore the device, or nobody
@@ -411,11 +408,18 @@ void Oracle::check_wearer(const Row& row, const std::string& patient) {
   if (!patient.empty()) {
     if (!has(wore({}), patient) && !(has(wore({}), "") && has(wore(storage::ignored_unworn), patient)))
       violated("TIME-2", "shown as another patient's: " + what);
+    const auto truly = wearers_.truly(row.device, measured.first, measured.last);
+    const auto about =
+        wearers_.truly(row.device, measured.first - storage::ignored_unworn, measured.last + storage::ignored_unworn);
+    if (truly && !has(*truly, patient) && !(has(*truly, "") && has(*about, patient)))
+      violated("TIME-2", "shown as a patient's who did not wear it: " + what);
     return;
   }
   const bool healthy = book.time.jumps(book.began(row.boot), clock_.now()).count == 0;
   if (!healthy || uncertainty > 2s) return;
-  if (const auto wearers = wore(4s); wearers.size() == 1 && wearers.front() != "")
+  const auto about = database_.calendar().with_repeated({truth.first - 4s, truth.last + 4s});
+  const auto wearers = wearers_.during(row.device, about.first, about.last);
+  if (wearers.size() == 1 && wearers.front() != "")
     violated("I10", "nobody's, though it is surely somebody's: " + what);
 }
 

@@ -88,7 +88,7 @@ Registered make(storage::RegistryStore& registry, const RegistryCall& call) {
 }
 
 Registered Database::make(RegistryCall call) {
-  people_.check([this] { return calendar_.now(); });
+  people_.look();  // as a service does every few seconds, also where the one that ingest speaks with is dead
   calendar_.compared();
   call.made_at = calendar_.now();
   auto registered = simulation::make(store_, call);

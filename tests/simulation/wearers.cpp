@@ -54,6 +54,7 @@ void Wearers::hand_over(const std::string& device, coap::Duration ago) {
   const auto& last = periods_[device].back();
   const auto at = std::max(clock_.now() - ago, last.until.value_or(last.from));
   if (at < clock_.now()) sometimes_.happened("a handover was written down late");
+  note_order(device, at);
   if (is_written_worn(device, calendar(at))) write({RegistryCall::Kind::release, device, "", calendar(at)});
   if (!last.until) end(device, at);
   put_on(device, at);
@@ -65,6 +66,8 @@ void Wearers::take_off(const std::string& device) {
   if (last.until) return;
   sometimes_.happened("nobody wore a device");
   const auto now = calendar(clock_.now());
+  for (const auto& [each, periods] : periods_)
+    if (each == device || periods.back().patient == last.patient) note_order(each, clock_.now());
   if (chance_.happens(0.8)) {
     if (is_written_worn(device, now)) write({RegistryCall::Kind::release, device, "", now});
     return end(device, clock_.now());
@@ -96,12 +99,38 @@ void Wearers::put_on(const std::string& device, coap::Instant at) {
   periods.push_back({patients_[next], at, {}});
 }
 
+/// Of what is about to be written down.
+void Wearers::note_order(const std::string& device, coap::Instant at) {
+  const auto& written = written_[device];
+  const bool is_last =
+      written.empty() || written.rbegin()->second.until.value_or(written.rbegin()->first) <= calendar(at);
+  if (!is_last || database_.calendar().was_set(at, clock_.now())) confused_.insert(device);
+}
+
 bool Wearers::changed(const std::string& device, storage::Instant low, storage::Instant high, coap::Instant at) const {
   const auto holds = [&](storage::Instant change) { return low <= change && change <= high; };
   return std::ranges::any_of(written_.at(device), [&](const auto& each) {
     const auto& [from, worn] = each;
     return worn.at < at && (holds(from) || (worn.until && holds(*worn.until)));
   });
+}
+
+std::optional<std::vector<std::string_view>> Wearers::truly(const std::string& device, coap::Instant first,
+                                                            coap::Instant last) const {
+  std::vector<std::string_view> found;
+  const auto& periods = periods_.at(device);
+  if (confused_.contains(device)) return std::nullopt;
+  auto unknown = first;  // from then on
+  for (const auto& period : periods) {
+    if (period.until && *period.until <= unknown) continue;
+    if (period.from > last) break;
+    if (period.from > unknown) found.emplace_back();
+    found.push_back(period.patient);
+    if (!period.until) return found;
+    unknown = *period.until;
+  }
+  if (unknown <= last) found.emplace_back();
+  return found;
 }
 
 std::vector<std::string_view> Wearers::during(const std::string& device, storage::Instant first,

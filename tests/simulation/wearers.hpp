@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,10 @@ class Wearers {
   bool changed(const std::string& device, storage::Instant low, storage::Instant high, coap::Instant at) const;
 
   const std::vector<std::string>& patients() const { return patients_; }
+  /// Those that truly wore it at some time from `first` to `last`. Nothing: what is written of it is not what was. The
+  /// calendar was set before it was written down, or back, so that what came earlier is written as if it came later.
+  std::optional<std::vector<std::string_view>> truly(const std::string& device, coap::Instant first,
+                                                     coap::Instant last) const;
   /// All that wore the device at some instant from `first` to `last`, as is written; "" stands for nobody.
   std::vector<std::string_view> during(const std::string& device, storage::Instant first, storage::Instant last) const;
 
@@ -51,6 +56,7 @@ class Wearers {
   void end(const std::string& device, coap::Instant at);
   void put_on(const std::string& device, coap::Instant at);
   storage::Instant calendar(coap::Instant at) const;
+  void note_order(const std::string& device, coap::Instant at);
 
   Clock& clock_;
   Chance chance_;
@@ -59,6 +65,7 @@ class Wearers {
   std::vector<std::string> patients_;
   std::map<std::string, std::vector<Period>> periods_;                  // by device, in their order
   std::map<std::string, std::map<storage::Instant, Written>> written_;  // by device, from when on
+  std::set<std::string> confused_;  // devices of which what is written is not what was
 };
 
 }  // namespace wardlink::simulation

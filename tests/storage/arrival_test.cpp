@@ -75,13 +75,14 @@ TEST_F(CrowdTest, IsAttachedWithAFixedNumberOfStatements) {
     for (auto& request : requests) request.tick_ms += 1000;
     corrected.push_back(statements([&] { writer->attach(requests); }));
   }
-  // Looked up three times, devices, locked, starts, exchanges, clocks, wearers, jumps, doubts, registered, what they
-  // end, whether they restart, watermarks.
-  EXPECT_THAT(fresh, Each(17));
-  EXPECT_THAT(rebooted, Each(15));  // looked up twice
+  // Looked up three times, devices, locked, starts, exchanges, clocks, the calendar's steps, wearers, jumps, doubts,
+  // registered, what they end, whether they restart, watermarks.
+  EXPECT_THAT(fresh, Each(18));
+  EXPECT_THAT(rebooted, Each(16));  // looked up twice
   EXPECT_THAT(known, Each(4));      // looked up, watermarks
-  EXPECT_THAT(corrected,
-              Each(12));  // looked up twice, locked, exchanges, clocks, wearers, jumps, doubts, alarms, watermarks
+  EXPECT_THAT(
+      corrected,
+      Each(13));  // looked up twice, locked, exchanges, clocks, steps, wearers, jumps, doubts, alarms, watermarks
 }
 
 // FAIR-2, LIFE-1
@@ -104,7 +105,7 @@ TEST_F(CrowdTest, OfNewStartsEndsAlarmsWithAFixedNumberOfStatements) {
     again.push_back(statements([&] { writer->attach(requests); }));  // too often
   }
   EXPECT_THAT(raised, Each(raised.front()));
-  EXPECT_THAT(restarted, Each(16));
+  EXPECT_THAT(restarted, Each(17));
   EXPECT_THAT(again, Each(again.front()));
   EXPECT_EQ(sql.ask("SELECT count(*) FROM alarm_event WHERE code = 'restarting'"), std::to_string(ended));
 }
@@ -123,7 +124,7 @@ TEST_F(CrowdTest, OfRecordsCostsAFixedNumberOfStatements) {
     const std::vector<AuditFact> facts(count, {.subject = "s", .method = "m", .resources = {"a", "b"}});
     audited.push_back(statements([&] { EXPECT_TRUE(writer->audit(facts)); }));
   }
-  EXPECT_THAT(debts, Each(10));  // looked up twice, devices locked, starts, clocks, wearers, jumps, doubts
+  EXPECT_THAT(debts, Each(11));  // looked up twice, devices locked, starts, clocks, steps, wearers, jumps, doubts
   EXPECT_THAT(known, Each(3));
   EXPECT_THAT(quarantined, Each(testing::Le(16)));  // the last asks whether the COMMIT will wait for the disk
   EXPECT_THAT(quarantined, Each(quarantined.front()));

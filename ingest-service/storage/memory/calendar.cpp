@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "storage/memory/ends.hpp"
 #include "storage/memory/memory_store.hpp"
 #include "storage/memory/tables.hpp"
 #include "storage/rules/calendar_step.hpp"
@@ -24,9 +25,15 @@ void raise(Tables& tables, const CalendarStep& step) {
   for (const auto& [device, assignments] : tables.assignments)
     for (const auto& [from, row] : assignments)
       if (is_touched(from) || (row.held_until && is_touched(*row.held_until))) touched.push_back(row);
+  tables.calendar_steps.push_back(step);
+  for (auto& [key, start] : tables.starts) tables.renew_line(start, start.line.exchanges());
+  std::set<std::int64_t> devices;
+  for (const auto& each : touched) devices.insert(tables.devices.at(each.device).id);
+  if (!devices.empty()) ++tables.transactions;
+  for (const auto device : devices) tables.renew_doubts(device);
+  settle_devices(tables, devices);
   const auto all = touched.size();
   touched.resize(std::min(all, most_named));
-  tables.calendar_steps.push_back(step);
   tables.system_alarms.push_back({.id = static_cast<std::int64_t>(tables.system_alarms.size()) + 1,
                                   .code = "calendar_stepped",
                                   .subject = std::to_string(tables.calendar_steps.size()),

@@ -16,7 +16,7 @@ KnownStart known(const Tables& tables, std::int64_t device_id, std::uint64_t boo
   return {.boot = boot,
           .ordinal = start.session->ordinal,
           .registered_at = registered,
-          .readings = std::min(start.line.exchanges().size(), most_counted_readings),
+          .readings = std::min(start.line.read().size(), most_counted_readings),
           .line = start.line};
 }
 

@@ -149,6 +149,10 @@ struct Tables {
   Rows& rows_of(const Record& record);
   /// Adds a record's row, to the log too.
   void add(Row row);
+  /// Says anew what is known of a start's clock.
+  void renew_line(Start& start, std::vector<ClockExchange> exchanges) const {
+    start.line = {start.session->anchor, std::move(exchanges), calendar_steps};
+  }
   /// Says anew what of a start is nobody's; alarms that change hands with it are in the log.
   void renew_doubts(std::int64_t device_id, Start& start);
   /// The same of all starts of a device: who wore it has changed.

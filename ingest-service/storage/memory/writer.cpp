@@ -43,7 +43,7 @@ Start* Writer::start_of(const AttachRequest& request) {
     start.session = std::make_shared<const Session>(
         Session{.device_id = device.id, .device = device.urn, .boot = request.boot, .anchor = request.anchor});
     start.first_seen_at = tables_.now();
-    start.line = {request.anchor, {}};
+    tables_.renew_line(start, {});
     tables_.renew_doubts(device.id, start);
   }
   return &start;
@@ -69,11 +69,11 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
   }
   std::set<std::int64_t> changed;
   for (const auto& [start, reading] : readings) {
-    const auto news = start->line.taken_in({reading->tick_ms, reading->anchor, reading->uncertainty});
+    const auto news = start->line.taken_in(exchange_of(*reading));
     if (!news) continue;
     auto exchanges = start->line.exchanges();
     exchanges.push_back(*news);
-    start->line = {start->session->anchor, std::move(exchanges)};
+    tables_.renew_line(*start, std::move(exchanges));
     tables_.renew_doubts(start->session->device_id, *start);
     changed.insert(start->session->device_id);
   }

@@ -2,6 +2,7 @@
 // Instants of a clock that counts the host's sleep and is set by nobody (CLOCK_BOOTTIME), and how the calendar stands
 // to it.
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 
@@ -31,9 +32,25 @@ struct CalendarReading {
   Instant instant_of(Moment moment) const { return calendar + (moment - at); }
 };
 
-/// The calendar was set, between two readings of it by one host's clock.
+/// The calendar was set, at some moment since it was compared last.
+struct CalendarStep {
+  Instant expected, shown;  // at the comparison that found it: unset it would show the one, and it shows the other
+  std::chrono::microseconds since;          // so long before was the last comparison
+  std::chrono::microseconds uncertainty{};  // what the one may be off against the other, either way
+
+  std::chrono::microseconds jump() const { return shown - expected; }
+  /// Instants of [first, last] may mean either calendar.
+  Instant first() const { return std::min(expected, shown) - since; }
+  Instant last() const { return std::max(expected, shown); }
+  /// No calendar of before showed more, and none of after it less.
+  Instant last_of_before() const { return expected + uncertainty; }
+  Instant first_of_after() const { return shown - since - uncertainty; }
+};
+
+/// The same, between two readings of it by one host's clock.
 struct CalendarChange {
   CalendarReading before, after;
+  std::uint64_t number = 0;  // of the step: how often the calendar had been set with it
 
   /// What it may have come to before it was set.
   Instant last_of_before() const { return before.instant_of(after.at); }

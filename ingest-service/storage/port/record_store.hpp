@@ -19,8 +19,11 @@ struct AttachRequest {
   std::chrono::microseconds uncertainty{};  // what the anchor may be wrong by, either way, when the clock was read
   /// When the start registered: a device's newest is the one that registered last. Empty: now.
   std::optional<Instant> registered_at{};
-  bool by_hand = false;       // no start of the device: it registers nothing, and ends nothing
-  std::uint64_t tick_ms = 0;  // of the device's clock when it was read
+  bool by_hand = false;        // no start of the device: it registers nothing, and ends nothing
+  std::uint64_t tick_ms = 0;   // of the device's clock when it was read
+  std::uint64_t calendar = 0;  // how often the calendar had been set of which the anchor is an instant
+  /// The clock was not read then: that is what it says if it went on from, or to, where it was read, at this tick.
+  std::optional<std::uint64_t> read_at_tick{};
 };
 
 struct Attached {

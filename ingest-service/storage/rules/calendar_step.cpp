@@ -30,7 +30,8 @@ CalendarComparison compare(const CalendarReading& kept, const CalendarReading& r
   const auto low = expected - kept.uncertainty - since / drift, high = expected + kept.uncertainty + since / drift;
   const auto from = reading.calendar - reading.uncertainty, to = reading.calendar + reading.uncertainty;
   if (from > high + tolerance || to < low - tolerance)
-    return {reading, CalendarStep{expected, reading.calendar, since}};
+    return {reading,
+            CalendarStep{expected, reading.calendar, since, kept.uncertainty + reading.uncertainty + since / drift}};
   const auto begin = std::clamp(from, low, high), end = std::clamp(to, low, high);
   return {{begin + (end - begin) / 2, reading.at, (end - begin) / 2}, {}};
 }
@@ -38,12 +39,15 @@ CalendarComparison compare(const CalendarReading& kept, const CalendarReading& r
 std::vector<CalendarChange> changes_of(const CalendarReading& kept, std::span<const CalendarStep> steps) {
   std::vector<CalendarChange> changes;
   auto calendar = kept.calendar;  // what it would show, had the later ones not been
+  auto uncertainty = kept.uncertainty;
   for (std::size_t i = steps.size(); i > 0; --i) {
     const auto& step = steps[i - 1];
     const auto ago = std::max(calendar - step.shown, microseconds{0}), doubt = ago / drift;
     const auto found = kept.at - ago;
-    changes.push_back({{step.expected - step.since - doubt, found - step.since - doubt, {}},
-                       {step.shown + doubt, found + doubt, {}}});
+    const CalendarReading after{step.shown + doubt, found + doubt, uncertainty + doubt};
+    uncertainty += step.uncertainty;
+    changes.push_back(
+        {{step.expected - step.since - doubt, found - step.since - doubt, uncertainty + doubt}, after, i});
     calendar -= step.jump();
   }
   std::ranges::reverse(changes);

@@ -1,7 +1,6 @@
 #pragma once
 // Whether somebody has set the calendar: what it shows is compared with a clock that nobody sets.
 
-#include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,17 +10,6 @@
 #include "storage/port/registry_store.hpp"
 
 namespace wardlink::storage {
-
-/// The calendar was set, at some moment since it was compared last.
-struct CalendarStep {
-  Instant expected, shown;  // at the comparison that found it: unset it would show the one, and it shows the other
-  std::chrono::microseconds since;  // so long before was the last comparison
-
-  std::chrono::microseconds jump() const { return shown - expected; }
-  /// Instants of [first, last] may mean either calendar.
-  Instant first() const { return std::min(expected, shown) - since; }
-  Instant last() const { return std::max(expected, shown); }
-};
 
 struct CalendarComparison {
   CalendarReading kept;  // in place of the one before

@@ -1,6 +1,7 @@
 #include "storage/rules/clock.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 namespace wardlink::storage {
@@ -8,6 +9,9 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+
+constexpr std::uint64_t highest_tick = 1ULL << 53;
+constexpr std::size_t anchors_looked_at = 8;
 
 AnchorSpan span_of(const ClockExchange& exchange) {
   return {exchange.anchor - exchange.uncertainty, exchange.anchor + exchange.uncertainty};
@@ -29,35 +33,144 @@ bool have_drifted(const ClockExchange& before, const ClockExchange& next) {
   return std::chrono::abs(next.anchor - before.anchor) <= most;
 }
 
+AnchorSpan span_between(const ClockLine::Piece::Bearing& bearing, std::uint64_t tick_ms) {
+  const auto& [before, next] = bearing;
+  if (!before) return widened(span_of(*next), next->tick_ms - tick_ms);
+  const auto since = tick_ms - before->tick_ms;
+  if (!next) return widened(span_of(*before), since);
+  const auto rest = next->tick_ms - tick_ms;
+  if (have_drifted(*before, *next)) return widened(hull(span_of(*before), span_of(*next)), std::min(since, rest));
+  return hull(widened(span_of(*before), since), widened(span_of(*next), rest));
+}
+
 bool is_earlier(const ClockExchange& one, const ClockExchange& other) {
-  return std::tie(one.tick_ms, one.uncertainty) < std::tie(other.tick_ms, other.uncertainty);
+  return std::tie(one.tick_ms, one.uncertainty, one.read_at_tick) <
+         std::tie(other.tick_ms, other.uncertainty, other.read_at_tick);
+}
+
+/// The first of [from, until) of which that is true, and of all behind it.
+template <typename Is>
+std::uint64_t first_tick(std::uint64_t from, std::uint64_t until, Is&& is) {
+  while (from < until) {
+    const auto middle = from + (until - from) / 2;
+    if (is(middle))
+      until = middle;
+    else
+      from = middle + 1;
+  }
+  return from;
 }
 
 }  // namespace
 
-ClockLine::ClockLine(Instant first, std::vector<ClockExchange> exchanges, bool believed)
-    : first_(first), exchanges_(std::move(exchanges)), believed_(believed) {
+ClockLine::ClockLine(Instant first, std::vector<ClockExchange> exchanges, std::span<const CalendarStep> steps,
+                     bool believed)
+    : first_(first), exchanges_(std::move(exchanges)), steps_(steps.begin(), steps.end()), believed_(believed) {
   std::ranges::sort(exchanges_, is_earlier);
+  const auto was_read = [](const ClockExchange& each) { return !each.read_at_tick; };
+  std::ranges::copy_if(exchanges_, std::back_inserter(read_), was_read);
+  for (const auto& each : exchanges_)
+    if (each.from_tick && !is_refuted(each)) moves_.push_back({*each.from_tick, each.anchor});
+  std::ranges::stable_sort(moves_, {}, &Move::from_tick);
+  std::uint64_t from = 0;
+  const ClockExchange* before = nullptr;
+  for (const auto& next : read_) {
+    if (next.tick_ms > from) add_pieces(from, next.tick_ms, before, &next);
+    from = next.tick_ms;
+    before = &next;
+  }
+  add_pieces(from, highest_tick, before, nullptr);
+}
+
+/// The clock was read since, and had not come so far.
+bool ClockLine::is_refuted(const ClockExchange& exchange) const {
+  return exchange.read_at_tick && std::ranges::any_of(read_, [&](const ClockExchange& read) {
+           return read.tick_ms > *exchange.read_at_tick && read.tick_ms <= exchange.tick_ms;
+         });
+}
+
+/// What it says as an instant of that calendar. It may be of one of which nothing is known here.
+ClockExchange ClockLine::by(ClockExchange exchange, std::uint64_t calendar) const {
+  for (; exchange.calendar < calendar && exchange.calendar < steps_.size(); ++exchange.calendar) {
+    exchange.anchor += steps_[exchange.calendar].jump();
+    exchange.uncertainty += steps_[exchange.calendar].uncertainty;
+  }
+  for (; exchange.calendar > calendar; --exchange.calendar) {
+    if (exchange.calendar > steps_.size()) continue;
+    exchange.anchor -= steps_[exchange.calendar - 1].jump();
+    exchange.uncertainty += steps_[exchange.calendar - 1].uncertainty;
+  }
+  return exchange;
+}
+
+/// A calendar was in force as long as what it would have shown lies behind the step that began it and before the next.
+/// An exchange by one may have been dated by its neighbour: nobody saw the moment at which it was set.
+void ClockLine::add_pieces(std::uint64_t from, std::uint64_t until, const ClockExchange* before,
+                           const ClockExchange* next) {
+  if (!before && (!next || believed_ || is_calendar())) return pieces_.push_back({from, until, {}});
+  const auto steps = static_cast<std::uint64_t>(steps_.size());
+  const auto low = before && before->calendar > 0 ? std::min(before->calendar, steps + 1) - 1 : 0;
+  const auto high = std::max(low, next ? std::min(next->calendar + 1, steps) : steps);
+  struct Reign {
+    Bearing bearing;
+    std::uint64_t from, until;
+  };
+  std::vector<Reign> reigns;
+  std::set<std::uint64_t> cuts{from, until};
+  for (auto calendar = low; calendar <= high; ++calendar) {
+    Bearing bearing;
+    if (before) bearing.before = by(*before, calendar);
+    if (next) bearing.next = by(*next, calendar);
+    const auto may_have_begun = [&](std::uint64_t tick) {
+      return span_between(bearing, tick).high + milliseconds{tick} >= steps_[calendar - 1].first_of_after();
+    };
+    const auto is_over = [&](std::uint64_t tick) {
+      return span_between(bearing, tick).low + milliseconds{tick} > steps_[calendar].last_of_before();
+    };
+    const auto begin = calendar == 0 ? from : first_tick(from, until, may_have_begun);
+    const auto end = calendar == steps ? until : first_tick(from, until, is_over);
+    if (begin >= end) continue;
+    cuts.insert({begin, end});
+    reigns.push_back({std::move(bearing), begin, end});
+  }
+  for (auto cut = cuts.begin(); std::next(cut) != cuts.end(); ++cut) {
+    Piece piece{*cut, *std::next(cut), {}};
+    for (const auto& reign : reigns)
+      if (reign.from <= piece.from && piece.until <= reign.until) piece.bearings.push_back(reign.bearing);
+    if (piece.bearings.empty())
+      for (auto calendar = low; calendar <= high; ++calendar)
+        piece.bearings.push_back({before ? std::optional(by(*before, calendar)) : std::nullopt,
+                                  next ? std::optional(by(*next, calendar)) : std::nullopt});
+    pieces_.push_back(std::move(piece));
+  }
 }
 
 Instant ClockLine::anchor_at(std::uint64_t tick_ms) const {
-  auto anchor = first_;
-  for (const auto& each : exchanges_)
-    if (each.from_tick && *each.from_tick <= tick_ms) anchor = each.anchor;
-  return anchor;
+  const auto next = std::ranges::upper_bound(moves_, tick_ms, {}, &Move::from_tick);
+  return next == moves_.begin() ? first_ : std::prev(next)->anchor;
+}
+
+std::vector<Instant> ClockLine::anchors_of(std::uint64_t from, std::uint64_t until) const {
+  std::vector<Instant> anchors{anchor_at(from)};
+  const auto add = [&](Instant anchor) {
+    if (std::ranges::find(anchors, anchor) == anchors.end()) anchors.push_back(anchor);
+  };
+  for (auto each = exchanges_.rbegin(); each != exchanges_.rend() && anchors.size() < anchors_looked_at; ++each)
+    if (each->from_tick && *each->from_tick < until) add(each->anchor);
+  add(first_);
+  return anchors;
 }
 
 AnchorSpan ClockLine::span_at(std::uint64_t tick_ms) const {
-  if (is_calendar()) return {first_, first_};
-  const auto next = std::ranges::upper_bound(exchanges_, tick_ms, {}, &ClockExchange::tick_ms);
-  if (next == exchanges_.begin() && believed_) return {first_, first_};
-  if (next == exchanges_.begin()) return widened(span_of(*next), next->tick_ms - tick_ms);
-  const auto& before = *std::prev(next);
-  const auto since = tick_ms - before.tick_ms;
-  if (next == exchanges_.end()) return widened(span_of(before), since);
-  const auto rest = next->tick_ms - tick_ms;
-  if (have_drifted(before, *next)) return widened(hull(span_of(before), span_of(*next)), std::min(since, rest));
-  return hull(widened(span_of(before), since), widened(span_of(*next), rest));
+  const auto next = std::ranges::upper_bound(pieces_, tick_ms, {}, &Piece::from);
+  return span_in(*std::prev(next), tick_ms);
+}
+
+AnchorSpan ClockLine::span_in(const Piece& piece, std::uint64_t tick_ms) const {
+  if (piece.bearings.empty()) return {first_, first_};
+  auto span = span_between(piece.bearings.front(), tick_ms);
+  for (const auto& bearing : piece.bearings) span = hull(span, span_between(bearing, tick_ms));
+  return span;
 }
 
 std::optional<microseconds> ClockLine::uncertainty(std::uint64_t tick_ms, Instant given) const {
@@ -69,26 +182,34 @@ std::optional<microseconds> ClockLine::uncertainty(std::uint64_t tick_ms, Instan
 
 /// The calendar may have been set back: its clock stands at the last exchange at least.
 std::optional<microseconds> ClockLine::uncertainty_now(Instant present) const {
-  const std::uint64_t last = exchanges_.empty() ? 0 : exchanges_.back().tick_ms;
+  const std::uint64_t last = read_.empty() ? 0 : read_.back().tick_ms;
   const auto anchor = anchor_at(last);
   const auto passed = std::chrono::floor<milliseconds>(present - anchor).count();
   const auto tick = std::max(last, passed > 0 ? static_cast<std::uint64_t>(passed) : 0);
   return uncertainty(tick, anchor + counted(tick));
 }
 
-std::optional<ClockExchange> ClockLine::taken_in(ClockExchange read) const {
-  if (is_calendar()) return std::nullopt;
-  if (!exchanges_.empty()) {
-    const auto& last = exchanges_.back();
-    const bool doubtful =
-        read.tick_ms == last.tick_ms && read.uncertainty >= 2 * last.uncertainty + std::chrono::seconds{1};
-    if (read.tick_ms <= last.tick_ms && !doubtful) return std::nullopt;
-  }
-  const auto off = read.anchor - anchor_at(read.tick_ms);
-  read.from_tick.reset();
-  if (off > read.uncertainty + agreement || off < -(read.uncertainty + agreement))
-    read.from_tick = exchanges_.empty() && !believed_ ? 0 : read.tick_ms;
-  return read;
+bool ClockLine::is_news(const ClockExchange& exchange) const {
+  if (exchange.read_at_tick)
+    return std::ranges::none_of(
+        exchanges_, [&](const ClockExchange& each) { return each.calendar >= exchange.calendar && !is_refuted(each); });
+  if (read_.empty()) return true;
+  const auto& last = read_.back();
+  const bool doubtful =
+      exchange.tick_ms == last.tick_ms && exchange.uncertainty >= 2 * last.uncertainty + std::chrono::seconds{1};
+  return exchange.tick_ms > last.tick_ms || doubtful;
+}
+
+std::optional<ClockExchange> ClockLine::taken_in(ClockExchange exchange) const {
+  exchange.from_tick.reset();
+  if (is_calendar() || !is_news(exchange)) return std::nullopt;
+  auto all = exchanges_;
+  all.push_back(exchange);
+  const auto in_force = ClockLine(first_, std::move(all), steps_, believed_).anchor_at(exchange.tick_ms);
+  if (std::chrono::abs(exchange.anchor - in_force) > exchange.uncertainty + agreement)
+    exchange.from_tick = exchanges_.empty() && !believed_ ? 0 : exchange.tick_ms;
+  if (exchange.read_at_tick && !exchange.from_tick) return std::nullopt;
+  return exchange;
 }
 
 std::optional<microseconds> uncertainty_of(const ClockLine& line, Stream stream, std::uint64_t tick_ms, Instant given) {

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <limits>
 #include <set>
+#include <tuple>
 
 namespace wardlink::storage {
 namespace {
@@ -11,14 +12,13 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::uint64_t highest_tick = 1ULL << 53;
-constexpr std::size_t anchors_looked_at = 8;
 // What PostgreSQL's calendar holds on either side of all that devices say.
 constexpr Instant earliest{std::chrono::sys_days{std::chrono::year{1} / 1 / 1}};
 constexpr Instant never{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31}};
 
-/// An instant at which the wearer changes. Empty: nobody.
+/// The wearer changes at an instant of [first, last]. Empty: nobody.
 struct Boundary {
-  Instant at;
+  Instant first, last;
   std::string before, after;
 };
 
@@ -28,15 +28,39 @@ std::vector<Boundary> boundaries_of(std::span<const Wear> wears) {
   std::optional<Instant> until;
   for (const auto& wear : wears) {
     if (until && *until < wear.from) {
-      all.push_back({*until, present, ""});
+      all.push_back({*until, *until, present, ""});
       present.clear();
     }
-    if (present != wear.patient) all.push_back({wear.from, present, wear.patient});
+    if (present != wear.patient) all.push_back({wear.from, wear.from, present, wear.patient});
     present = wear.patient;
     until = wear.until;
   }
-  if (until) all.push_back({*until, present, ""});
+  if (until) all.push_back({*until, *until, present, ""});
   return all;
+}
+
+/// Instants that came twice, as the calendar was set back: by time; no two overlap.
+std::vector<std::pair<Instant, Instant>> repeated_instants(std::span<const CalendarStep> steps) {
+  std::vector<std::pair<Instant, Instant>> all;
+  for (const auto& step : steps)
+    if (step.first_of_after() < step.last_of_before() && step.jump() < std::chrono::microseconds{0})
+      all.emplace_back(step.first_of_after(), step.last_of_before());
+  std::ranges::sort(all);
+  std::vector<std::pair<Instant, Instant>> merged;
+  for (const auto& each : all) {
+    if (merged.empty() || merged.back().second < each.first)
+      merged.push_back(each);
+    else
+      merged.back().second = std::max(merged.back().second, each.second);
+  }
+  return merged;
+}
+
+/// Who wore what is written down by instants: of one that came twice nobody knows which time it was.
+void spread(std::vector<Boundary>& boundaries, std::span<const CalendarStep> steps) {
+  for (const auto& [from, until] : repeated_instants(steps))
+    for (auto& each : boundaries)
+      if (from <= each.first && each.last <= until) std::tie(each.first, each.last) = std::pair(from, until);
 }
 
 /// The wearers about boundaries that lie together.
@@ -47,37 +71,33 @@ std::vector<std::string> wearers_about(std::span<const Boundary> boundaries) {
   return {names.begin(), names.end()};
 }
 
-/// Ticks between two exchanges, or before the first or behind the last; [from, until).
-struct Piece {
+/// [from, until).
+struct Stretch {
   std::uint64_t from, until;
 };
 
-std::vector<Piece> pieces_of(const ClockLine& line) {
-  std::vector<Piece> pieces;
-  std::uint64_t from = 0;
-  for (const auto& each : line.exchanges()) {
-    if (each.tick_ms > from) pieces.push_back({from, each.tick_ms});
-    from = each.tick_ms;
-  }
-  pieces.push_back({from, highest_tick});
-  return pieces;
+std::chrono::microseconds widest_of(std::span<const Boundary> boundaries) {
+  std::chrono::microseconds widest{};
+  for (const auto& each : boundaries) widest = std::max(widest, each.last - each.first);
+  return widest;
 }
 
 /// Ticks that were counted from one anchor, in a piece: each lies in [first(), last()], which only moves forwards.
 class Ticks {
  public:
-  Ticks(const ClockLine& line, Piece piece, Instant anchor) : line_(line), piece_(piece), anchor_(anchor) {}
+  Ticks(const ClockLine& line, const ClockLine::Piece& piece, Instant anchor)
+      : line_(line), piece_(piece), anchor_(anchor) {}
 
   Instant first(std::uint64_t tick) const { return span(tick).low + milliseconds{tick}; }
   Instant last(std::uint64_t tick) const { return span(tick).high + milliseconds{tick}; }
   std::chrono::microseconds width(std::uint64_t tick) const { return last(tick) - first(tick); }
 
-  /// Those that may be before `low` and may be at or behind `high`: [from, until).
-  Piece touching(Instant low, Instant high) const {
-    return {first_that([&](std::uint64_t tick) { return last(tick) >= high; }),
-            first_that([&](std::uint64_t tick) { return first(tick) >= low; })};
+  /// Those that may be before the wearer changed, and may be behind that.
+  Stretch touching(const Boundary& boundary) const {
+    return {first_that([&](std::uint64_t tick) { return last(tick) >= boundary.first; }),
+            first_that([&](std::uint64_t tick) { return first(tick) >= boundary.last; })};
   }
-  Doubt doubt(Piece ticks, std::vector<std::string> candidates) const {
+  Doubt doubt(Stretch ticks, std::vector<std::string> candidates) const {
     return {anchor_, anchor_ + milliseconds{ticks.from},
             ticks.until == highest_tick ? never : anchor_ + milliseconds{ticks.until}, std::move(candidates)};
   }
@@ -86,7 +106,7 @@ class Ticks {
   /// Also what the record was given counts: exchanges that agree, each a little farther off, do not move the anchor;
   /// and one that moves it leaves records that were on their way.
   AnchorSpan span(std::uint64_t tick) const {
-    const auto span = line_.span_at(tick);
+    const auto span = line_.span_in(piece_, tick);
     return {std::min(span.low, anchor_), std::max(span.high, anchor_)};
   }
   template <typename Is>
@@ -103,34 +123,33 @@ class Ticks {
   }
 
   const ClockLine& line_;
-  Piece piece_;
+  const ClockLine::Piece& piece_;
   Instant anchor_;
 };
 
 /// Adds what these boundaries make doubtful: a doubt wherever ticks may lie on both sides of the same of them, or of
 /// others between the same wearers.
 void add_about(const Ticks& ticks, std::span<const Boundary> boundaries, std::vector<Doubt>& doubts) {
-  std::vector<Piece> touching;  // by boundary; both ends only rise
+  std::vector<Stretch> touching;  // by boundary; both ends only rise
   std::set<std::uint64_t> ends;
   for (const auto& boundary : boundaries) {
-    touching.push_back(ticks.touching(boundary.at, boundary.at));
+    touching.push_back(ticks.touching(boundary));
     if (touching.back().from < touching.back().until) ends.insert({touching.back().from, touching.back().until});
   }
-  std::optional<Piece> open;
+  std::optional<Stretch> open;
   std::vector<std::string> between;
   const auto close = [&] {
     if (open) doubts.push_back(ticks.doubt(*open, between));
     open.reset();
   };
   for (auto from = ends.begin(); from != ends.end() && std::next(from) != ends.end(); ++from) {
-    const Piece stretch{*from, *std::next(from)};
-    const auto first = std::ranges::upper_bound(touching, stretch.from, {}, &Piece::until) - touching.begin();
-    const auto last = std::ranges::upper_bound(touching, stretch.from, {}, &Piece::from) - touching.begin();
-    auto wearers =
-        first < last
-            ? wearers_about(boundaries.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first)))
-            : std::vector<std::string>();
-    const auto widest = std::max(ticks.width(stretch.from), ticks.width(stretch.until - 1));
+    const Stretch stretch{*from, *std::next(from)};
+    const auto first = std::ranges::upper_bound(touching, stretch.from, {}, &Stretch::until) - touching.begin();
+    const auto last = std::ranges::upper_bound(touching, stretch.from, {}, &Stretch::from) - touching.begin();
+    const auto about =
+        boundaries.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(std::max(first, last) - first));
+    auto wearers = wearers_about(about);
+    const auto widest = std::max(ticks.width(stretch.from), ticks.width(stretch.until - 1)) + widest_of(about);
     if (wearers.empty() || (wearers.size() < 2 && widest <= 2 * ignored_unworn)) {
       close();
     } else if (open && wearers == between) {
@@ -144,28 +163,15 @@ void add_about(const Ticks& ticks, std::span<const Boundary> boundaries, std::ve
   close();
 }
 
-/// That ticks of the piece may have been counted from: what is in force, then what was.
-std::vector<Instant> anchors_of(const ClockLine& line, Piece piece) {
-  std::vector<Instant> anchors{line.anchor_at(piece.from)};
-  const auto add = [&](Instant anchor) {
-    if (std::ranges::find(anchors, anchor) == anchors.end()) anchors.push_back(anchor);
-  };
-  const auto& exchanges = line.exchanges();
-  for (auto each = exchanges.rbegin(); each != exchanges.rend() && anchors.size() < anchors_looked_at; ++each)
-    if (each->from_tick && *each->from_tick <= piece.from) add(each->anchor);
-  add(line.first_anchor());
-  return anchors;
-}
-
 /// It was measured before it was received: by what is known of the clock, or by as much as it claimed too much.
 void add_jumped(const ClockLine& line, const JumpedRecord& record, std::span<const Boundary> boundaries,
                 std::vector<Doubt>& doubts) {
   const auto tick = counted(record.tick_ms);
   const auto first = std::min(line.span_at(record.tick_ms).low + tick, record.measured_at - record.jump);
-  const auto is_before = [&](const Boundary& each) { return each.at <= first; };
+  const auto is_before = [&](const Boundary& each) { return each.last <= first; };
   const auto begin = std::ranges::find_if_not(boundaries, is_before);
   const auto end =
-      std::find_if(begin, boundaries.end(), [&](const Boundary& each) { return each.at > record.measured_at; });
+      std::find_if(begin, boundaries.end(), [&](const Boundary& each) { return each.first > record.measured_at; });
   auto wearers = wearers_about({begin, end});
   if (wearers.empty()) return;
   if (wearers.size() < 2 && record.measured_at - first <= 2 * ignored_unworn) return;
@@ -211,7 +217,10 @@ std::vector<DoubtfulTicks> doubtful_ticks(std::span<const Doubt> doubts) {
   std::ranges::sort(all, {}, &DoubtfulTicks::first_ms);
   std::vector<DoubtfulTicks> merged;
   for (auto& each : all) {
-    if (merged.empty() || merged.back().last_ms < each.first_ms) {
+    const auto touches = [&](const DoubtfulTicks& last) {
+      return last.last_ms >= each.first_ms || (last.last_ms + 1 == each.first_ms && last.candidates == each.candidates);
+    };
+    if (merged.empty() || !touches(merged.back())) {
       merged.push_back(std::move(each));
       continue;
     }
@@ -225,15 +234,15 @@ std::vector<DoubtfulTicks> doubtful_ticks(std::span<const Doubt> doubts) {
 
 std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears, std::span<const JumpedRecord> jumped) {
   std::vector<Doubt> doubts;
-  if (wears.empty() || line.is_calendar()) return doubts;
+  if (wears.empty()) return doubts;
   if (!line.is_dated()) return {{std::nullopt, earliest, never, all_wearers(wears)}};
-  const auto boundaries = boundaries_of(wears);
-  for (const auto piece : pieces_of(line)) {
-    const auto anchors = anchors_of(line, piece);
-    for (const auto anchor : anchors) {
+  auto boundaries = boundaries_of(wears);
+  spread(boundaries, line.steps());
+  for (const auto& piece : line.pieces()) {
+    for (const auto anchor : line.anchors_of(piece.from, piece.until)) {
       const Ticks ticks(line, piece, anchor);
-      const auto first = std::ranges::upper_bound(boundaries, ticks.first(piece.from), {}, &Boundary::at);
-      const auto last = std::ranges::upper_bound(boundaries, ticks.last(piece.until - 1), {}, &Boundary::at);
+      const auto first = std::ranges::upper_bound(boundaries, ticks.first(piece.from), {}, &Boundary::last);
+      const auto last = std::ranges::upper_bound(boundaries, ticks.last(piece.until - 1), {}, &Boundary::first);
       if (first < last) add_about(ticks, {first, last}, doubts);
     }
   }

@@ -62,14 +62,15 @@ struct DoubtfulTicks {
   std::set<std::string> candidates;
   std::vector<Doubt> doubts;
 };
-/// By tick; no two overlap.
+/// By tick; no two overlap, and none goes on from where another of the same candidates ends.
 std::vector<DoubtfulTicks> doubtful_ticks(std::span<const Doubt> doubts);
 
 /// Where worn and not worn meet, so much is ignored, either way.
 constexpr std::chrono::seconds ignored_unworn{2};
 
-/// What is nobody's of a start. `wears`: of its device, by `from`; no two overlap. `jumped`: of the start. A start that
-/// was never dated is nobody's altogether.
+/// What is nobody's of a start. A handover at an instant that came twice, as the calendar was set back, may have been
+/// at any instant that did. `wears`: of its device, by `from`; no two overlap. `jumped`: of the start. A start that was
+/// never dated is nobody's altogether.
 std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
                              std::span<const JumpedRecord> jumped = {});
 

@@ -9,9 +9,8 @@ namespace {
 std::vector<ClockStep> moves_of(const ClockLine& line) {
   std::vector<ClockStep> moves;
   auto before = line.first_anchor();
-  for (const auto& each : line.exchanges()) {
-    if (!each.from_tick) continue;
-    moves.push_back({false, each.anchor + counted(*each.from_tick), each.anchor - before});
+  for (const auto& each : line.moves()) {
+    moves.push_back({false, each.anchor + counted(each.from_tick), each.anchor - before});
     before = each.anchor;
   }
   return moves;
@@ -26,7 +25,7 @@ StartClock told(const KnownStart& start, std::optional<Instant> next, std::span<
                    .never_dated = !start.line.is_dated() && !start.believed,
                    .believed = start.believed,
                    .readings = start.readings};
-  if (const auto& exchanges = start.line.exchanges(); !exchanges.empty()) {
+  if (const auto& exchanges = start.line.read(); !exchanges.empty()) {
     const auto& last = exchanges.back();
     clock.last = {last.anchor + counted(last.tick_ms), last.tick_ms, last.anchor, last.uncertainty};
   }

@@ -134,13 +134,15 @@ StoredRun read_run(Columns& next) {
 
 StoredStart read_start(Columns& next) {
   StoredStart start{next.text(), next.number<std::uint64_t>(), next.instant(), {}};
-  const auto parts = next.numbers<std::int64_t>();  // five of each exchange
-  for (std::size_t i = 0; i + 4 < parts.size(); i += 5) {
+  const auto parts = next.numbers<std::int64_t>();  // eight of each exchange
+  for (std::size_t i = 0; i + 7 < parts.size(); i += 8) {
     auto& exchange = start.exchanges.emplace_back();
     exchange.tick_ms = static_cast<std::uint64_t>(parts[i]);
     exchange.anchor = Instant{std::chrono::microseconds{parts[i + 1]}};
     exchange.uncertainty = std::chrono::microseconds{parts[i + 2]};
     if (parts[i + 3] != 0) exchange.from_tick = static_cast<std::uint64_t>(parts[i + 4]);
+    exchange.calendar = static_cast<std::uint64_t>(parts[i + 5]);
+    if (parts[i + 6] != 0) exchange.read_at_tick = static_cast<std::uint64_t>(parts[i + 7]);
   }
   return start;
 }
@@ -232,8 +234,9 @@ StoredRows postgres_rows(const std::string& connection) {
   Sql sql(connection);
   const std::string exchanges =
       "ARRAY(SELECT unnest(ARRAY[c.tick_ms, micros(c.anchor), c.uncertainty_micros, (c.from_tick IS NOT NULL)::int,"
-      " coalesce(c.from_tick, 0)]) FROM clock_exchange c WHERE c.device_id = x.device_id AND c.boot_id = x.boot_id"
-      " ORDER BY c.tick_ms, c.uncertainty_micros)";
+      " coalesce(c.from_tick, 0), c.calendar, (c.read_at_tick IS NOT NULL)::int, coalesce(c.read_at_tick, 0)]) FROM "
+      "clock_exchange c WHERE c.device_id = x.device_id AND c.boot_id = x.boot_id"
+      " ORDER BY c.tick_ms, c.uncertainty_micros, c.read_at_tick NULLS FIRST)";
   StoredRows rows;
   rows.starts =
       read_all<StoredStart>(sql, "x.boot_id, micros(x.anchor), " + exchanges, "device_boot", "x.boot_id", read_start);

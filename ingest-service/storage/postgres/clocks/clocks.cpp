@@ -23,7 +23,9 @@ const Columns<StartExchange> exchanges_k(
      column<StartExchange>("uncertainty_micros",
                            [](const StartExchange& row) { return std::int64_t{row.exchange.uncertainty.count()}; }),
      column<StartExchange>("anchor", [](const StartExchange& row) { return row.exchange.anchor; }),
-     column<StartExchange>("from_tick", [](const StartExchange& row) { return row.exchange.from_tick; })});
+     column<StartExchange>("from_tick", [](const StartExchange& row) { return row.exchange.from_tick; }),
+     column<StartExchange>("calendar", [](const StartExchange& row) { return row.exchange.calendar; }),
+     column<StartExchange>("read_at_tick", [](const StartExchange& row) { return row.exchange.read_at_tick; })});
 
 const Columns<StartTicks> ticks_k({column<StartTicks>("device_id",
                                                       [](const StartTicks& row) { return row.start.device_id; }),
@@ -57,11 +59,10 @@ namespace sql {
 const Statement moves{"clock_moves", "SELECT x.device_id, x.boot_id, x.from_tick, micros(x.anchor) FROM " +
                                          starts_k.rows() +
                                          " JOIN clock_exchange x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"
-                                         " AND x.from_tick IS NOT NULL ORDER BY 1, 2, 3"};
+                                         " AND " +
+                                         is_move("x") + " ORDER BY 1, 2, 3"};
 const std::string line_columns =
-    "SELECT b.device_id, b.boot_id, micros(b.anchor), x.tick_ms, x.uncertainty_micros, micros(x.anchor), x.from_tick,"
-    " b.believed"
-    " FROM ";
+    "SELECT b.device_id, b.boot_id, micros(b.anchor), b.believed, " + exchange_columns("x") + " FROM ";
 const std::string with_exchanges =
     " LEFT JOIN clock_exchange x ON x.device_id = b.device_id AND x.boot_id = b.boot_id WHERE (NOT b.believed OR"
     " x.boot_id IS NOT NULL)";
@@ -75,9 +76,13 @@ const Statement lines_of_ticks{
         " JOIN device_boot b ON b.device_id = k.device_id AND b.boot_id = k.boot_id"
         " LEFT JOIN LATERAL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
         "   AND x.tick_ms >= coalesce((SELECT max(y.tick_ms) FROM clock_exchange y WHERE y.device_id = b.device_id"
-        "     AND y.boot_id = b.boot_id AND y.tick_ms <= k.low), 0)"
+        "     AND y.boot_id = b.boot_id AND y.tick_ms <= k.low AND y.read_at_tick IS NULL), 0)"
         "   AND x.tick_ms <= coalesce((SELECT min(y.tick_ms) FROM clock_exchange y WHERE y.device_id = b.device_id"
-        "     AND y.boot_id = b.boot_id AND y.tick_ms > k.high), 9223372036854775807)) x ON true"};
+        "     AND y.boot_id = b.boot_id AND y.tick_ms > k.high AND y.read_at_tick IS NULL), 9223372036854775807)) x ON "
+        "true"};
+const Statement steps{"calendar_steps",
+                      "SELECT micros(at), jump_micros, since_micros, uncertainty_micros FROM calendar_step"
+                      " ORDER BY step_id"};
 // $2 since. A start is over when a newer one has registered; an hour is more than what was on its way may be wrong by.
 const Statement lines_of_devices{
     "clock_lines_of_devices",
@@ -103,7 +108,7 @@ const Statement renew_doubts{"renew_doubts", "SELECT renew_doubts($1, $2, $3, $4
 
 using Lines = std::map<StartKey, ClockLine>;
 
-Lines lines_of(const pqxx::result& rows) {
+Lines lines_of(pqxx::work& tx, const pqxx::result& rows) {
   struct Known {
     Instant first;
     bool believed = false;
@@ -113,15 +118,14 @@ Lines lines_of(const pqxx::result& rows) {
   for (const auto row : rows) {
     auto& known = all[{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>()}];
     known.first = read_instant(row[2].c_str());
-    known.believed = row[7].as<bool>();
-    if (row[3].is_null()) continue;
-    known.exchanges.push_back({row[3].as<std::uint64_t>(), read_instant(row[5].c_str()),
-                               microseconds{row[4].as<std::int64_t>()},
-                               Type<std::optional<std::uint64_t>>::get(row[6])});
+    known.believed = row[3].as<bool>();
+    if (!row[4].is_null()) known.exchanges.push_back(read_exchange(row, 4));
   }
   Lines lines;
+  if (all.empty()) return lines;
+  const auto steps = read_calendar_steps(tx);
   for (auto& [start, known] : all)
-    lines.emplace(start, ClockLine(known.first, std::move(known.exchanges), known.believed));
+    lines.emplace(start, ClockLine(known.first, std::move(known.exchanges), steps, known.believed));
   return lines;
 }
 
@@ -176,6 +180,37 @@ std::string settlement_of(const std::string& x, const std::string& at, const std
 
 }  // namespace
 
+std::string is_move(const std::string& x) {
+  return x + ".from_tick IS NOT NULL AND (" + x +
+         ".read_at_tick IS NULL OR NOT EXISTS (SELECT FROM clock_exchange r WHERE r.device_id = " + x +
+         ".device_id AND r.boot_id = " + x + ".boot_id AND r.read_at_tick IS NULL AND r.tick_ms > " + x +
+         ".read_at_tick AND r.tick_ms <= " + x + ".tick_ms))";
+}
+
+std::string exchange_columns(const std::string& x) {
+  return x + ".tick_ms, " + x + ".uncertainty_micros, micros(" + x + ".anchor), " + x + ".from_tick, " + x +
+         ".calendar, " + x + ".read_at_tick";
+}
+
+ClockExchange read_exchange(const pqxx::row& row, pqxx::row::size_type first) {
+  return {row[first].as<std::uint64_t>(),
+          read_instant(row[first + 2].c_str()),
+          microseconds{row[first + 1].as<std::int64_t>()},
+          Type<std::optional<std::uint64_t>>::get(row[first + 3]),
+          row[first + 4].as<std::uint64_t>(),
+          Type<std::optional<std::uint64_t>>::get(row[first + 5])};
+}
+
+std::vector<CalendarStep> read_calendar_steps(pqxx::work& tx) {
+  std::vector<CalendarStep> steps;
+  for (const auto row : run(tx, sql::steps, {})) {
+    const auto shown = read_instant(row[0].c_str());
+    steps.push_back({shown - microseconds{row[1].as<std::int64_t>()}, shown, microseconds{row[2].as<std::int64_t>()},
+                     microseconds{row[3].as<std::int64_t>()}});
+  }
+  return steps;
+}
+
 Moves read_moves(pqxx::work& tx, std::span<const StartKey> starts) {
   Moves moves;
   for (const auto row : run(tx, sql::moves, starts_k.arrays(starts)))
@@ -185,7 +220,7 @@ Moves read_moves(pqxx::work& tx, std::span<const StartKey> starts) {
 }
 
 std::map<StartKey, ClockLine> read_lines(pqxx::work& tx, std::span<const StartTicks> ticks) {
-  return lines_of(run(tx, sql::lines_of_ticks, ticks_k.arrays(ticks)));
+  return lines_of(tx, run(tx, sql::lines_of_ticks, ticks_k.arrays(ticks)));
 }
 
 void keep_exchanges(pqxx::work& tx, std::span<const StartExchange> exchanges) {
@@ -193,14 +228,17 @@ void keep_exchanges(pqxx::work& tx, std::span<const StartExchange> exchanges) {
 }
 
 void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts) {
-  if (!starts.empty()) renew(tx, lines_of(run(tx, sql::lines_of_starts, starts_k.arrays(starts))));
+  if (!starts.empty()) renew(tx, lines_of(tx, run(tx, sql::lines_of_starts, starts_k.arrays(starts))));
 }
 
 void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since) {
   if (devices.empty()) return;
+  auto earliest = since;
+  for (const auto& step : read_calendar_steps(tx))
+    if (since <= step.last_of_before()) earliest = std::min(earliest, step.first_of_after());
   auto parameters = devices_k.arrays(devices);
-  parameters.push_back(to_text(since));
-  renew(tx, lines_of(run(tx, sql::lines_of_devices, parameters)));
+  parameters.push_back(to_text(earliest));
+  renew(tx, lines_of(tx, run(tx, sql::lines_of_devices, parameters)));
 }
 
 void keep_jumped(pqxx::work& tx, std::span<const Record* const> records) {

@@ -25,9 +25,19 @@ struct StartExchange {
   ClockExchange exchange;
 };
 
+/// As they were found.
+std::vector<CalendarStep> read_calendar_steps(pqxx::work& tx);
+
 /// From which tick on ticks count from which anchor: by tick. A start that is not there has never been moved.
 using Moves = std::map<StartKey, std::vector<std::pair<std::uint64_t, Instant>>>;
 Moves read_moves(pqxx::work& tx, std::span<const StartKey> starts);
+
+/// A condition on the exchange x: it moves its start. One where the clock was not read is refuted by one that was read
+/// since and had not come so far.
+std::string is_move(const std::string& x);
+/// Columns of the exchange x: tick, uncertainty, anchor, from which tick on, calendar, at which tick it was read.
+std::string exchange_columns(const std::string& x);
+ClockExchange read_exchange(const pqxx::row& row, pqxx::row::size_type first);
 
 /// Ticks of a start, from low to high.
 struct StartTicks {
@@ -42,16 +52,17 @@ void keep_exchanges(pqxx::work& tx, std::span<const StartExchange> exchanges);
 
 /// Says anew what of these starts is nobody's. Their devices are locked.
 void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts);
-/// The same of all starts of these devices that ran at `since` or later: who wore them then has changed.
+/// The same of all starts of these devices that ran at `since` or later: who wore them then has changed. Where that
+/// instant came twice, also of those that ran when it came first.
 void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since);
 
 /// Keeps which of these inserted records claimed to be measured after their reception, and whose they are. Their
 /// devices are locked.
 void keep_jumped(pqxx::work& tx, std::span<const Record* const> records);
 
-/// A condition on the doubts q: those that hold the record `x`. `at` and `tick` are its instant and tick: x.measured_at,
-/// x.tick_ms; what storage raised itself is as certain as the calendar. Without a tick, of whatever anchor: that may say
-/// it of a record too many.
+/// A condition on the doubts q: those that hold the record `x`. `at` and `tick` are its instant and tick:
+/// x.measured_at, x.tick_ms; what storage raised itself is as certain as the calendar. Without a tick, of whatever
+/// anchor: that may say it of a record too many.
 std::string doubts_about(const std::string& x, const std::string& at, const std::string& tick = "");
 /// EXISTS one of these.
 std::string in_doubt(const std::string& x, const std::string& at, const std::string& tick = "");

@@ -1,5 +1,7 @@
 // The database's calendar, compared with the clocks of the hosts that use it.
 
+#include "storage/postgres/clocks/clocks.hpp"
+#include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/link/system_alarms.hpp"
 #include "storage/postgres/store_impl.hpp"
@@ -39,14 +41,18 @@ CalendarReading read(pqxx::work& tx, const ReadBootClock& clock) {
   return {calendar, before + half, half};
 }
 
-std::vector<CalendarStep> read_steps(pqxx::work& tx) {
-  std::vector<CalendarStep> steps;
-  for (const auto row : tx.exec("SELECT micros(at), jump_micros, since_micros FROM calendar_step ORDER BY step_id")) {
-    const auto shown = *optional_instant(row[0]);
-    steps.push_back({shown - std::chrono::microseconds{row[1].as<std::int64_t>()}, shown,
-                     std::chrono::microseconds{row[2].as<std::int64_t>()}});
-  }
-  return steps;
+/// Whose what is changes with it where a handover is written down at an instant that comes twice.
+void renew_doubts_about(pqxx::work& tx, const CalendarStep& step) {
+  std::vector<std::int64_t> devices;
+  for (const auto row : tx.exec_params("SELECT DISTINCT a.device_id FROM assignment a WHERE upper_inf(a.recorded)"
+                                       " AND (lower(a.held) BETWEEN instant($1) AND instant($2)"
+                                       "   OR upper(a.held) BETWEEN instant($1) AND instant($2))",
+                                       to_text(step.first()), to_text(step.last())))
+    devices.push_back(row[0].as<std::int64_t>());
+  if (devices.empty()) return;
+  lock_devices(tx, devices);
+  renew_doubts(tx, devices, step.first());
+  settle_devices(tx, devices);
 }
 
 void note(pqxx::work& tx, const std::string& host, std::uint64_t number, const CalendarStep& step) {
@@ -58,8 +64,9 @@ void note(pqxx::work& tx, const std::string& host, std::uint64_t number, const C
   std::vector<AssignmentRow> touched;
   for (const auto row : found) touched.push_back({row[0].as<std::string>(), row[1].as<std::string>(), {}, {}, {}, {}});
   const auto all = found.empty() ? 0 : found[0][2].as<std::size_t>();
-  tx.exec_params1("SELECT note_calendar_step($1, $2, $3, $4, $5, $6, $7)", number, host, to_text(step.shown),
-                  step.jump().count(), step.since.count(), detail_of(step, touched, all), this_program());
+  tx.exec_params1("SELECT note_calendar_step($1, $2, $3, $4, $5, $6, $7, $8)", number, host, to_text(step.shown),
+                  step.jump().count(), step.since.count(), step.uncertainty.count(), detail_of(step, touched, all),
+                  this_program());
 }
 
 }  // namespace
@@ -71,10 +78,14 @@ CalendarSight PostgresStore::look_at_calendar(const std::string& host, const Rea
     const auto reading = read(tx, clock);
     const auto compared = compare(kept.value_or(reading), reading);
     const auto steps = before + (compared.step ? 1 : 0);
-    if (compared.step) note(tx, host, steps, *compared.step);
+    if (compared.step) {
+      note(tx, host, steps, *compared.step);
+      renew_doubts_about(tx, *compared.step);
+    }
     tx.exec_params1("SELECT keep_calendar_pair($1, $2, $3, $4, $5)", host, compared.kept.at.time_since_epoch().count(),
                     to_text(compared.kept.calendar), compared.kept.uncertainty.count(), steps);
-    return CalendarSight{compared.kept, steps, compared.step.has_value(), changes_of(compared.kept, read_steps(tx))};
+    return CalendarSight{compared.kept, steps, compared.step.has_value(),
+                         changes_of(compared.kept, read_calendar_steps(tx))};
   };
   try {
     return impl_->pool.transact(look, Urgency::first);

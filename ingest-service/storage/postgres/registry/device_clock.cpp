@@ -1,5 +1,6 @@
 // What is known of a device's clock.
 
+#include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/link/types.hpp"
 #include "storage/postgres/read/spans.hpp"
@@ -18,7 +19,7 @@ constexpr std::size_t most_noted_steps = 100;
 const std::string start_columns =
     "SELECT b.boot_id, CASE WHEN g.late THEN 0 ELSE coalesce(g.ordinal, 0) END, micros(g.registered_at), b.believed,"
     " (SELECT count(*) FROM (SELECT FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
-    "   LIMIT " +
+    "   AND x.read_at_tick IS NULL LIMIT " +
     std::to_string(most_counted_readings) + ") c), micros(b.anchor) FROM ";
 
 // $1 device, $2 how many.
@@ -36,13 +37,14 @@ const std::string unplaced_starts =
     "   WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id))"
     " ORDER BY b.first_seen_at DESC, b.boot_id DESC LIMIT $2";
 // $1 device, $2 boots, $3 how many moves of each.
-constexpr const char* exchanges_of =
-    "SELECT k.boot_id, e.tick_ms, micros(e.anchor), e.uncertainty_micros, e.from_tick"
+const std::string exchanges_of =
+    "SELECT k.boot_id, " + exchange_columns("e") +
     " FROM unnest($2::bigint[]) k(boot_id) CROSS JOIN LATERAL"
-    " ((SELECT x.* FROM clock_exchange x WHERE x.device_id = $1 AND x.boot_id = k.boot_id AND x.from_tick IS NOT NULL"
+    " ((SELECT x.* FROM clock_exchange x WHERE x.device_id = $1 AND x.boot_id = k.boot_id AND " +
+    is_move("x") +
     "   ORDER BY x.from_tick DESC LIMIT $3)"
     "  UNION (SELECT x.* FROM clock_exchange x WHERE x.device_id = $1 AND x.boot_id = k.boot_id"
-    "   ORDER BY x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1)) e";
+    "   AND x.read_at_tick IS NULL ORDER BY x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1)) e";
 
 std::vector<KnownStart> read_starts(pqxx::work& tx, std::int64_t device_id, const std::string& statement) {
   struct Read {
@@ -65,12 +67,11 @@ std::vector<KnownStart> read_starts(pqxx::work& tx, std::int64_t device_id, cons
                    read_instant(row[5].c_str())});
   }
   for (const auto row : tx.exec_params(exchanges_of, device_id, boots.text(), most_told_steps + 1))
-    all[places.at(row[0].as<std::uint64_t>())].exchanges.push_back(
-        {row[1].as<std::uint64_t>(), read_instant(row[2].c_str()), microseconds{row[3].as<std::int64_t>()},
-         Type<std::optional<std::uint64_t>>::get(row[4])});
+    all[places.at(row[0].as<std::uint64_t>())].exchanges.push_back(read_exchange(row, 1));
+  const auto steps = read_calendar_steps(tx);
   std::vector<KnownStart> starts;
   for (auto& [start, anchor, exchanges] : all) {
-    start.line = {anchor, std::move(exchanges), start.believed};
+    start.line = {anchor, std::move(exchanges), steps, start.believed};
     starts.push_back(std::move(start));
   }
   return starts;

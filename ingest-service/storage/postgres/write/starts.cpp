@@ -15,7 +15,8 @@ namespace {
 struct Start {
   std::optional<std::int64_t> device_id;
   std::optional<Instant> anchor;
-  std::optional<ClockExchange> moved, last;  // the last exchange that moved it, and the last one
+  std::vector<ClockExchange> exchanges;  // when the clock was read last, and all that says what is news since
+  bool begun = false;                    // now
   bool registered = false;
   bool believed = false;      // as it was before exchanges were kept
   std::uint64_t ordinal = 0;  // as Session's
@@ -29,11 +30,8 @@ struct Row {
   StartKey key() const { return {start.device_id.value(), request->boot}; }
   /// What the request says of the start's clock, where that is news.
   std::optional<ClockExchange> news() const {
-    std::vector<ClockExchange> known;
-    if (start.moved) known.push_back(*start.moved);
-    if (start.last) known.push_back(*start.last);
-    return ClockLine(start.anchor.value_or(request->anchor), std::move(known), start.believed)
-        .taken_in({request->tick_ms, request->anchor, request->uncertainty});
+    return ClockLine(start.anchor.value_or(request->anchor), start.exchanges, {}, start.believed)
+        .taken_in(exchange_of(*request));
   }
 };
 
@@ -56,20 +54,22 @@ const Columns<Attached> sessions({column<Attached>("device_id",
                                   column<Attached>("boot_id", [](const Attached& row) { return row.session->boot; })});
 
 namespace sql {
-// The last exchange that moved a start, and the last one; NULL for what is not there.
+// The last exchange at which the clock was read, those of higher ticks, and what moved the start last before; NULL for
+// what is not there.
 const Statement find_starts{
     "find_starts",
-    "SELECT k.place - 1, d.device_id, micros(b.anchor), g.late, g.ordinal, m.tick_ms, micros(m.anchor),"
-    " m.uncertainty_micros, m.from_tick, c.tick_ms, micros(c.anchor), c.uncertainty_micros, c.from_tick, b.believed "
-    "FROM " +
-        names.rows_with_place() +
+    "SELECT k.place - 1, d.device_id, micros(b.anchor), g.late, g.ordinal, b.believed, " + exchange_columns("x") +
+        " FROM " + names.rows_with_place() +
         " LEFT JOIN device d ON d.urn = k.urn"
         " LEFT JOIN device_boot b ON b.device_id = d.device_id AND b.boot_id = k.boot_id"
         " LEFT JOIN registered_start g ON g.device_id = b.device_id AND g.boot_id = b.boot_id"
+        " LEFT JOIN LATERAL (SELECT x.tick_ms FROM clock_exchange x WHERE x.device_id = b.device_id"
+        "   AND x.boot_id = b.boot_id AND x.read_at_tick IS NULL ORDER BY x.tick_ms DESC LIMIT 1) l ON true"
         " LEFT JOIN LATERAL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
-        "   AND x.from_tick IS NOT NULL ORDER BY x.from_tick DESC LIMIT 1) m ON true"
-        " LEFT JOIN LATERAL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
-        "   ORDER BY x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1) c ON true"};
+        "   AND x.tick_ms >= coalesce(l.tick_ms, 0)"
+        "   UNION ALL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
+        "     AND x.tick_ms < l.tick_ms AND " +
+        is_move("x") + " ORDER BY x.from_tick DESC LIMIT 1)) x ON true ORDER BY 1"};
 // In order, so that two writers never wait for each other in a circle; likewise the next.
 const Statement take_devices_in{"take_devices_in", "INSERT INTO device (urn) SELECT DISTINCT k.urn FROM " +
                                                        devices.rows() + " ORDER BY 1 ON CONFLICT DO NOTHING"};
@@ -97,14 +97,6 @@ const Statement watermarks{"watermarks", "SELECT k.place - 1, s.stream, s.high_s
                                              " JOIN stream_state s ON s.device_id = k.device_id"
                                              " AND s.boot_id = k.boot_id WHERE s.high_sequence > 0"};
 }  // namespace sql
-
-/// Columns from `first` on: tick, anchor, uncertainty, from which tick on.
-std::optional<ClockExchange> read_exchange(const pqxx::row& row, pqxx::row::size_type first) {
-  if (row[first].is_null()) return std::nullopt;
-  return ClockExchange{row[first].as<std::uint64_t>(), read_instant(row[first + 1].c_str()),
-                       std::chrono::microseconds{row[first + 2].as<std::int64_t>()},
-                       Type<std::optional<std::uint64_t>>::get(row[first + 3])};
-}
 
 class Starts {
  public:
@@ -140,15 +132,15 @@ class Starts {
 
  private:
   void find() {
+    for (auto& row : rows_) row.start.exchanges.clear();
     for (const auto row : run(tx_, sql::find_starts, names.arrays(rows_))) {
       Start& start = rows_.at(row[0].as<std::size_t>()).start;
       start.device_id = Type<std::optional<std::int64_t>>::get(row[1]);
       start.anchor = Type<std::optional<Instant>>::get(row[2]);
       start.registered = !row[3].is_null();
       start.ordinal = row[3].as<bool>(true) ? 0 : row[4].as<std::uint64_t>();
-      start.moved = read_exchange(row, 5);
-      start.last = read_exchange(row, 9);
-      start.believed = row[13].as<bool>(false);
+      start.believed = row[5].as<bool>(false);
+      if (!row[6].is_null()) start.exchanges.push_back(read_exchange(row, 6));
     }
   }
 
@@ -187,6 +179,7 @@ class Starts {
     const auto unknown = those([](const Row& row) { return !row.start.anchor; });
     if (unknown.empty()) return false;
     run(tx_, sql::begin_starts, anchors.arrays(unknown));
+    for (auto& row : rows_) row.start.begun = !row.start.anchor;
     return true;
   }
 
@@ -196,17 +189,18 @@ class Starts {
 
 /// `attached`: its clock has been told of now.
 std::shared_ptr<const Session> session_of(const Row& row, bool attached) {
-  return std::make_shared<const Session>(
-      Session{.device_id = row.start.device_id.value(),
-              .device = row.request->device,
-              .boot = row.request->boot,
-              .anchor = row.start.anchor.value(),
-              .uncertainty = row.request->uncertainty,
-              .ordinal = row.start.ordinal,
-              .dated = attached || row.start.last || row.start.believed || row.start.anchor == Instant{}});
+  return std::make_shared<const Session>(Session{
+      .device_id = row.start.device_id.value(),
+      .device = row.request->device,
+      .boot = row.request->boot,
+      .anchor = row.start.anchor.value(),
+      .uncertainty = row.request->uncertainty,
+      .ordinal = row.start.ordinal,
+      .dated = attached || !row.start.exchanges.empty() || row.start.believed || row.start.anchor == Instant{}});
 }
 
-/// Where a start is asked for twice, the later request says its clock. Returns the devices of which there was news.
+/// Where a start is asked for twice, the later request says its clock. What begins may be in doubt without a reading:
+/// its ticks may be the calendar's. Returns the devices of which there was news.
 std::set<std::int64_t> take_exchanges_in(pqxx::work& tx, const std::vector<Row>& rows) {
   std::map<StartKey, const Row*> last;
   for (const auto& row : rows) last.insert_or_assign(row.key(), &row);
@@ -215,9 +209,9 @@ std::set<std::int64_t> take_exchanges_in(pqxx::work& tx, const std::vector<Row>&
   std::set<std::int64_t> changed;
   for (const auto& [key, row] : last) {
     const auto exchange = row->news();
+    if (exchange || row->start.begun) starts.push_back(key);
     if (!exchange) continue;
     news.push_back({key, *exchange});
-    starts.push_back(key);
     changed.insert(key.device_id);
   }
   keep_exchanges(tx, news);
