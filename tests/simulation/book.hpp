@@ -38,6 +38,7 @@ class Book final : public Journal {
   const DeviceTime& time;
   Alarms alarms;
   std::map<std::uint64_t, std::vector<SequencedSet>> sets;  // by boot; the sequence is the place, from 1
+  std::set<Key> ended_by_the_past;                          // ends that a value of before made
   std::function<void(Key)> on_acknowledged;
 
   /// What the ticks' clock read when each start began, and which tick that was.

@@ -33,6 +33,8 @@ class DeviceTime {
   void sleep();
   /// `counted`: the ticks have gone on meanwhile.
   void wake(bool counted);
+  /// So long ago it slept, woke up, or jumped last.
+  coap::Duration undisturbed() const { return clock_.now() - pieces_.back().from; }
   bool sleeps() const { return pieces_.back().sleeps; }
   /// The ticks are so much ahead of what they were.
   void step(coap::Duration ahead);

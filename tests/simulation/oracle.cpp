@@ -8,6 +8,8 @@ namespace {
 
 /// Of a datagram to ingest; of a try of GET /time, beyond which no device takes its answer.
 constexpr coap::Duration longest_way = 10s, longest_round_trip = 60s;
+/// Between two comparisons of the calendar either one may be in force.
+constexpr coap::Duration about_a_step = 15s;
 
 std::string name(const std::string& urn, Key key) {
   return urn + " boot " + std::to_string(key.first) + " record " + std::to_string(key.second);
@@ -156,12 +158,15 @@ void Oracle::conclude(const std::vector<std::unique_ptr<Wearable>>& devices, con
   check_latest(rows);
   check_wearers(rows);
   check_calendar();
+  check_scopes();
   if (ingest.waiting() != 0) violated("I8", std::to_string(ingest.waiting()) + " records still wait in ingest");
 }
 
 /// I1 and I5
 void Oracle::check_alarms(const Wearable& device,
                           const std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>>& stored) {
+  for (const auto& key : device.book().ended_by_the_past)
+    violated("TIME-3", "a value of before ended an alarm: " + name(device.urn(), key));
   for (const auto& [key, alarm] : device.book().alarms) {
     ++alarms_;
     if (stored.contains({device.urn(), key.first, key.second})) continue;
@@ -329,6 +334,49 @@ void Oracle::check_wearers(const storage::StoredRows& rows) {
   check_tiles(rows);
 }
 
+/// LIFE-2: what is nobody's is in sight of some ward, and what is a patient's of the patient's alone.
+void Oracle::check_scopes() {
+  std::map<std::tuple<std::string, std::uint64_t, storage::Stream, std::uint64_t>, std::set<std::string>> seen;
+  const auto key_of_alarm = [](const storage::AlarmCondition& each) {
+    return std::tuple(each.device, each.boot, each.stream, each.sequence);
+  };
+  for (const auto& ward : wards)
+    for (const auto& each : database_.alarms_of({}, {{std::string(ward)}})) seen[key_of_alarm(each)].emplace(ward);
+  for (const auto& each : database_.alarms_of({})) {
+    const auto& by = seen[key_of_alarm(each)];
+    const bool right = each.patient.empty() ? !each.unattributed || !by.empty()
+                                            : by == std::set<std::string>{wearers_.ward_of(each.patient)};
+    if (!right)
+      violated("LIFE-2", "an alarm is in sight of " + std::to_string(by.size()) +
+                             " wards: " + name(each.device, {each.boot, each.sequence}));
+  }
+}
+
+/// LIFE-1: what the newest start of a device has raised, and not ended, stands for who wears the device.
+void Oracle::look_at_open() {
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> newest;  // ordinal, boot
+  for (const auto& [start, ordinal] : ordinals_)
+    newest[start.first] = std::max(newest[start.first], {ordinal, start.second});
+  for (const auto& [device, start] : newest) {
+    const auto wearer = wearers_.now(device);
+    if (!wearer) continue;
+    const auto alarms = database_.alarms_of({storage::Subject::Kind::device, device});
+    const auto stands = [&](const storage::AlarmCondition& onset) {
+      return std::ranges::any_of(alarms, [&](const storage::AlarmCondition& each) {
+        const bool is_it = each.boot == onset.boot &&
+                           (each.origin ? each.origin->stream == onset.stream && each.origin->sequence == onset.sequence
+                                        : each.stream == onset.stream && each.sequence == onset.sequence);
+        return is_it && !each.end && (each.unattributed || each.patient == *wearer);
+      });
+    };
+    for (const auto& each : alarms)
+      if (each.stream == storage::Stream::alarms && each.boot == start.second && each.start &&
+          each.end_cause != storage::AlarmEndCause::device && !stands(each))
+        violated("LIFE-1", "its device asserts it, and it stands not for who wears that: " +
+                               name(device, {each.boot, each.sequence}));
+  }
+}
+
 /// TIME-2: of each time that the calendar was set people were told once, and who may have been meant.
 void Oracle::check_calendar() {
   std::map<std::uint64_t, std::string> told;  // in the order in which they were found
@@ -359,12 +407,13 @@ void Oracle::check_tiles(const storage::StoredRows& rows) {
     reading.sequence = row.sequence;
     reading.tick_ms = set->tick_ms;
     reading.measured_at = row.measured_at;
-    reading.uncertainty = std::chrono::hours{24};  // what is shown states none
   }
   for (const auto& tile : database_.latest())
     for (const auto& value : tile.values)
-      if (const auto shown = latest.find({tile.device, value.sign}); shown != latest.end() && !tile.patient.empty())
+      if (const auto shown = latest.find({tile.device, value.sign}); shown != latest.end() && !tile.patient.empty()) {
+        shown->second.uncertainty = value.uncertainty;
         check_wearer(shown->second, tile.patient);
+      }
 }
 
 /// Whether the exchanges of the start can tell what is known of that tick: behind the last of them its clock did not
@@ -399,6 +448,9 @@ void Oracle::check_wearer(const Row& row, const std::string& patient) {
   const auto truth = database_.calendar().said(measured.first, measured.last);
   const auto uncertainty = row.uncertainty.value_or(std::chrono::microseconds{0});
   check_instant(what, instant_of(row), truth, uncertainty);
+  const bool healthy = book.time.jumps(book.began(row.boot), clock_.now()).count == 0;
+  if (healthy && !database_.calendar().was_set(measured.first - about_a_step, measured.last + about_a_step))
+    check_sharpness(what, exchanges, tick, uncertainty);
   const auto wore = [&](coap::Duration around) {
     return wearers_.during(row.device, truth.first - around, truth.last + around);
   };
@@ -415,12 +467,28 @@ void Oracle::check_wearer(const Row& row, const std::string& patient) {
       violated("TIME-2", "shown as a patient's who did not wear it: " + what);
     return;
   }
-  const bool healthy = book.time.jumps(book.began(row.boot), clock_.now()).count == 0;
   if (!healthy || uncertainty > 2s) return;
   const auto about = database_.calendar().with_repeated({truth.first - 4s, truth.last + 4s});
   const auto wearers = wearers_.during(row.device, about.first, about.last);
   if (wearers.size() == 1 && wearers.front() != "")
     violated("I10", "nobody's, though it is surely somebody's: " + what);
+}
+
+/// TIME-2: between two exchanges by one calendar a clock that never jumped is known about as well as they say.
+void Oracle::check_sharpness(const std::string& what, const std::vector<storage::ClockExchange>& exchanges,
+                             std::uint64_t tick_ms, std::chrono::microseconds uncertainty) {
+  const storage::ClockExchange *before = nullptr, *next = nullptr;
+  for (const auto& each : exchanges) {
+    if (each.read_at_tick) continue;
+    if (each.tick_ms <= tick_ms) before = &each;
+    if (each.tick_ms > tick_ms && next == nullptr) next = &each;
+  }
+  if (before == nullptr || next == nullptr || before->calendar != next->calendar) return;
+  const auto drift = storage::ClockLine::drift(std::chrono::milliseconds{next->tick_ms - before->tick_ms});
+  const auto most = 2 * std::max(before->uncertainty, next->uncertainty) + 2 * drift + 1s;
+  if (uncertainty > most)
+    violated("TIME-2", "known to " + std::to_string(uncertainty.count()) + " us, though its clock was read to " +
+                           std::to_string(std::max(before->uncertainty, next->uncertainty).count()) + " us: " + what);
 }
 
 void Oracle::check_instant(const std::string& what, storage::Instant stored, const Calendar::Span& truth,

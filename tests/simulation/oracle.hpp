@@ -1,5 +1,5 @@
 #pragma once
-// What must hold, whatever fails: I1 to I6, I8, I10, LIFE-2, TIME-2, TIME-4 and TIME-6 (docs/testing.md, "The
+// What must hold, whatever fails: I1 to I6, I8, I10, LIFE-1, LIFE-2, TIME-2 to TIME-4 and TIME-6 (docs/testing.md, "The
 // simulation"). Judged by the devices' books and the store's rows; counters are read for I3 alone, which is about
 // counters.
 
@@ -36,6 +36,8 @@ class Oracle {
   void compare(const std::string& device, std::uint64_t boot, const ingest::ClockExchange& exchange);
   /// From now on, what is stored keeps the instant that it has.
   void remember_instants() { remembered_ = database_.rows(); }
+  /// The ward has healed: what stands open.
+  void look_at_open();
   /// What ought to run on threw an exception.
   void fallen(const char* why);
   /// The run is over, and the ward had time to heal.
@@ -70,10 +72,13 @@ class Oracle {
   void check_latest(const storage::StoredRows& rows);
   void check_wearers(const storage::StoredRows& rows);
   void check_calendar();
+  void check_scopes();
   void check_tiles(const storage::StoredRows& rows);
   bool is_knowable(const Book& book, std::uint64_t boot, std::uint64_t tick_ms) const;
   template <class Row>
   void check_wearer(const Row& row, const std::string& patient);
+  void check_sharpness(const std::string& what, const std::vector<storage::ClockExchange>& exchanges,
+                       std::uint64_t tick_ms, std::chrono::microseconds uncertainty);
   void check_instant(const std::string& what, storage::Instant stored, const Calendar::Span& truth,
                      std::chrono::microseconds uncertainty);
   template <class Rows>

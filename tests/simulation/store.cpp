@@ -76,7 +76,7 @@ Registered make(storage::RegistryStore& registry, const RegistryCall& call) {
       registry.create_device(call.device);
       break;
     case RegistryCall::Kind::create_patient:
-      return {registry.create_patient(call.patient, {}, "ward").id};
+      return {registry.create_patient(call.patient, {}, call.ward).id};
     case RegistryCall::Kind::assign:
       return {"", {registry.assign({}, call.device, call.patient, call.at, by)}};
     case RegistryCall::Kind::release:
@@ -119,8 +119,9 @@ std::vector<storage::RunRow> Database::runs_of(const storage::Subject& subject, 
   return store_.runs(query);
 }
 
-std::vector<storage::AlarmCondition> Database::alarms_of(const storage::Subject& subject) {
+std::vector<storage::AlarmCondition> Database::alarms_of(const storage::Subject& subject, const storage::Scope& scope) {
   storage::AlarmsQuery query;
+  query.scope = scope;
   query.subject = subject;
   query.limit = all_rows;
   return store_.alarms(query);

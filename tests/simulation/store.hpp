@@ -2,12 +2,14 @@
 // The database behind storage: the store in memory, commits that fail, what people write into it and read there, and a
 // log of what was committed, from which the same rows can be made again elsewhere.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <variant>
 #include <vector>
@@ -40,11 +42,15 @@ struct RegistryCall {
   storage::Instant at;          // from when, until when, when
   storage::Instant made_at{};   // by the database's calendar
   std::string created{};        // the id of the patient
+  std::string ward{};           // of one that is created
 };
 struct Registered {
   std::string patient{};                              // the id of one that is created
   std::vector<storage::AssignmentRow> assignments{};  // as they stand now; held_from == held_until: no more
 };
+/// Of patients, by turns.
+constexpr std::array<std::string_view, 2> wards{"east", "west"};
+
 /// Makes it, with the patient's id as the store has it.
 Registered make(storage::RegistryStore& registry, const RegistryCall& call);
 
@@ -81,7 +87,7 @@ class Database {
   std::set<std::tuple<std::string, std::uint64_t, std::uint64_t>> listed_alarms();
   std::vector<storage::ReadingRow> readings_of(const storage::Subject& subject);
   std::vector<storage::RunRow> runs_of(const storage::Subject& subject, storage::Stream waveform);
-  std::vector<storage::AlarmCondition> alarms_of(const storage::Subject& subject);
+  std::vector<storage::AlarmCondition> alarms_of(const storage::Subject& subject, const storage::Scope& scope = {});
   std::vector<storage::SystemAlarm> system_alarms() { return store_.system_alarms({}); }
   std::vector<storage::LatestRow> latest() { return store_.latest({}, {}); }
 

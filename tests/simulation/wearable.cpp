@@ -236,12 +236,32 @@ void Wearable::measure() {
   MeasurementSet set;
   set.readings = {{1, hr}, {2, spo2}, {3, 14 + static_cast<double>(number_)}};
   promise(before, recorder.report(set));
+  if (chance_.happens(0.01)) measure_late();
   if (samples_) {
     std::vector<double> samples(10);
     for (auto& sample : samples) sample = static_cast<double>(chance_.below(1000)) / 1000;
     recorder.waveform("resp", samples, recorder.tick());
   }
   start_->core.nudge(time_.now());
+}
+
+/// A sensor tells late of what was normal a while ago, when the device was awake.
+void Wearable::measure_late() {
+  auto& recorder = start_->recorder;
+  const auto before = recorder.status().alarms_generated;
+  const auto tick = recorder.tick(), ago = 2'000 + chance_.below(60'000);
+  if (tick < book_->starts.at(recorder.boot()).second + ago ||
+      time_.undisturbed() < std::chrono::milliseconds{ago + 1'000})
+    return;
+  MeasurementSet set;
+  set.readings = {{1, 80 + static_cast<double>(chance_.below(10'000)) / 1000}};
+  set.tick_ms = tick - ago;
+  promise(before, recorder.report(set));
+  shared_.sometimes.happened("a value was told late");
+  const auto boot = recorder.boot();
+  for (auto at = book_->alarms.lower_bound({boot, before + 1}); at != book_->alarms.end() && at->first.first == boot;
+       ++at)
+    if (at->second.record.event == SequencedAlarm::Event::ended) book_->ended_by_the_past.insert(at->first);
 }
 
 void Wearable::raise(const char* code) {

@@ -84,6 +84,7 @@ class Wearable {
   void with(Work work);
   void pump();
   void measure();
+  void measure_late();
   void second();
   void raise(const char* code);
   void end_one();

@@ -16,10 +16,12 @@ Wearers::Wearers(Clock& clock, Chance chance, Sometimes& sometimes, Database& da
     : clock_(clock), chance_(chance), sometimes_(sometimes), database_(database) {}
 
 void Wearers::begin(const std::vector<std::string>& devices) {
-  for (std::size_t i = 0; i < patient_count; ++i)
-    patients_.push_back(
-        database_.make({RegistryCall::Kind::create_patient, "", "patient " + std::to_string(i), calendar(clock_.now())})
-            .patient);
+  for (std::size_t i = 0; i < patient_count; ++i) {
+    RegistryCall call{RegistryCall::Kind::create_patient, "", "patient " + std::to_string(i), calendar(clock_.now())};
+    call.ward = wards[i % wards.size()];
+    patients_.push_back(database_.make(call).patient);
+    wards_[patients_.back()] = call.ward;
+  }
   for (const auto& device : devices) {
     database_.make({RegistryCall::Kind::create_device, device, "", calendar(clock_.now())});
     put_on(device, clock_.now());
@@ -70,7 +72,9 @@ void Wearers::take_off(const std::string& device) {
     if (each == device || periods.back().patient == last.patient) note_order(each, clock_.now());
   if (chance_.happens(0.8)) {
     if (is_written_worn(device, now)) write({RegistryCall::Kind::release, device, "", now});
-    return end(device, clock_.now());
+    end(device, clock_.now());
+    if (chance_.happens(0.5)) undo(device, now);
+    return;
   }
   try {
     write({RegistryCall::Kind::discharge, "", last.patient, now});
@@ -82,6 +86,26 @@ void Wearers::take_off(const std::string& device) {
   }
   for (const auto& [each, periods] : periods_)
     if (!periods.back().until && periods.back().patient == last.patient) end(each, clock_.now());
+}
+
+/// It was not taken off after all, as somebody finds a while later.
+void Wearers::undo(const std::string& device, storage::Instant released) {
+  clock_.in(chance_.between(coap::Duration{1s}, coap::Duration{90s}),
+            [this, device, released, at = *periods_[device].back().until] {
+              auto& last = periods_[device].back();
+              if (database_.faults.away || last.until != at || database_.calendar().was_set(at, clock_.now())) return;
+              if (is_written_worn(device, released)) return;
+              write({RegistryCall::Kind::assign, device, last.patient, released});
+              last.until.reset();
+              sometimes_.happened("a release was undone");
+            });
+}
+
+std::optional<std::string> Wearers::now(const std::string& device) const {
+  const auto shown = database_.calendar().now();
+  const auto wearers = during(device, shown, shown);
+  if (confused_.contains(device) || wearers.size() != 1 || wearers.front() == "") return std::nullopt;
+  return std::string(wearers.front());
 }
 
 /// At its very start: it never was.

@@ -32,6 +32,9 @@ class Wearers {
   bool changed(const std::string& device, storage::Instant low, storage::Instant high, coap::Instant at) const;
 
   const std::vector<std::string>& patients() const { return patients_; }
+  const std::string& ward_of(const std::string& patient) const { return wards_.at(patient); }
+  /// Who wears the device now, as is written. Nothing: nobody, or what is written of it is not what was.
+  std::optional<std::string> now(const std::string& device) const;
   /// Those that truly wore it at some time from `first` to `last`. Nothing: what is written of it is not what was. The
   /// calendar was set before it was written down, or back, so that what came earlier is written as if it came later.
   std::optional<std::vector<std::string_view>> truly(const std::string& device, coap::Instant first,
@@ -55,6 +58,7 @@ class Wearers {
   bool is_written_worn(const std::string& device, storage::Instant at) const;
   void end(const std::string& device, coap::Instant at);
   void put_on(const std::string& device, coap::Instant at);
+  void undo(const std::string& device, storage::Instant released);
   storage::Instant calendar(coap::Instant at) const;
   void note_order(const std::string& device, coap::Instant at);
 
@@ -63,6 +67,7 @@ class Wearers {
   Sometimes& sometimes_;
   Database& database_;
   std::vector<std::string> patients_;
+  std::map<std::string, std::string> wards_;                            // by patient
   std::map<std::string, std::vector<Period>> periods_;                  // by device, in their order
   std::map<std::string, std::map<storage::Instant, Written>> written_;  // by device, from when on
   std::set<std::string> confused_;  // devices of which what is written is not what was

@@ -41,8 +41,10 @@ constexpr std::array consequences{
     "a reading waited for too long",
     "a record was a duplicate",
     "a record was sent to storage again",
+    "a release was undone",
     "a session took another's place",
     "a session was idle for too long",
+    "a value was told late",
     "a write to storage took long",
     "an alarm of a past session was taken back",
     "an alarm was declined",
@@ -149,6 +151,7 @@ void World::plan() {
   }
   clock_.at(coap::Instant{} + faults_until(run_), [this] { heal(); });
   clock_.at(coap::Instant{} + run_.length * 9 / 10, [this] {
+    oracle_.look_at_open();
     for (const auto& device : devices_) device->take_off();
   });
 }
