@@ -9,6 +9,7 @@
 #include <future>
 
 #include "ingest/scripted_storage.hpp"
+#include "ingest/sink/record_proto.hpp"
 
 namespace wardlink::ingest {
 namespace {
@@ -36,6 +37,22 @@ Record vitals(std::uint64_t sequence, SinkSession session = one) {
 }
 Record alarm(std::uint64_t sequence, SinkSession session = one) {
   return {session, Ticket{sequence}, {}, {Stream::alarms, sequence, 0, AlarmFact{}}};
+}
+
+// TIME-1: whenever it is told. What ingest says happened so long after, or before, the stamp that goes with it.
+TEST(RecordProto, AgesCountFromTheStamp) {
+  using namespace std::chrono_literals;
+  const Stamp stamp{7, coap::Instant{100s}, 3ms};
+  for (const coap::Duration after : {coap::Duration{0}, coap::Duration{9s}, coap::Duration{-400s}}) {
+    const ClockExchange exchange{1500, stamp.at + after, 40ms};
+    const Attachment attachment{one, "urn:dev:os:32473-a", 5, exchange, stamp.at + after + 20ms};
+    const auto request = to_proto(LaneQueue::Attachments{{attachment}, stamp});
+    const auto& told = request.attach_all().attaches(0);
+    EXPECT_EQ(told.stamp(), 7u);
+    EXPECT_EQ(told.exchange().after_us(), after / 1us);
+    EXPECT_EQ(told.exchange().uncertainty_us(), 43'000u);
+    EXPECT_EQ(told.registered_after_us(), (after + 20ms) / 1us);
+  }
 }
 
 class GrpcSinkTest : public ::testing::Test {
