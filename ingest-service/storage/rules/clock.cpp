@@ -203,6 +203,10 @@ bool ClockLine::is_news(const ClockExchange& exchange) const {
 std::optional<ClockExchange> ClockLine::taken_in(ClockExchange exchange) const {
   exchange.from_tick.reset();
   if (is_calendar() || !is_news(exchange)) return std::nullopt;
+  const auto has_its_key = [&](const ClockExchange& each) {
+    return each.tick_ms == exchange.tick_ms && each.uncertainty == exchange.uncertainty;
+  };
+  while (std::ranges::any_of(exchanges_, has_its_key)) ++exchange.uncertainty;
   auto all = exchanges_;
   all.push_back(exchange);
   const auto in_force = ClockLine(first_, std::move(all), steps_, believed_).anchor_at(exchange.tick_ms);

@@ -106,7 +106,8 @@ class ClockLine {
 
   /// The exchange as it is to be kept. Nothing: it says nothing new. Where the clock was read, that is at a tick that
   /// is not above the last one's, unless it says that the clock is doubtful: at the last tick, twice as uncertain.
-  /// Where it was not, an anchor is known already by that calendar or a later one, or it moves nothing.
+  /// Where it was not, an anchor is known already by that calendar or a later one, or it moves nothing. No two are kept
+  /// of the same tick and uncertainty: the later is taken to be less certain by a microsecond.
   std::optional<ClockExchange> taken_in(ClockExchange exchange) const;
 
  private:

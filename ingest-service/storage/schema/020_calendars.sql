@@ -25,6 +25,3 @@ ALTER TABLE clock_exchange ALTER COLUMN calendar DROP DEFAULT;
 -- read_at_tick: the clock was not read at tick_ms; that is what it says if it went on from, or to, where it was read. Such a one
 -- moves its start, and tells nothing of how well its clock is known.
 ALTER TABLE clock_exchange ADD COLUMN read_at_tick bigint;
-ALTER TABLE clock_exchange DROP CONSTRAINT clock_exchange_pkey;
-CREATE UNIQUE INDEX clock_exchange_key ON clock_exchange (device_id, boot_id, tick_ms, uncertainty_micros, read_at_tick)
-  NULLS NOT DISTINCT;

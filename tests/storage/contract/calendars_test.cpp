@@ -157,6 +157,22 @@ TEST_P(CalendarsContract, WhatIsReadRefutesThatAClockWentOn) {
   }
 }
 
+/// What is kept of a start's clock is told apart by tick and uncertainty.
+TEST_P(CalendarsContract, AReadingIsKeptBesideWhatWasTakenToBeAtItsTick) {
+  start();
+  pass(60s);
+  set_calendar(1h);
+  take_to_go_on(60'000, 0);
+  read(60'000);
+  pass(60s);
+  read(120'000);
+  std::vector<microseconds> kept;
+  for (const auto& row : tenant->rows().starts)
+    if (row.boot == boot)
+      for (const auto& each : row.exchanges) kept.push_back(each.uncertainty);
+  EXPECT_THAT(kept, testing::ElementsAre(10ms, 10ms, 10ms + 1us, 10ms));
+}
+
 /// What storage takes a clock to have gone on to says nothing of how well that is known.
 TEST_P(CalendarsContract, WhatWasNotReadIsNotKnownBetter) {
   read(0);
