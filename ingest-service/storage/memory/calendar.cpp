@@ -27,8 +27,11 @@ void raise(Tables& tables, const CalendarStep& step) {
       if (is_touched(from) || (row.held_until && is_touched(*row.held_until))) touched.push_back(row);
   tables.calendar_steps.push_back(step);
   for (auto& [key, start] : tables.starts) tables.renew_line(start, start.line.exchanges());
+  const auto since = std::min(step.first_of_after(), step.first() - step.uncertainty);
   std::set<std::int64_t> devices;
-  for (const auto& each : touched) devices.insert(tables.devices.at(each.device).id);
+  for (const auto& [device, assignments] : tables.assignments)
+    for (const auto& [from, row] : assignments)
+      if (from >= since || (row.held_until && *row.held_until >= since)) devices.insert(device);
   if (!devices.empty()) ++tables.transactions;
   for (const auto device : devices) tables.renew_doubts(device);
   settle_devices(tables, devices);
@@ -59,6 +62,7 @@ CalendarSight MemoryStore::look_at_calendar(const std::string& host, const ReadB
   const auto compared = compare(kept, reading);
   if (compared.step) raise(*tables_, *compared.step);
   end_after_a_day(*tables_, reading.calendar);
+  if (compared.step) bell_.ring();
   kept = compared.kept;
   steps = tables_->calendar_steps.size();
   return {kept, steps, compared.step.has_value(), changes_of(kept, tables_->calendar_steps)};

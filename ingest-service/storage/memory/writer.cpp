@@ -69,7 +69,7 @@ std::vector<Attached> Writer::attach(std::span<const AttachRequest> requests) {
   }
   std::set<std::int64_t> changed;
   for (const auto& [start, reading] : readings) {
-    const auto news = start->line.taken_in(exchange_of(*reading));
+    const auto news = start->line.taken_in(exchange_of(*reading, tables_.calendar_steps.size()));
     if (!news) continue;
     auto exchanges = start->line.exchanges();
     exchanges.push_back(*news);

@@ -95,6 +95,9 @@ class PostgresStore final : public RecordStore, public RegistryStore, public Acc
   void audit(const AuditFact& fact) override;
 
  private:
+  /// Says anew whose is what about steps of the calendar, where nobody has yet.
+  void settle_calendar_steps();
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

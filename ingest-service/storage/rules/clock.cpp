@@ -34,7 +34,7 @@ bool have_drifted(const ClockExchange& before, const ClockExchange& next) {
 }
 
 AnchorSpan span_between(const ClockLine::Piece::Bearing& bearing, std::uint64_t tick_ms) {
-  const auto& [before, next] = bearing;
+  const auto& [calendar, before, next] = bearing;
   if (!before) return widened(span_of(*next), next->tick_ms - tick_ms);
   const auto since = tick_ms - before->tick_ms;
   if (!next) return widened(span_of(*before), since);
@@ -89,18 +89,25 @@ bool ClockLine::is_refuted(const ClockExchange& exchange) const {
          });
 }
 
-/// What it says as an instant of that calendar. It may be of one of which nothing is known here.
-ClockExchange ClockLine::by(ClockExchange exchange, std::uint64_t calendar) const {
-  for (; exchange.calendar < calendar && exchange.calendar < steps_.size(); ++exchange.calendar) {
-    exchange.anchor += steps_[exchange.calendar].jump();
-    exchange.uncertainty += steps_[exchange.calendar].uncertainty;
+/// What it says as an instant of each of these calendars: [low, high].
+std::vector<ClockExchange> ClockLine::by_each(ClockExchange exchange, std::uint64_t low, std::uint64_t high) const {
+  std::vector<ClockExchange> all(high - low + 1);
+  const auto add = [&](const ClockExchange& each) {
+    if (low <= each.calendar && each.calendar <= high) all[each.calendar - low] = each;
+  };
+  exchange.calendar = std::min<std::uint64_t>(exchange.calendar, steps_.size());
+  add(exchange);
+  for (auto later = exchange; later.calendar < high; add(later)) {
+    later.anchor += steps_[later.calendar].jump();
+    later.uncertainty += steps_[later.calendar].uncertainty;
+    ++later.calendar;
   }
-  for (; exchange.calendar > calendar; --exchange.calendar) {
-    if (exchange.calendar > steps_.size()) continue;
-    exchange.anchor -= steps_[exchange.calendar - 1].jump();
-    exchange.uncertainty += steps_[exchange.calendar - 1].uncertainty;
+  for (auto earlier = exchange; earlier.calendar > low; add(earlier)) {
+    --earlier.calendar;
+    earlier.anchor -= steps_[earlier.calendar].jump();
+    earlier.uncertainty += steps_[earlier.calendar].uncertainty;
   }
-  return exchange;
+  return all;
 }
 
 /// A calendar was in force as long as what it would have shown lies behind the step that began it and before the next.
@@ -111,16 +118,20 @@ void ClockLine::add_pieces(std::uint64_t from, std::uint64_t until, const ClockE
   const auto steps = static_cast<std::uint64_t>(steps_.size());
   const auto low = before && before->calendar > 0 ? std::min(before->calendar, steps + 1) - 1 : 0;
   const auto high = std::max(low, next ? std::min(next->calendar + 1, steps) : steps);
+  std::vector<Bearing> bearings(high - low + 1);
+  for (auto calendar = low; calendar <= high; ++calendar) bearings[calendar - low].calendar = calendar;
+  if (before)
+    for (const auto& each : by_each(*before, low, high)) bearings[each.calendar - low].before = each;
+  if (next)
+    for (const auto& each : by_each(*next, low, high)) bearings[each.calendar - low].next = each;
   struct Reign {
-    Bearing bearing;
+    const Bearing& bearing;
     std::uint64_t from, until;
   };
   std::vector<Reign> reigns;
   std::set<std::uint64_t> cuts{from, until};
   for (auto calendar = low; calendar <= high; ++calendar) {
-    Bearing bearing;
-    if (before) bearing.before = by(*before, calendar);
-    if (next) bearing.next = by(*next, calendar);
+    const auto& bearing = bearings[calendar - low];
     const auto may_have_begun = [&](std::uint64_t tick) {
       return span_between(bearing, tick).high + milliseconds{tick} >= steps_[calendar - 1].first_of_after();
     };
@@ -131,16 +142,13 @@ void ClockLine::add_pieces(std::uint64_t from, std::uint64_t until, const ClockE
     const auto end = calendar == steps ? until : first_tick(from, until, is_over);
     if (begin >= end) continue;
     cuts.insert({begin, end});
-    reigns.push_back({std::move(bearing), begin, end});
+    reigns.push_back({bearing, begin, end});
   }
   for (auto cut = cuts.begin(); std::next(cut) != cuts.end(); ++cut) {
     Piece piece{*cut, *std::next(cut), {}};
     for (const auto& reign : reigns)
       if (reign.from <= piece.from && piece.until <= reign.until) piece.bearings.push_back(reign.bearing);
-    if (piece.bearings.empty())
-      for (auto calendar = low; calendar <= high; ++calendar)
-        piece.bearings.push_back({before ? std::optional(by(*before, calendar)) : std::nullopt,
-                                  next ? std::optional(by(*next, calendar)) : std::nullopt});
+    if (piece.bearings.empty()) piece.bearings = bearings;
     pieces_.push_back(std::move(piece));
   }
 }
@@ -180,9 +188,9 @@ std::optional<microseconds> ClockLine::uncertainty(std::uint64_t tick_ms, Instan
   return std::max({anchor - low, high - anchor, microseconds{0}});
 }
 
-/// The calendar may have been set back: its clock stands at the last exchange at least.
+/// The calendar may have been set back: its clock stands at the last exchange, and where it was moved last, at least.
 std::optional<microseconds> ClockLine::uncertainty_now(Instant present) const {
-  const std::uint64_t last = read_.empty() ? 0 : read_.back().tick_ms;
+  const auto last = std::max(read_.empty() ? 0 : read_.back().tick_ms, moves_.empty() ? 0 : moves_.back().from_tick);
   const auto anchor = anchor_at(last);
   const auto passed = std::chrono::floor<milliseconds>(present - anchor).count();
   const auto tick = std::max(last, passed > 0 ? static_cast<std::uint64_t>(passed) : 0);
@@ -203,6 +211,8 @@ bool ClockLine::is_news(const ClockExchange& exchange) const {
 std::optional<ClockExchange> ClockLine::taken_in(ClockExchange exchange) const {
   exchange.from_tick.reset();
   if (is_calendar() || !is_news(exchange)) return std::nullopt;
+  if (exchange.read_at_tick && !read_.empty() && read_.back().tick_ms < *exchange.read_at_tick)
+    exchange.tick_ms = std::max(exchange.tick_ms, read_.back().tick_ms + 1);
   const auto has_its_key = [&](const ClockExchange& each) {
     return each.tick_ms == exchange.tick_ms && each.uncertainty == exchange.uncertainty;
   };
@@ -212,7 +222,8 @@ std::optional<ClockExchange> ClockLine::taken_in(ClockExchange exchange) const {
   const auto in_force = ClockLine(first_, std::move(all), steps_, believed_).anchor_at(exchange.tick_ms);
   if (std::chrono::abs(exchange.anchor - in_force) > exchange.uncertainty + agreement)
     exchange.from_tick = exchanges_.empty() && !believed_ ? 0 : exchange.tick_ms;
-  if (exchange.read_at_tick && !exchange.from_tick) return std::nullopt;
+  const bool is_first = exchanges_.empty();  // what it began with is known then, and no guess
+  if (exchange.read_at_tick && !exchange.from_tick && !is_first) return std::nullopt;
   return exchange;
 }
 

@@ -2,6 +2,7 @@
 // Which instant a tick of a start's clock is, and what that may be wrong by. All that is known are exchanges: at that
 // tick the calendar showed that instant. Between them the clock may have slept, or been set; and so may the calendar.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -32,9 +33,11 @@ struct ClockExchange {
   bool operator==(const ClockExchange&) const = default;
 };
 
-/// What a request says of its start's clock.
-inline ClockExchange exchange_of(const AttachRequest& request) {
-  return {request.tick_ms, request.anchor, request.uncertainty, {}, request.calendar, request.read_at_tick};
+/// What a request says of its start's clock, where the calendar is known to have been set `steps` times: whoever asks
+/// may have known more, before the database was put back.
+inline ClockExchange exchange_of(const AttachRequest& request, std::uint64_t steps) {
+  return {request.tick_ms,     request.anchor, request.uncertainty, {}, std::min(request.calendar, steps),
+          request.read_at_tick};
 }
 
 /// Where tick 0 lies for certain.
@@ -48,12 +51,17 @@ class ClockLine {
   /// Ticks [from, until) of which the same is known: between two exchanges, before the first or behind the last, as far
   /// as one calendar, or the same ones, may have been in force.
   struct Piece {
-    /// What was read last before and first behind, as instants of one calendar.
+    /// What was read last before and first behind, as instants of that calendar.
     struct Bearing {
+      std::uint64_t calendar = 0;
       std::optional<ClockExchange> before, next;
     };
     std::uint64_t from, until;
-    std::vector<Bearing> bearings;
+    std::vector<Bearing> bearings;  // none: nothing was read, or its ticks are what the calendar shows, whichever
+
+    bool may_be_by(std::uint64_t calendar) const {
+      return bearings.empty() || std::ranges::find(bearings, calendar, &Bearing::calendar) != bearings.end();
+    }
   };
   /// Ticks from there on count from that anchor.
   struct Move {
@@ -106,8 +114,9 @@ class ClockLine {
 
   /// The exchange as it is to be kept. Nothing: it says nothing new. Where the clock was read, that is at a tick that
   /// is not above the last one's, unless it says that the clock is doubtful: at the last tick, twice as uncertain.
-  /// Where it was not, an anchor is known already by that calendar or a later one, or it moves nothing. No two are kept
-  /// of the same tick and uncertainty: the later is taken to be less certain by a microsecond.
+  /// Where it was not, an anchor is known already by that calendar or a later one, or it moves nothing, unless it is
+  /// the first; and it counts from behind the last reading that it was counted back past. No two are kept of the same
+  /// tick and uncertainty: the later is taken to be less certain by a microsecond.
   std::optional<ClockExchange> taken_in(ClockExchange exchange) const;
 
  private:
@@ -116,7 +125,7 @@ class ClockLine {
 
   bool is_refuted(const ClockExchange& exchange) const;
   bool is_news(const ClockExchange& exchange) const;
-  ClockExchange by(ClockExchange exchange, std::uint64_t calendar) const;
+  Exchanges by_each(ClockExchange exchange, std::uint64_t low, std::uint64_t high) const;
   void add_pieces(std::uint64_t from, std::uint64_t until, const ClockExchange* before, const ClockExchange* next);
 
   Instant first_;

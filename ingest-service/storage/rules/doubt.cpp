@@ -4,7 +4,6 @@
 #include <iterator>
 #include <limits>
 #include <set>
-#include <tuple>
 
 namespace wardlink::storage {
 namespace {
@@ -39,28 +38,19 @@ std::vector<Boundary> boundaries_of(std::span<const Wear> wears) {
   return all;
 }
 
-/// Instants that came twice, as the calendar was set back: by time; no two overlap.
-std::vector<std::pair<Instant, Instant>> repeated_instants(std::span<const CalendarStep> steps) {
-  std::vector<std::pair<Instant, Instant>> all;
-  for (const auto& step : steps)
-    if (step.first_of_after() < step.last_of_before() && step.jump() < std::chrono::microseconds{0})
-      all.emplace_back(step.first_of_after(), step.last_of_before());
-  std::ranges::sort(all);
-  std::vector<std::pair<Instant, Instant>> merged;
-  for (const auto& each : all) {
-    if (merged.empty() || merged.back().second < each.first)
-      merged.push_back(each);
-    else
-      merged.back().second = std::max(merged.back().second, each.second);
-  }
-  return merged;
-}
+/// What that calendar dated lies on either side of a boundary.
+struct Spread {
+  std::uint64_t calendar;
+  Boundary boundary;
+};
 
-/// Who wore what is written down by instants: of one that came twice nobody knows which time it was.
-void spread(std::vector<Boundary>& boundaries, std::span<const CalendarStep> steps) {
-  for (const auto& [from, until] : repeated_instants(steps))
-    for (auto& each : boundaries)
-      if (from <= each.first && each.last <= until) std::tie(each.first, each.last) = std::pair(from, until);
+/// A handover is written down by an instant, and it is not known by which calendar.
+std::vector<Spread> out_of_order(std::span<const Boundary> boundaries, std::span<const CalendarStep> steps) {
+  std::vector<Spread> all;
+  for (const auto& each : boundaries)
+    for (const auto& [calendar, first, last] : disordered_by(each.first, steps))
+      all.push_back({calendar, {first, last, each.before, each.after}});
+  return all;
 }
 
 /// The wearers about boundaries that lie together.
@@ -203,6 +193,25 @@ DoubtfulTicks ticks_of(const Doubt& doubt) {
 
 }  // namespace
 
+std::vector<Disorder> disordered_by(Instant at, std::span<const CalendarStep> steps) {
+  const auto shown = [&](std::size_t calendar) {
+    return std::pair(calendar == 0 ? Instant::min() : steps[calendar - 1].first_of_after(),
+                     calendar == steps.size() ? Instant::max() : steps[calendar].last_of_before());
+  };
+  std::vector<Disorder> all;
+  for (std::size_t calendar = 0; calendar <= steps.size(); ++calendar) {
+    const auto [first, last] = shown(calendar);
+    if (at < first || last < at) continue;
+    for (std::size_t other = 0; other <= steps.size(); ++other) {
+      auto [from, until] = shown(other);
+      if (other < calendar) from = std::max(from, at);
+      if (other > calendar) until = std::min(until, at);
+      if (other != calendar && from < until) all.push_back({other, from, until});
+    }
+  }
+  return all;
+}
+
 const Settlement* settlement_of(std::span<const Settlement> settlements, std::optional<std::uint64_t> tick_ms,
                                 Instant measured_at, const std::set<std::string>& candidates) {
   for (auto each = settlements.rbegin(); each != settlements.rend(); ++each)
@@ -236,14 +245,18 @@ std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
   std::vector<Doubt> doubts;
   if (wears.empty()) return doubts;
   if (!line.is_dated()) return {{std::nullopt, earliest, never, all_wearers(wears)}};
-  auto boundaries = boundaries_of(wears);
-  spread(boundaries, line.steps());
+  const auto boundaries = boundaries_of(wears);
+  const auto spread = out_of_order(boundaries, line.steps());
   for (const auto& piece : line.pieces()) {
     for (const auto anchor : line.anchors_of(piece.from, piece.until)) {
       const Ticks ticks(line, piece, anchor);
       const auto first = std::ranges::upper_bound(boundaries, ticks.first(piece.from), {}, &Boundary::last);
       const auto last = std::ranges::upper_bound(boundaries, ticks.last(piece.until - 1), {}, &Boundary::first);
       if (first < last) add_about(ticks, {first, last}, doubts);
+      for (const auto& [calendar, boundary] : spread)
+        if (piece.may_be_by(calendar) && boundary.last > ticks.first(piece.from) &&
+            boundary.first <= ticks.last(piece.until - 1))
+          add_about(ticks, {&boundary, 1}, doubts);
     }
   }
   for (const auto& record : jumped) add_jumped(line, record, boundaries, doubts);

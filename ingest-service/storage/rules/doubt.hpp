@@ -68,9 +68,18 @@ std::vector<DoubtfulTicks> doubtful_ticks(std::span<const Doubt> doubts);
 /// Where worn and not worn meet, so much is ignored, either way.
 constexpr std::chrono::seconds ignored_unworn{2};
 
-/// What is nobody's of a start. A handover at an instant that came twice, as the calendar was set back, may have been
-/// at any instant that did. `wears`: of its device, by `from`; no two overlap. `jumped`: of the start. A start that was
-/// never dated is nobody's altogether.
+/// Instants [first, last] of a calendar that came before one that may have shown some instant, although they lie behind
+/// that; or after it, although they lie before.
+struct Disorder {
+  std::uint64_t calendar;  // how often it had been set
+  Instant first, last;
+};
+/// None where the calendar was never set back.
+std::vector<Disorder> disordered_by(Instant at, std::span<const CalendarStep> steps);
+
+/// What is nobody's of a start; also what was measured at instants that handovers of its device leave in disorder.
+/// `wears`: of its device, by `from`; no two overlap. `jumped`: of the start. A start that was never dated is nobody's
+/// altogether.
 std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
                              std::span<const JumpedRecord> jumped = {});
 

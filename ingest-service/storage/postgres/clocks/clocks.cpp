@@ -60,12 +60,13 @@ const Statement moves{"clock_moves", "SELECT x.device_id, x.boot_id, x.from_tick
                                          starts_k.rows() +
                                          " JOIN clock_exchange x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"
                                          " AND " +
-                                         is_move("x") + " ORDER BY 1, 2, 3"};
+                                         is_move("x") + " ORDER BY 1, 2, 3, x.tick_ms, x.uncertainty_micros"};
 const std::string line_columns =
     "SELECT b.device_id, b.boot_id, micros(b.anchor), b.believed, " + exchange_columns("x") + " FROM ";
 const std::string with_exchanges =
     " LEFT JOIN clock_exchange x ON x.device_id = b.device_id AND x.boot_id = b.boot_id WHERE (NOT b.believed OR"
-    " x.boot_id IS NOT NULL)";
+    " EXISTS (SELECT FROM clock_exchange r WHERE r.device_id = b.device_id AND r.boot_id = b.boot_id"
+    "   AND r.read_at_tick IS NULL))";
 const Statement lines_of_starts{"clock_lines_of_starts",
                                 line_columns + starts_k.rows() +
                                     " JOIN device_boot b ON b.device_id = k.device_id AND b.boot_id = k.boot_id" +
@@ -81,7 +82,8 @@ const Statement lines_of_ticks{
         "     AND y.boot_id = b.boot_id AND y.tick_ms > k.high AND y.read_at_tick IS NULL), 9223372036854775807)) x ON "
         "true"};
 const Statement steps{"calendar_steps",
-                      "SELECT micros(at), jump_micros, since_micros, uncertainty_micros FROM calendar_step"
+                      "SELECT micros(at), jump_micros, since_micros, coalesce(uncertainty_micros,"
+                      " 1000000 + since_micros / 2000) FROM calendar_step"
                       " ORDER BY step_id"};
 // $2 since. A start is over when a newer one has registered; an hour is more than what was on its way may be wrong by.
 const Statement lines_of_devices{
@@ -188,8 +190,9 @@ std::string is_move(const std::string& x) {
 }
 
 std::string exchange_columns(const std::string& x) {
-  return x + ".tick_ms, " + x + ".uncertainty_micros, micros(" + x + ".anchor), " + x + ".from_tick, " + x +
-         ".calendar, " + x + ".read_at_tick";
+  return x + ".tick_ms, " + x + ".uncertainty_micros, micros(" + x + ".anchor), " + x + ".from_tick, coalesce(" + x +
+         ".calendar, (SELECT count(*) FROM calendar_step s WHERE s.recorded_at <= " + x + ".recorded_at)), " + x +
+         ".read_at_tick";
 }
 
 ClockExchange read_exchange(const pqxx::row& row, pqxx::row::size_type first) {
@@ -234,8 +237,7 @@ void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts) {
 void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since) {
   if (devices.empty()) return;
   auto earliest = since;
-  for (const auto& step : read_calendar_steps(tx))
-    if (since <= step.last_of_before()) earliest = std::min(earliest, step.first_of_after());
+  for (const auto& each : disordered_by(since, read_calendar_steps(tx))) earliest = std::min(earliest, each.first);
   auto parameters = devices_k.arrays(devices);
   parameters.push_back(to_text(earliest));
   renew(tx, lines_of(tx, run(tx, sql::lines_of_devices, parameters)));

@@ -18,7 +18,7 @@ constexpr const char* ask_obstacle =
     "  WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p') AND c.relname IN "
     "('alarm_acknowledgement',"
     "    'alarm_end', 'alarm_event', 'alarm_reattribution', 'assignment', 'assignment_change', 'audit', 'bed', "
-    "'calendar_pair', 'calendar_step', 'clock_exchange', 'device', 'device_boot', "
+    "'calendar_pair', 'calendar_step', 'calendar_step_settled', 'clock_exchange', 'device', 'device_boot', "
     "'discharge', 'doubt',"
     "    'grants', 'jumped_record', 'latest', 'live_day', 'live_epoch', 'open_alarm', 'patient', 'patient_identifier', "
     "'quarantine', 'registered_start',"

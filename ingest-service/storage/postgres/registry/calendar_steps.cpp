@@ -1,9 +1,12 @@
 // The database's calendar, compared with the clocks of the hosts that use it.
 
+#include <spdlog/spdlog.h>
+
 #include "storage/postgres/clocks/clocks.hpp"
 #include "storage/postgres/ends/ends.hpp"
 #include "storage/postgres/link/calendar.hpp"
 #include "storage/postgres/link/system_alarms.hpp"
+#include "storage/postgres/link/types.hpp"
 #include "storage/postgres/store_impl.hpp"
 #include "storage/rules/calendar_step.hpp"
 
@@ -11,9 +14,6 @@ namespace wardlink::storage {
 namespace {
 
 using namespace postgres;
-
-/// One look after the other, in all processes: a step that another has noted is known to who reads the calendar after.
-void lock_calendar(pqxx::work& tx) { tx.exec1("SELECT pg_advisory_xact_lock(2002874982)"); }
 
 struct Kept {
   std::optional<CalendarReading> reading;  // steps that others have noted since are taken in
@@ -41,20 +41,6 @@ CalendarReading read(pqxx::work& tx, const ReadBootClock& clock) {
   return {calendar, before + half, half};
 }
 
-/// Whose what is changes with it where a handover is written down at an instant that comes twice.
-void renew_doubts_about(pqxx::work& tx, const CalendarStep& step) {
-  std::vector<std::int64_t> devices;
-  for (const auto row : tx.exec_params("SELECT DISTINCT a.device_id FROM assignment a WHERE upper_inf(a.recorded)"
-                                       " AND (lower(a.held) BETWEEN instant($1) AND instant($2)"
-                                       "   OR upper(a.held) BETWEEN instant($1) AND instant($2))",
-                                       to_text(step.first()), to_text(step.last())))
-    devices.push_back(row[0].as<std::int64_t>());
-  if (devices.empty()) return;
-  lock_devices(tx, devices);
-  renew_doubts(tx, devices, step.first());
-  settle_devices(tx, devices);
-}
-
 void note(pqxx::work& tx, const std::string& host, std::uint64_t number, const CalendarStep& step) {
   const auto found = tx.exec_params(
       "SELECT d.urn, a.patient_id, count(*) OVER () FROM assignment a JOIN device d USING (device_id)"
@@ -69,30 +55,75 @@ void note(pqxx::work& tx, const std::string& host, std::uint64_t number, const C
                   this_program());
 }
 
+/// The first step after which nobody has said anew yet whose what is.
+std::optional<std::uint64_t> unsettled_step(pqxx::work& tx) {
+  return Type<std::optional<std::uint64_t>>::get(tx.exec1("SELECT unsettled_calendar_step()")[0]);
+}
+
+constexpr std::size_t devices_at_once = 100;
+
+/// Says anew whose what is of the next devices, by id, that changed wearers at or behind an instant that the step
+/// leaves in doubt: of the starts that ran when the calendar was set. Returns the last of them; nothing: there are no
+/// more.
+std::optional<std::int64_t> settle_next(pqxx::work& tx, const CalendarStep& step, std::int64_t after) {
+  const auto since = std::min(step.first_of_after(), step.first() - step.uncertainty);
+  std::vector<std::int64_t> devices;
+  for (const auto row :
+       tx.exec_params("SELECT DISTINCT a.device_id FROM assignment a WHERE a.device_id > $2 AND upper_inf(a.recorded)"
+                      " AND (lower(a.held) >= instant($1) OR upper(a.held) >= instant($1)) ORDER BY 1 LIMIT $3",
+                      to_text(since), after, devices_at_once))
+    devices.push_back(row[0].as<std::int64_t>());
+  if (devices.empty()) return std::nullopt;
+  lock_devices(tx, devices);
+  renew_doubts(tx, devices, step.expected);
+  settle_devices(tx, devices);
+  return devices.back();
+}
+
 }  // namespace
 
 CalendarSight PostgresStore::look_at_calendar(const std::string& host, const ReadBootClock& clock) {
+  std::optional<std::uint64_t> unsettled;
   const auto look = [&](pqxx::work& tx) {
     lock_calendar(tx);
     const auto [kept, before] = read_kept(tx, host);
     const auto reading = read(tx, clock);
     const auto compared = compare(kept.value_or(reading), reading);
     const auto steps = before + (compared.step ? 1 : 0);
-    if (compared.step) {
-      note(tx, host, steps, *compared.step);
-      renew_doubts_about(tx, *compared.step);
-    }
+    if (compared.step) note(tx, host, steps, *compared.step);
     tx.exec_params1("SELECT keep_calendar_pair($1, $2, $3, $4, $5)", host, compared.kept.at.time_since_epoch().count(),
                     to_text(compared.kept.calendar), compared.kept.uncertainty.count(), steps);
+    unsettled = unsettled_step(tx);
     return CalendarSight{compared.kept, steps, compared.step.has_value(),
                          changes_of(compared.kept, read_calendar_steps(tx))};
   };
   try {
-    return impl_->pool.transact(look, Urgency::first);
+    const auto sight = impl_->pool.transact(look, Urgency::first);
+    if (unsettled) settle_calendar_steps();
+    return sight;
   } catch (const pqxx::sql_error& error) {
     // It takes no writes, or a right was taken away: what is to be dated waits.
     throw StoreError(StoreError::Kind::away, "the database refuses to keep its calendar: " + cause(error));
   }
+}
+
+/// Some devices a transaction, so that what is to be dated does not wait for a calendar that was a year wrong. What
+/// fails is tried again with the next look.
+void PostgresStore::settle_calendar_steps() try {
+  while (const auto number = impl_->pool.transact(unsettled_step)) {
+    const auto step = impl_->pool.transact([&](pqxx::work& tx) { return read_calendar_steps(tx).at(*number - 1); });
+    for (std::optional<std::int64_t> last = 0; last;)
+      last = impl_->pool.transact([&](pqxx::work& tx) { return settle_next(tx, step, *last); });
+    impl_->pool.transact([&](pqxx::work& tx) {
+      tx.exec_params1("SELECT settle_calendar_step($1)", *number);
+      return true;
+    });
+    impl_->bell.ring();
+  }
+} catch (const pqxx::sql_error& error) {
+  spdlog::warn(fmt::format("whose is what about a step of the calendar is not said anew yet: {}", cause(error)));
+} catch (const StoreError& error) {
+  spdlog::warn(fmt::format("whose is what about a step of the calendar is not said anew yet: {}", error.what()));
 }
 
 }  // namespace wardlink::storage

@@ -34,7 +34,7 @@ const std::string unplaced_starts =
     "(SELECT * FROM device_boot WHERE device_id = $1 ORDER BY first_seen_at DESC LIMIT 1000) b"
     " LEFT JOIN registered_start g ON g.device_id = b.device_id AND g.boot_id = b.boot_id"
     " WHERE g.late OR (g.boot_id IS NULL AND b.anchor <> instant(0) AND NOT EXISTS (SELECT FROM clock_exchange x"
-    "   WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id))"
+    "   WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id AND x.read_at_tick IS NULL))"
     " ORDER BY b.first_seen_at DESC, b.boot_id DESC LIMIT $2";
 // $1 device, $2 boots, $3 how many moves of each.
 const std::string exchanges_of =
@@ -42,7 +42,7 @@ const std::string exchanges_of =
     " FROM unnest($2::bigint[]) k(boot_id) CROSS JOIN LATERAL"
     " ((SELECT x.* FROM clock_exchange x WHERE x.device_id = $1 AND x.boot_id = k.boot_id AND " +
     is_move("x") +
-    "   ORDER BY x.from_tick DESC LIMIT $3)"
+    "   ORDER BY x.from_tick DESC, x.tick_ms DESC, x.uncertainty_micros DESC LIMIT $3)"
     "  UNION (SELECT x.* FROM clock_exchange x WHERE x.device_id = $1 AND x.boot_id = k.boot_id"
     "   AND x.read_at_tick IS NULL ORDER BY x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1)) e";
 

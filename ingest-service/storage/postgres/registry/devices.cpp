@@ -171,6 +171,7 @@ Instant PostgresStore::calendar() {
 AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& device, const std::string& patient,
                                     std::optional<Instant> from, const std::string& by) {
   const auto assignment = impl_->pool.change([&](pqxx::work& tx) {
+    share_calendar(tx);
     const auto device_id = lock_device(tx, device);
     require_patient(tx, scope, patient);
     const Instant now = read_calendar(tx), at = from.value_or(now);
@@ -192,6 +193,7 @@ AssignmentRow PostgresStore::assign(const Scope& scope, const std::string& devic
 AssignmentRow PostgresStore::release(const Scope& scope, const std::string& device, std::optional<Instant> until,
                                      const std::string& by) {
   const auto assignment = impl_->pool.change([&](pqxx::work& tx) {
+    share_calendar(tx);
     const auto device_id = lock_device(tx, device);
     const Instant now = read_calendar(tx), at = until.value_or(now);
     const auto standing = holding_at(tx, device_id, at);

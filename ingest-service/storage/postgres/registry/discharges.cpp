@@ -63,6 +63,7 @@ void lock(pqxx::work& tx, const std::string& patient) {
 DischargeRow PostgresStore::discharge(const Scope& scope, const std::string& patient, std::optional<Instant> wanted,
                                       const std::string& by) {
   const auto discharge = impl_->pool.change([&](pqxx::work& tx) {
+    share_calendar(tx);
     require_patient(tx, scope, patient);
     lock(tx, patient);
     const Instant now = read_calendar(tx), at = wanted.value_or(now);

@@ -16,6 +16,7 @@ struct Start {
   std::optional<std::int64_t> device_id;
   std::optional<Instant> anchor;
   std::vector<ClockExchange> exchanges;  // when the clock was read last, and all that says what is news since
+  std::uint64_t steps = 0;               // how often the calendar is known to have been set
   bool begun = false;                    // now
   bool registered = false;
   bool believed = false;      // as it was before exchanges were kept
@@ -31,7 +32,7 @@ struct Row {
   /// What the request says of the start's clock, where that is news.
   std::optional<ClockExchange> news() const {
     return ClockLine(start.anchor.value_or(request->anchor), start.exchanges, {}, start.believed)
-        .taken_in(exchange_of(*request));
+        .taken_in(exchange_of(*request, start.steps));
   }
 };
 
@@ -58,8 +59,9 @@ namespace sql {
 // what is not there.
 const Statement find_starts{
     "find_starts",
-    "SELECT k.place - 1, d.device_id, micros(b.anchor), g.late, g.ordinal, b.believed, " + exchange_columns("x") +
-        " FROM " + names.rows_with_place() +
+    "SELECT k.place - 1, d.device_id, micros(b.anchor), g.late, g.ordinal, b.believed,"
+    " (SELECT coalesce(max(step_id), 0) FROM calendar_step), " +
+        exchange_columns("x") + " FROM " + names.rows_with_place() +
         " LEFT JOIN device d ON d.urn = k.urn"
         " LEFT JOIN device_boot b ON b.device_id = d.device_id AND b.boot_id = k.boot_id"
         " LEFT JOIN registered_start g ON g.device_id = b.device_id AND g.boot_id = b.boot_id"
@@ -69,7 +71,8 @@ const Statement find_starts{
         "   AND x.tick_ms >= coalesce(l.tick_ms, 0)"
         "   UNION ALL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
         "     AND x.tick_ms < l.tick_ms AND " +
-        is_move("x") + " ORDER BY x.from_tick DESC LIMIT 1)) x ON true ORDER BY 1"};
+        is_move("x") +
+        " ORDER BY x.from_tick DESC, x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1)) x ON true ORDER BY 1"};
 // In order, so that two writers never wait for each other in a circle; likewise the next.
 const Statement take_devices_in{"take_devices_in", "INSERT INTO device (urn) SELECT DISTINCT k.urn FROM " +
                                                        devices.rows() + " ORDER BY 1 ON CONFLICT DO NOTHING"};
@@ -140,7 +143,8 @@ class Starts {
       start.registered = !row[3].is_null();
       start.ordinal = row[3].as<bool>(true) ? 0 : row[4].as<std::uint64_t>();
       start.believed = row[5].as<bool>(false);
-      if (!row[6].is_null()) start.exchanges.push_back(read_exchange(row, 6));
+      start.steps = row[6].as<std::uint64_t>();
+      if (!row[7].is_null()) start.exchanges.push_back(read_exchange(row, 7));
     }
   }
 
@@ -187,16 +191,19 @@ class Starts {
   std::vector<Row> rows_;
 };
 
+bool was_read(const ClockExchange& exchange) { return !exchange.read_at_tick; }
+
 /// `attached`: its clock has been told of now.
 std::shared_ptr<const Session> session_of(const Row& row, bool attached) {
-  return std::make_shared<const Session>(Session{
-      .device_id = row.start.device_id.value(),
-      .device = row.request->device,
-      .boot = row.request->boot,
-      .anchor = row.start.anchor.value(),
-      .uncertainty = row.request->uncertainty,
-      .ordinal = row.start.ordinal,
-      .dated = attached || !row.start.exchanges.empty() || row.start.believed || row.start.anchor == Instant{}});
+  return std::make_shared<const Session>(Session{.device_id = row.start.device_id.value(),
+                                                 .device = row.request->device,
+                                                 .boot = row.request->boot,
+                                                 .anchor = row.start.anchor.value(),
+                                                 .uncertainty = row.request->uncertainty,
+                                                 .ordinal = row.start.ordinal,
+                                                 .dated = attached ||
+                                                          std::ranges::any_of(row.start.exchanges, was_read) ||
+                                                          row.start.believed || row.start.anchor == Instant{}});
 }
 
 /// Where a start is asked for twice, the later request says its clock. What begins may be in doubt without a reading:
