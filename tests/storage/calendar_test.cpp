@@ -176,6 +176,39 @@ INSTANTIATE_TEST_SUITE_P(Of, CalendarTest,
                            return "year" + std::to_string(static_cast<int>(day.year()));
                          });
 
+/// Of more devices than one transaction takes; what fails is done by the next look.
+TEST(CalendarThatWasSetBack, LeavesHandoversInDoubt) {  // TIME-2
+  constexpr Instant noon = sys_days{year{2031} / 1 / 2} + 12h;
+  StoppedCalendar database(noon);
+  PostgresStore store({.connection = database.connection()});
+  const auto ann = store.create_patient("Ann", {}, "icu").id, bob = store.create_patient("Bob", {}, "icu").id;
+  std::vector<AttachRequest> starts;
+  for (int i = 0; i < 105; ++i) {
+    starts.push_back({.device = "urn:dev:os:32473-" + std::to_string(i), .boot = 7, .anchor = noon});
+    store.create_device(starts.back().device);
+    store.assign({}, starts.back().device, ann, noon - 1h, nurse);
+    store.release({}, starts.back().device, noon - 1min, nurse);
+    store.assign({}, starts.back().device, bob, noon - 1min, nurse);
+  }
+  store.open_writer()->attach(starts);
+  Moment clock{3h};
+  const auto look = [&] { return store.look_at_calendar("host", [clock] { return clock; }); };
+  look();
+  database.ask("DELETE FROM doubt");
+  database.ask("ALTER TABLE doubt RENAME TO away");
+  clock += 10s;
+  database.stop_at(noon + 10s - 1h);
+  EXPECT_TRUE(look().first) << "the step is noted, whatever becomes of the rest";
+  EXPECT_EQ(database.ask("SELECT count(*) FROM calendar_step_settled"), "0");
+  database.ask("ALTER TABLE away RENAME TO doubt");
+  EXPECT_FALSE(look().first);
+  EXPECT_EQ(database.ask("SELECT count(DISTINCT device_id) FROM doubt"), "105");
+  EXPECT_EQ(database.ask("SELECT count(*) FROM calendar_step_settled"), "1");
+  database.ask("DELETE FROM doubt");
+  look();
+  EXPECT_EQ(database.ask("SELECT count(*) FROM doubt"), "0") << "once";
+}
+
 /// A service whose database's calendar is set by `forward` against the machine's.
 class SetCalendar : public testing::Test {
  protected:

@@ -234,12 +234,16 @@ void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts) {
   if (!starts.empty()) renew(tx, lines_of(tx, run(tx, sql::lines_of_starts, starts_k.arrays(starts))));
 }
 
+Instant first_changed(pqxx::work& tx, Instant at) {
+  auto first = at;
+  for (const auto& each : disordered_by(at, read_calendar_steps(tx))) first = std::min(first, each.first);
+  return first;
+}
+
 void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since) {
   if (devices.empty()) return;
-  auto earliest = since;
-  for (const auto& each : disordered_by(since, read_calendar_steps(tx))) earliest = std::min(earliest, each.first);
   auto parameters = devices_k.arrays(devices);
-  parameters.push_back(to_text(earliest));
+  parameters.push_back(to_text(since));
   renew(tx, lines_of(tx, run(tx, sql::lines_of_devices, parameters)));
 }
 

@@ -52,8 +52,10 @@ void keep_exchanges(pqxx::work& tx, std::span<const StartExchange> exchanges);
 
 /// Says anew what of these starts is nobody's. Their devices are locked.
 void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts);
-/// The same of all starts of these devices that ran at `since` or later: who wore them then has changed. Where that
-/// instant came twice, also of those that ran when it came first.
+/// From when on it changes whose is what, where who wore a device at `at` does: before that where the calendar was set
+/// back.
+Instant first_changed(pqxx::work& tx, Instant at);
+/// The same of all starts of these devices that ran at `since` or later.
 void renew_doubts(pqxx::work& tx, std::span<const std::int64_t> devices, Instant since);
 
 /// Keeps which of these inserted records claimed to be measured after their reception, and whose they are. Their

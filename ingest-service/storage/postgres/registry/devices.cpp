@@ -105,7 +105,7 @@ void stop_believing(pqxx::work& tx, std::int64_t device_id, const Believed& what
 /// Whose what is has changed from `since` on. Last: appends of the device's alarms wait from here on.
 void settle_change(pqxx::work& tx, std::int64_t device_id, Instant since) {
   lock_devices(tx, {&device_id, 1});
-  renew_doubts(tx, {&device_id, 1}, since);
+  renew_doubts(tx, {&device_id, 1}, first_changed(tx, since));
   settle_devices(tx, {&device_id, 1});
 }
 

@@ -88,7 +88,7 @@ DischargeRow PostgresStore::discharge(const Scope& scope, const std::string& pat
       devices.push_back(id);
     }
     lock_devices(tx, devices);  // last: appends of their alarms wait from here on
-    renew_doubts(tx, devices, at);
+    renew_doubts(tx, devices, first_changed(tx, at));
     settle_devices(tx, devices);
     return made;
   });
