@@ -43,6 +43,7 @@ struct PostgresStore::Impl {
   postgres::CommitBell bell;
   DurableIds durable_ids;
   std::atomic<std::uint64_t> clock_jumps = 0;
+  std::atomic_flag settles_calendar_steps;
 };
 
 namespace postgres {

@@ -44,8 +44,8 @@ AnchorSpan span_between(const ClockLine::Piece::Bearing& bearing, std::uint64_t 
 }
 
 bool is_earlier(const ClockExchange& one, const ClockExchange& other) {
-  return std::tie(one.tick_ms, one.uncertainty, one.read_at_tick) <
-         std::tie(other.tick_ms, other.uncertainty, other.read_at_tick);
+  return std::tie(one.tick_ms, one.calendar, one.uncertainty) <
+         std::tie(other.tick_ms, other.calendar, other.uncertainty);
 }
 
 /// The first of [from, until) of which that is true, and of all behind it.
@@ -145,7 +145,8 @@ void ClockLine::add_pieces(std::uint64_t from, std::uint64_t until, const ClockE
     reigns.push_back({bearing, begin, end});
   }
   for (auto cut = cuts.begin(); std::next(cut) != cuts.end(); ++cut) {
-    Piece piece{*cut, *std::next(cut), {}};
+    const bool is_guessed = (before && before->calendar_is_guessed) || (next && next->calendar_is_guessed);
+    Piece piece{*cut, *std::next(cut), {}, is_guessed};
     for (const auto& reign : reigns)
       if (reign.from <= piece.from && piece.until <= reign.until) piece.bearings.push_back(reign.bearing);
     if (piece.bearings.empty()) piece.bearings = bearings;

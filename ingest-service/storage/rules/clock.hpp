@@ -30,6 +30,7 @@ struct ClockExchange {
   /// The clock was not read then: that is what it says if it went on from, or to, where it was read, at this tick. It
   /// moves the start, and tells nothing of how well its clock is known.
   std::optional<std::uint64_t> read_at_tick{};
+  bool calendar_is_guessed = false;  // it was kept before it was kept by which calendar it is
   bool operator==(const ClockExchange&) const = default;
 };
 
@@ -58,9 +59,11 @@ class ClockLine {
     };
     std::uint64_t from, until;
     std::vector<Bearing> bearings;  // none: nothing was read, or its ticks are what the calendar shows, whichever
+    bool is_guessed = false;        // by which calendar what was read is
 
     bool may_be_by(std::uint64_t calendar) const {
-      return bearings.empty() || std::ranges::find(bearings, calendar, &Bearing::calendar) != bearings.end();
+      return is_guessed || bearings.empty() ||
+             std::ranges::find(bearings, calendar, &Bearing::calendar) != bearings.end();
     }
   };
   /// Ticks from there on count from that anchor.
@@ -87,7 +90,7 @@ class ClockLine {
   Instant first_anchor() const { return first_; }
   /// All of them, by tick.
   const std::vector<ClockExchange>& exchanges() const { return exchanges_; }
-  /// When the clock was read: by tick; of one tick the most certain first.
+  /// When the clock was read: by tick; of one tick, and calendar, the most certain first.
   const std::vector<ClockExchange>& read() const { return read_; }
   /// Those that moved the start, by tick. Where the calendar was set a start is moved as if its clock went on; what is
   /// read of it later, at a lower tick, refutes that.

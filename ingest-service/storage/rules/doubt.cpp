@@ -66,10 +66,8 @@ struct Stretch {
   std::uint64_t from, until;
 };
 
-std::chrono::microseconds widest_of(std::span<const Boundary> boundaries) {
-  std::chrono::microseconds widest{};
-  for (const auto& each : boundaries) widest = std::max(widest, each.last - each.first);
-  return widest;
+bool is_exact(std::span<const Boundary> boundaries) {
+  return std::ranges::all_of(boundaries, [](const Boundary& each) { return each.first == each.last; });
 }
 
 /// Ticks that were counted from one anchor, in a piece: each lies in [first(), last()], which only moves forwards.
@@ -139,8 +137,9 @@ void add_about(const Ticks& ticks, std::span<const Boundary> boundaries, std::ve
     const auto about =
         boundaries.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(std::max(first, last) - first));
     auto wearers = wearers_about(about);
-    const auto widest = std::max(ticks.width(stretch.from), ticks.width(stretch.until - 1)) + widest_of(about);
-    if (wearers.empty() || (wearers.size() < 2 && widest <= 2 * ignored_unworn)) {
+    const auto widest = std::max(ticks.width(stretch.from), ticks.width(stretch.until - 1));
+    const bool is_ignored = wearers.size() < 2 && widest <= 2 * ignored_unworn && is_exact(about);
+    if (wearers.empty() || is_ignored) {
       close();
     } else if (open && wearers == between) {
       open->until = stretch.until;
@@ -155,16 +154,18 @@ void add_about(const Ticks& ticks, std::span<const Boundary> boundaries, std::ve
 
 /// It was measured before it was received: by what is known of the clock, or by as much as it claimed too much.
 void add_jumped(const ClockLine& line, const JumpedRecord& record, std::span<const Boundary> boundaries,
-                std::vector<Doubt>& doubts) {
+                std::span<const Spread> spread, std::vector<Doubt>& doubts) {
   const auto tick = counted(record.tick_ms);
   const auto first = std::min(line.span_at(record.tick_ms).low + tick, record.measured_at - record.jump);
-  const auto is_before = [&](const Boundary& each) { return each.last <= first; };
-  const auto begin = std::ranges::find_if_not(boundaries, is_before);
-  const auto end =
-      std::find_if(begin, boundaries.end(), [&](const Boundary& each) { return each.first > record.measured_at; });
-  auto wearers = wearers_about({begin, end});
+  std::vector<Boundary> about;
+  const auto add = [&](const Boundary& each) {
+    if (each.last > first && each.first <= record.measured_at) about.push_back(each);
+  };
+  for (const auto& each : boundaries) add(each);
+  for (const auto& each : spread) add(each.boundary);
+  auto wearers = wearers_about(about);
   if (wearers.empty()) return;
-  if (wearers.size() < 2 && record.measured_at - first <= 2 * ignored_unworn) return;
+  if (wearers.size() < 2 && record.measured_at - first <= 2 * ignored_unworn && is_exact(about)) return;
   // No calendar holds the tick 0 of the wildest.
   const auto anchor = record.measured_at - tick;
   doubts.push_back({anchor < earliest ? std::optional<Instant>() : anchor, record.measured_at,
@@ -259,7 +260,7 @@ std::vector<Doubt> doubts_of(const ClockLine& line, std::span<const Wear> wears,
           add_about(ticks, {&boundary, 1}, doubts);
     }
   }
-  for (const auto& record : jumped) add_jumped(line, record, boundaries, doubts);
+  for (const auto& record : jumped) add_jumped(line, record, boundaries, spread, doubts);
   return doubts;
 }
 

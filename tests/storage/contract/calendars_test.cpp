@@ -329,6 +329,55 @@ TEST_P(CalendarsContract, ACalendarThatWasAYearWrongForAMinuteLeavesThatMinuteIn
   }
 }
 
+/// What was measured by a calendar that was ahead is not the next wearer's when the calendar comes to that: also where
+/// another start has followed.
+TEST_P(CalendarsContract, AStartOfACalendarThatWasAheadIsInDoubtWhereTheWearerChangesBeforeThat) {
+  registry.assign({}, device_a, ann, calendar - 1s, nurse);
+  pass(60s);
+  set_calendar(10h);
+  start();
+  pass(600s);
+  measure(1, 599);
+  const auto ahead = boot;
+  set_calendar(-10h);
+  start();
+  pass(2h);
+  hand_over(bob, calendar);
+  pass(1s);
+  boot = ahead;
+  EXPECT_THAT(of(bob), IsEmpty());
+}
+
+/// Release and assignment about a step back, a second apart: what lies between them in either calendar is nobody's.
+TEST_P(CalendarsContract, TwoHandoversOfOneWearerEachAreTogetherInDoubt) {
+  registry.assign({}, device_a, ann, calendar - 1h, nurse);
+  start();
+  pass(60s);
+  registry.release({}, device_a, calendar - 2s, nurse);
+  registry.assign({}, device_a, bob, calendar - 1s, nurse);
+  set_calendar(-3s);
+  take_to_go_on(tick(), 0);
+  pass(60s);
+  read(tick());
+  measure(1, 119);
+  const auto anns = of(ann);
+  for (std::uint64_t second = 60; second <= 119; ++second) EXPECT_FALSE(anns.contains(second)) << second;
+}
+
+/// A record that is dated by its reception goes by the same.
+TEST_P(CalendarsContract, WhatClaimsTheFutureIsInDoubtAfterAStepBackToo) {
+  registry.assign({}, device_a, ann, calendar - 3h, nurse);
+  pass(2h);
+  hand_over(bob, calendar - 30min);
+  set_calendar(-2h);
+  start();
+  pass(50min);
+  auto ahead = set(1, tick() + 600'000, 70, attached);
+  ahead.received_at = calendar;
+  append(ahead);
+  EXPECT_THAT(of(ann), IsEmpty());
+}
+
 /// The same, written down after the calendar was set: what was measured before it was is not the later wearer's.
 TEST_P(CalendarsContract, AHandoverAfterAStepBackTakesNothingOfBefore) {
   registry.assign({}, device_a, ann, received - 1h, nurse);

@@ -236,7 +236,7 @@ StoredRows postgres_rows(const std::string& connection) {
       "ARRAY(SELECT unnest(ARRAY[c.tick_ms, micros(c.anchor), c.uncertainty_micros, (c.from_tick IS NOT NULL)::int,"
       " coalesce(c.from_tick, 0), c.calendar, (c.read_at_tick IS NOT NULL)::int, coalesce(c.read_at_tick, 0)]) FROM "
       "clock_exchange c WHERE c.device_id = x.device_id AND c.boot_id = x.boot_id"
-      " ORDER BY c.tick_ms, c.uncertainty_micros, c.read_at_tick NULLS FIRST)";
+      " ORDER BY c.tick_ms, c.calendar, c.uncertainty_micros)";
   StoredRows rows;
   rows.starts =
       read_all<StoredStart>(sql, "x.boot_id, micros(x.anchor), " + exchanges, "device_boot", "x.boot_id", read_start);

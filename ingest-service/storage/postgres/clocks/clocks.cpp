@@ -56,11 +56,11 @@ const Columns<DoubtRow> doubts_k({column<DoubtRow>("device_id",
                                    }}});
 
 namespace sql {
-const Statement moves{"clock_moves", "SELECT x.device_id, x.boot_id, x.from_tick, micros(x.anchor) FROM " +
-                                         starts_k.rows() +
-                                         " JOIN clock_exchange x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"
-                                         " AND " +
-                                         is_move("x") + " ORDER BY 1, 2, 3, x.tick_ms, x.uncertainty_micros"};
+const Statement moves{"clock_moves",
+                      "SELECT x.device_id, x.boot_id, x.from_tick, micros(x.anchor) FROM " + starts_k.rows() +
+                          " JOIN clock_exchange x ON x.device_id = k.device_id AND x.boot_id = k.boot_id"
+                          " AND " +
+                          is_move("x") + " ORDER BY 1, 2, 3, x.tick_ms, coalesce(x.calendar, 0), x.uncertainty_micros"};
 const std::string line_columns =
     "SELECT b.device_id, b.boot_id, micros(b.anchor), b.believed, " + exchange_columns("x") + " FROM ";
 const std::string with_exchanges =
@@ -190,7 +190,8 @@ std::string is_move(const std::string& x) {
 }
 
 std::string exchange_columns(const std::string& x) {
-  return x + ".tick_ms, " + x + ".uncertainty_micros, micros(" + x + ".anchor), " + x + ".from_tick, coalesce(" + x +
+  return x + ".tick_ms, " + x + ".uncertainty_micros, micros(" + x + ".anchor), " + x + ".from_tick, " + x +
+         ".calendar IS NULL, coalesce(" + x +
          ".calendar, (SELECT count(*) FROM calendar_step s WHERE s.recorded_at <= " + x + ".recorded_at)), " + x +
          ".read_at_tick";
 }
@@ -200,8 +201,9 @@ ClockExchange read_exchange(const pqxx::row& row, pqxx::row::size_type first) {
           read_instant(row[first + 2].c_str()),
           microseconds{row[first + 1].as<std::int64_t>()},
           Type<std::optional<std::uint64_t>>::get(row[first + 3]),
-          row[first + 4].as<std::uint64_t>(),
-          Type<std::optional<std::uint64_t>>::get(row[first + 5])};
+          row[first + 5].as<std::uint64_t>(),
+          Type<std::optional<std::uint64_t>>::get(row[first + 6]),
+          row[first + 4].as<bool>()};
 }
 
 std::vector<CalendarStep> read_calendar_steps(pqxx::work& tx) {
@@ -235,8 +237,14 @@ void renew_doubts(pqxx::work& tx, std::span<const StartKey> starts) {
 }
 
 Instant first_changed(pqxx::work& tx, Instant at) {
+  const auto steps = read_calendar_steps(tx);
   auto first = at;
-  for (const auto& each : disordered_by(at, read_calendar_steps(tx))) first = std::min(first, each.first);
+  for (const auto& each : disordered_by(at, steps)) {
+    first = std::min(first, each.first);
+    // The start that followed registered by that calendar, or by a later one.
+    for (auto later = each.calendar; later < steps.size(); ++later)
+      first = std::min(first, steps[later].first_of_after());
+  }
   return first;
 }
 

@@ -35,7 +35,8 @@ Moves read_moves(pqxx::work& tx, std::span<const StartKey> starts);
 /// A condition on the exchange x: it moves its start. One where the clock was not read is refuted by one that was read
 /// since and had not come so far.
 std::string is_move(const std::string& x);
-/// Columns of the exchange x: tick, uncertainty, anchor, from which tick on, calendar, at which tick it was read.
+/// Columns of the exchange x: tick, uncertainty, anchor, from which tick on, whether its calendar is guessed, that, at
+/// which tick it was read.
 std::string exchange_columns(const std::string& x);
 ClockExchange read_exchange(const pqxx::row& row, pqxx::row::size_type first);
 

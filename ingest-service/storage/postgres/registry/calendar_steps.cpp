@@ -74,8 +74,14 @@ std::optional<std::int64_t> settle_next(pqxx::work& tx, const CalendarStep& step
                       to_text(since), after, devices_at_once))
     devices.push_back(row[0].as<std::int64_t>());
   if (devices.empty()) return std::nullopt;
+  // Who wrote a handover before the step was noted knew of none.
+  const bool is_written_since = tx.exec_params1(
+                                      "SELECT EXISTS (SELECT FROM assignment a WHERE a.device_id = ANY ($1::bigint[])"
+                                      " AND lower(a.recorded) BETWEEN instant($2) AND instant($3))",
+                                      array_of(devices), to_text(since), to_text(step.last_of_before()))[0]
+                                    .as<bool>();
   lock_devices(tx, devices);
-  renew_doubts(tx, devices, step.expected);
+  renew_doubts(tx, devices, is_written_since ? first_changed(tx, since) : step.expected);
   settle_devices(tx, devices);
   return devices.back();
 }
@@ -107,23 +113,25 @@ CalendarSight PostgresStore::look_at_calendar(const std::string& host, const Rea
   }
 }
 
-/// Some devices a transaction, so that what is to be dated does not wait for a calendar that was a year wrong. What
-/// fails is tried again with the next look.
-void PostgresStore::settle_calendar_steps() try {
-  while (const auto number = impl_->pool.transact(unsettled_step)) {
-    const auto step = impl_->pool.transact([&](pqxx::work& tx) { return read_calendar_steps(tx).at(*number - 1); });
-    for (std::optional<std::int64_t> last = 0; last;)
-      last = impl_->pool.transact([&](pqxx::work& tx) { return settle_next(tx, step, *last); });
-    impl_->pool.transact([&](pqxx::work& tx) {
-      tx.exec_params1("SELECT settle_calendar_step($1)", *number);
-      return true;
-    });
-    impl_->bell.ring();
+/// Some devices a transaction, so that none is long. One at a time in a process; what fails is tried again with the
+/// next look.
+void PostgresStore::settle_calendar_steps() {
+  if (impl_->settles_calendar_steps.test_and_set()) return;
+  try {
+    while (const auto number = impl_->pool.transact(unsettled_step)) {
+      const auto step = impl_->pool.transact([&](pqxx::work& tx) { return read_calendar_steps(tx).at(*number - 1); });
+      for (std::optional<std::int64_t> last = 0; last;)
+        last = impl_->pool.transact([&](pqxx::work& tx) { return settle_next(tx, step, *last); });
+      impl_->pool.transact([&](pqxx::work& tx) {
+        tx.exec_params1("SELECT settle_calendar_step($1)", *number);
+        return true;
+      });
+      impl_->bell.ring();
+    }
+  } catch (const std::exception& error) {
+    spdlog::warn(fmt::format("whose is what about a step of the calendar is not said anew yet: {}", error.what()));
   }
-} catch (const pqxx::sql_error& error) {
-  spdlog::warn(fmt::format("whose is what about a step of the calendar is not said anew yet: {}", cause(error)));
-} catch (const StoreError& error) {
-  spdlog::warn(fmt::format("whose is what about a step of the calendar is not said anew yet: {}", error.what()));
+  impl_->settles_calendar_steps.clear();
 }
 
 }  // namespace wardlink::storage

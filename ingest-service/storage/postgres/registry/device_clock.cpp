@@ -42,7 +42,8 @@ const std::string exchanges_of =
     " FROM unnest($2::bigint[]) k(boot_id) CROSS JOIN LATERAL"
     " ((SELECT x.* FROM clock_exchange x WHERE x.device_id = $1 AND x.boot_id = k.boot_id AND " +
     is_move("x") +
-    "   ORDER BY x.from_tick DESC, x.tick_ms DESC, x.uncertainty_micros DESC LIMIT $3)"
+    "   ORDER BY x.from_tick DESC, x.tick_ms DESC, coalesce(x.calendar, 0) DESC,"
+    "   x.uncertainty_micros DESC LIMIT $3)"
     "  UNION (SELECT x.* FROM clock_exchange x WHERE x.device_id = $1 AND x.boot_id = k.boot_id"
     "   AND x.read_at_tick IS NULL ORDER BY x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1)) e";
 

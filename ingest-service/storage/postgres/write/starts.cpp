@@ -72,7 +72,8 @@ const Statement find_starts{
         "   UNION ALL (SELECT x.* FROM clock_exchange x WHERE x.device_id = b.device_id AND x.boot_id = b.boot_id"
         "     AND x.tick_ms < l.tick_ms AND " +
         is_move("x") +
-        " ORDER BY x.from_tick DESC, x.tick_ms DESC, x.uncertainty_micros DESC LIMIT 1)) x ON true ORDER BY 1"};
+        " ORDER BY x.from_tick DESC, x.tick_ms DESC, coalesce(x.calendar, 0) DESC,"
+        " x.uncertainty_micros DESC LIMIT 1)) x ON true ORDER BY 1"};
 // In order, so that two writers never wait for each other in a circle; likewise the next.
 const Statement take_devices_in{"take_devices_in", "INSERT INTO device (urn) SELECT DISTINCT k.urn FROM " +
                                                        devices.rows() + " ORDER BY 1 ON CONFLICT DO NOTHING"};
