@@ -90,14 +90,12 @@ class Oracle {
   const Wearers& wearers_;
   const Clock& clock_;
   std::uint64_t alarms_ = 0, compared_ = 0;
-  std::map<std::pair<std::string, std::uint64_t>, std::vector<ingest::ClockExchange>> exchanges_;  // by device and boot
   std::vector<std::string> violations_;
   storage::StoredRows remembered_;
   std::map<std::pair<std::string, std::uint64_t>, std::vector<storage::ClockExchange>> exchanged_;  // as stored
-  std::map<std::pair<std::string, std::uint64_t>, std::vector<std::uint64_t>>
-      read_;                                                                      // ticks at which devices' clocks were
-  std::map<std::string, const Book*> books_;                                      // by URN
-  std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;  // by device and sign
+  std::map<std::pair<std::string, std::uint64_t>, std::vector<std::uint64_t>> read_;  // ticks at which clocks were read
+  std::map<std::string, const Book*> books_;                                          // by URN
+  std::map<std::pair<std::string, std::uint16_t>, storage::StoredLatest> shown_;      // by device and sign
   std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> ordinals_, highest_;  // by device and boot
 };
 
