@@ -339,8 +339,9 @@ class RecordStore {
   /// Compares the calendar with the host's clock: with the reading that is kept of the host, if there is one, and what
   /// others have seen since (rules/calendar_step.hpp). Keeps what follows from it, so that no restart of a process
   /// hides that the calendar was set. Where it was, and nobody has seen it yet: one row of a step, and the system alarm
-  /// `calendar_stepped`, which stands for a day. One look after the other, whoever looks. `host`: as long as `clock`
-  /// goes on without a break, no other's is the same; at most 63 bytes.
+  /// `calendar_stepped`, which stands for a day; then it is said anew whose is what about the step (rules/doubt.hpp),
+  /// and where that fails, with the next look. One look after the other, whoever looks. `host`: as long as `clock` goes
+  /// on without a break, no other's is the same; at most 63 bytes.
   virtual CalendarSight look_at_calendar(const std::string& host, const ReadBootClock& clock) = 0;
   /// By bucket, then sign; the rest begins with the bucket `next`. precondition: one bucket holds more than ten million
   /// values.
